@@ -1,0 +1,94 @@
+"""Claim, dry-run and watch jobs in DERIVA/ERMrest catalogs from a notebook.
+
+Names are loaded when they are first used, so that ``import ermpoll`` costs next
+to nothing and needs neither pika, pandas nor ipywidgets.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ermpoll import compat, errors, sandbox
+    from ermpoll.agent import Agent
+    from ermpoll.catalog import Catalog, connect
+    from ermpoll.errors import (
+        CatalogError,
+        ErmpollError,
+        NoticeError,
+        PreconditionFailed,
+        TransformError,
+        UsageError,
+        WriteRefused,
+    )
+    from ermpoll.jobqueue import Queue
+    from ermpoll.poller import Poller
+    from ermpoll.registry import agents
+    from ermpoll.seed import blocking_poll, state_change_once
+    from ermpoll.widgets import console, dry_run, monitor, preview, watch
+
+#: Where each public name lives.
+_HOMES = {
+    "connect": "catalog",
+    "Catalog": "catalog",
+    "Queue": "jobqueue",
+    "Agent": "agent",
+    "agents": "registry",
+    "Poller": "poller",
+    "state_change_once": "seed",
+    "blocking_poll": "seed",
+    "preview": "widgets",
+    "dry_run": "widgets",
+    "watch": "widgets",
+    "monitor": "widgets",
+    "console": "widgets",
+    "ErmpollError": "errors",
+    "UsageError": "errors",
+    "CatalogError": "errors",
+    "PreconditionFailed": "errors",
+    "WriteRefused": "errors",
+    "TransformError": "errors",
+    "NoticeError": "errors",
+}
+_MODULES = ("compat", "errors", "sandbox")
+
+__all__ = [
+    "Agent",
+    "Catalog",
+    "CatalogError",
+    "ErmpollError",
+    "NoticeError",
+    "Poller",
+    "PreconditionFailed",
+    "Queue",
+    "TransformError",
+    "UsageError",
+    "WriteRefused",
+    "agents",
+    "blocking_poll",
+    "compat",
+    "connect",
+    "console",
+    "dry_run",
+    "errors",
+    "monitor",
+    "preview",
+    "sandbox",
+    "state_change_once",
+    "watch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"ermpoll.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"ermpoll.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'ermpoll' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,221 @@
+"""The frozen records that the other modules hand to each other.
+
+Knows no HTTP, no thread, no page: plain data, compared by value. Times are
+timezone-aware UTC; durations are seconds in ``float``. Fields that hold row
+contents stay out of every repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+JSON: TypeAlias = (
+    "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+)
+Row: TypeAlias = Mapping[str, JSON]
+#: From a row to the changes to write, or None to leave it alone.
+Transform: TypeAlias = Callable[[Row], Row | None]
+#: From a claimed row to the changes to write when it is done, or None.
+Work: TypeAlias = Callable[[Row], Row | None]
+
+WakeReason: TypeAlias = Literal["start", "notice", "timer", "due", "manual", "more"]
+ChangeKind: TypeAlias = Literal["changed", "unchanged", "skipped", "failed", "problem"]
+EventKind: TypeAlias = Literal[
+    "claimed",
+    "lost",
+    "completed",
+    "failed",
+    "rescued",
+    "released",
+    "notice",
+    "broker",
+    "login",
+    "state",
+]
+RunState: TypeAlias = Literal[
+    "stopped",
+    "starting",
+    "waiting",
+    "looking",
+    "working",
+    "paused",
+    "backing off",
+    "stopping",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The answer to one GET or write."""
+
+    #: The rows, in the catalog's order.
+    rows: list[dict[str, JSON]] = field(repr=False)
+    #: The ETag of the whole catalog for this login, or None.
+    etag: str | None
+    #: The address that answered, without any login.
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a plan would do to one row."""
+
+    rid: str
+    #: The version (RMT) the row was read at, as the catalog wrote it.
+    rmt: str
+    #: The row as read.
+    before: Row = field(repr=False)
+    #: The columns to write and their new values; empty unless ``changed``.
+    after: Row = field(repr=False)
+    kind: ChangeKind = "changed"
+    #: Why the row is not sent (a problem), or how the transform failed.
+    reason: str = ""
+    #: The traceback of a failed transform, without row contents.
+    traceback: str = field(default="", repr=False)
+
+    @property
+    def diff(self) -> dict[str, tuple[JSON, JSON]]:
+        """``{column: (before, after)}`` of the columns that change."""
+        return {
+            name: (self.before.get(name), value)
+            for name, value in self.after.items()
+            if name not in self.before or self.before[name] != value
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPut:
+    """One PUT that a plan would send, ready to send."""
+
+    #: Path below the catalog, with names quoted: ``attributegroup/S:T/RID,RMT;...``.
+    path: str
+    #: The body: one mapping a row, each with the same keys.
+    rows: tuple[Row, ...] = field(repr=False)
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """The RIDs of the rows, in order."""
+        return tuple(str(row["RID"]) for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """One look, or one piece of news about the source of notices: a line of the log."""
+
+    at: datetime
+    #: Why the look happened, or "broker" / "login" for news.
+    reason: WakeReason | Literal["broker", "login"]
+    #: In words: "looked, took 12", "304, nothing new", "connection lost; ...".
+    detail: str
+    #: True when the notice was the echo of an own write.
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a look found. A look may return this instead of a bool."""
+
+    #: True: look again at once, there may be more.
+    more: bool = False
+    #: True: something was found (resets the growing gap between empty looks).
+    found: bool = False
+    #: Seconds until a time stored in a row comes (a retry or a lease end), or None.
+    due_s: float | None = None
+    #: How it went, for counting: "rows", "empty", "unchanged" (304).
+    outcome: Literal["rows", "empty", "unchanged"] = "empty"
+    #: True when the ETag differs from that of the look before.
+    etag_moved: bool = False
+    #: In words, for the log.
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticesStatus:
+    """How notices come in, or why they don't."""
+
+    #: "push": they come. "off": none were asked for. The others: the timer does it.
+    state: Literal["off", "connecting", "push", "deaf", "down"] = "off"
+    #: In words, with what to do; never a login.
+    reason: str = ""
+    #: When the connection is tried again, or None.
+    next_try_at: datetime | None = None
+    #: When the last notice came, or None.
+    last_at: datetime | None = None
+    #: Notices received so far.
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A row that a worker is busy with."""
+
+    rid: str
+    since: datetime
+    #: The attempt this is, from 1; None where the table has no attempts column.
+    attempt: int | None = None
+    #: The row as claimed.
+    row: Row = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """All that a poller or an agent says of itself, at one moment."""
+
+    name: str
+    state: RunState = "stopped"
+    #: In words: why it is backing off, what a stop left, ...
+    reason: str = ""
+    #: Since when it is in this state, or None before the first start.
+    since: datetime | None = None
+    notices: NoticesStatus = NoticesStatus()
+    #: When the next look happens at the latest, or None.
+    next_look_at: datetime | None = None
+    #: The log, newest first, at most 200.
+    log: tuple[Wake, ...] = ()
+    #: How many lines the log has lost.
+    dropped: int = 0
+    #: Looks by outcome: rows, empty, unchanged (304), error.
+    looks: Mapping[str, int] = field(default_factory=dict)
+    #: Who is logged in, or None when not known.
+    login: str | None = None
+    #: Seconds that login has left, or None when not known.
+    login_left_s: float | None = None
+    #: Notices of each of the last minutes, oldest first, the running one last.
+    notices_per_min: tuple[int, ...] = ()
+    # What follows is an agent's; a poller leaves it as it is.
+    workers: int = 0
+    running: tuple[Running, ...] = ()
+    #: Rows claimed and not yet finished, running ones included.
+    held: int = 0
+    claimed: int = 0
+    completed: int = 0
+    failed: int = 0
+    #: Failed and made ready again.
+    retried: int = 0
+    lost: int = 0
+    released: int = 0
+    rescued: int = 0
+    #: Writes sent, and those of them that came to nothing (412, 503 aborted).
+    writes: int = 0
+    wasted: int = 0
+    #: Rows whose last write never got a certain answer.
+    unknown: int = 0
+    #: Jobs finished in each of the last minutes, oldest first, the running one last.
+    jobs_per_min: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, for listeners."""
+
+    kind: EventKind
+    at: datetime
+    #: The row it happened to, or None.
+    rid: str | None = None
+    #: In words; an error text for "failed".
+    reason: str = ""
+    #: The status just after.
+    status: Status | None = field(default=None, repr=False)
