@@ -1,0 +1,99 @@
+"""What every test shares: the gate for real services, the sandbox, clean threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from shutil import which
+
+import pytest
+
+import ermpoll
+
+GATED = ("rabbitmq", "chromium", "long")
+#: Debian puts the server's own script off the usual path.
+RABBITMQ_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/lib/rabbitmq/bin"
+#: Threads of the session's sandbox, which outlive a test on purpose.
+_kept: set[threading.Thread] = set()
+
+
+def required() -> set[str]:
+    """What ERMPOLL_REQUIRE asks for, as words of GATED."""
+    words = set(os.environ.get("ERMPOLL_REQUIRE", "").replace(",", " ").split())
+    if unknown := words.difference(GATED):
+        raise pytest.UsageError(
+            f"ERMPOLL_REQUIRE: expected words of {', '.join(GATED)};"
+            f" found {', '.join(sorted(unknown))}. Correct the variable."
+        )
+    return words
+
+
+def missing(mark: str) -> str | None:
+    """Why tests of this mark can't run here, or None when they can."""
+    if mark == "rabbitmq" and not which("rabbitmq-server", path=RABBITMQ_PATH):
+        return "rabbitmq-server is not installed (Debian: apt-get install it)"
+    if mark == "chromium":
+        if not chromium_path():
+            return "Chromium is not installed (Debian: apt-get install chromium)"
+        if not (find_spec("playwright") and find_spec("jupyterlab")):
+            return 'playwright or jupyterlab is missing (pip install -e ".[test]")'
+    if mark == "long" and "long" not in required():
+        return "takes minutes; run with ERMPOLL_REQUIRE=long"
+    return None
+
+
+def chromium_path() -> str | None:
+    """Path of the Chromium of this machine, or None."""
+    return which("chromium") or which("chromium-browser") or which("google-chrome")
+
+
+def pytest_configure() -> None:
+    required()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in GATED:
+        if item.get_closest_marker(mark) and (reason := missing(mark)):
+            if mark in required():
+                pytest.fail(f"{reason}; ERMPOLL_REQUIRE asks for {mark}", False)
+            pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> Iterator[None]:
+    """No catalog, login or sandbox of the person who runs the tests is touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CATALOG", "TOKEN", "HOST", "SANDBOX"):
+            patch.delenv(f"ERMPOLL_{name}", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_box() -> Iterator[ermpoll.sandbox.Box]:
+    before = set(threading.enumerate())
+    with ermpoll.sandbox.start() as box:
+        _kept.update(set(threading.enumerate()) - before)
+        yield box
+        _kept.clear()
+
+
+@pytest.fixture
+def box(shared_box: ermpoll.sandbox.Box) -> ermpoll.sandbox.Box:
+    """The session's sandbox, fresh: the demo's rows, an empty log, no faults."""
+    shared_box.reset()
+    return shared_box
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """A test ends with every ``ermpoll-`` thread it started ended as well."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    for thread in set(threading.enumerate()) - before - _kept:
+        if thread.name.startswith("ermpoll-"):
+            thread.join(max(0.0, deadline - time.monotonic()))
+            assert not thread.is_alive(), f"{thread.name} is still running"
