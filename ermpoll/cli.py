@@ -1,0 +1,248 @@
+"""The command ``ermpoll``: reads arguments and hands over; knows no rules.
+
+Exit codes: 0 done or stopped, 1 a row failed, 2 the call can't be right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import ermpoll
+from ermpoll.errors import ErmpollError, UsageError
+
+if TYPE_CHECKING:
+    from ermpoll.agent import Agent
+
+_STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Parameters
+    ----------
+    argv
+        The arguments after the command's name; None takes those of the process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    words, rest = _split(words)
+    options = _parser().parse_args(words)
+    if rest and options.command != "lab":
+        _parser().error(f"only `ermpoll lab` takes options after --: {' '.join(rest)}")
+    try:
+        return int(_COMMANDS[options.command](options, rest))
+    except ErmpollError as error:
+        print(f"ermpoll {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our own arguments, and those behind ``--``."""
+    if "--" not in words:
+        return words, []
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ermpoll", description=(ermpoll.__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"ermpoll {ermpoll.__version__}"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_lab(commands)
+    _add_sandbox(commands)
+    _add_run(commands)
+    return parser
+
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _add_lab(commands: _Commands) -> None:
+    lab = commands.add_parser(
+        "lab",
+        help="start a sandbox and JupyterLab on the notebooks",
+        usage="ermpoll lab [--catalog URL] [--no-browser] [-- JUPYTER OPTIONS]",
+    )
+    lab.add_argument("--catalog", metavar="URL", help="the catalog for 05_real_catalog")
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _add_sandbox(commands: _Commands) -> None:
+    box = commands.add_parser(
+        "sandbox",
+        help="serve a small ERMrest until stopped",
+        description="Serve a small ERMrest on this machine until stopped. The first"
+        " line printed is JSON: url, amqp, pid.",
+    )
+    for name in ("--port", "--amqp-port"):
+        box.add_argument(
+            name, type=int, default=0, metavar="P", help="0: any free one (default)"
+        )
+    box.add_argument("--data", metavar="FILE", help="keep the rows here")
+    box.add_argument("--token", metavar="T", help="the owner's; others are anonymous")
+    box.add_argument(
+        "--price",
+        action="store_true",
+        help="take as long for each request as a real service does",
+    )
+    box.add_argument(
+        "--control", action="store_true", help="let clients cause faults over HTTP"
+    )
+
+
+def _add_run(commands: _Commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run an agent without a notebook",
+        description="Run an agent until it is told to stop (SIGTERM, Ctrl-C): it then"
+        " finishes or releases what it holds. Exit code 1: a row failed.",
+    )
+    run.add_argument("agent", metavar="MODULE:AGENT", help="e.g. tiles:agent")
+    until = run.add_mutually_exclusive_group()
+    until.add_argument(
+        "--until-idle", action="store_true", help="end when no row is left to take"
+    )
+    until.add_argument("--once", action="store_true", help="one pass, then end")
+    run.add_argument(
+        "--stop-timeout",
+        type=float,
+        default=30,
+        metavar="SECONDS",
+        help="how long running work may go on after a stop (default 30)",
+    )
+
+
+def _lab(options: argparse.Namespace, rest: list[str]) -> int:
+    from ermpoll import lab
+
+    if options.catalog:
+        os.environ["ERMPOLL_CATALOG"] = options.catalog
+    _raise_on(signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    try:
+        return lab.run(rest, browser=not options.no_browser, say=_say)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _raise_on(*signals: signal.Signals) -> None:
+    """Let these signals do what Ctrl-C does."""
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _sandbox(options: argparse.Namespace, rest: list[str]) -> int:
+    try:
+        from ermpoll.sandbox.serve import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the sandbox needs {error.name}, which is not installed."
+            ' Install it with: pip install "ermpoll[lab]"'
+        ) from error
+    return serve(
+        port=options.port,
+        amqp_port=options.amqp_port,
+        data=options.data,
+        token=options.token,
+        price=options.price,
+        control=options.control,
+    )
+
+
+def _run(options: argparse.Namespace, rest: list[str]) -> int:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    agent = find_agent(options.agent)
+    with _stopped_by_signals(agent, options.stop_timeout) as told_to_stop:
+        if options.once:
+            agent.run_once()
+        else:
+            agent.run(until_idle=options.until_idle)
+    failed = agent.status.failed
+    _say(f"{agent.name}: {agent.status.completed} done, {failed} failed")
+    return 1 if failed and not told_to_stop.is_set() else 0
+
+
+def find_agent(text: str) -> Agent:
+    """Import the agent that ``MODULE:AGENT`` names.
+
+    The directory where the command runs counts as a place to import from.
+
+    Raises
+    ------
+    UsageError
+        The text is not of that form, or there is no such module or agent.
+    """
+    module_name, colon, name = text.partition(":")
+    if not (module_name and colon and name):
+        raise UsageError(f"expected MODULE:AGENT, such as tiles:agent; found {text!r}")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"expected a module {module_name!r} here or installed, found none"
+            f" ({error}). Run it from the directory of {module_name}.py"
+        ) from error
+    agent = getattr(module, name, None)
+    if not isinstance(agent, ermpoll.Agent):
+        raise UsageError(
+            f"expected an ermpoll.Agent as {name!r} in {module_name},"
+            f" found {type(agent).__name__}. Assign one to that name"
+        )
+    return agent
+
+
+@contextmanager
+def _stopped_by_signals(agent: Agent, timeout_s: float) -> Iterator[threading.Event]:
+    """Stop the agent on a signal; the event says whether one came."""
+    told = threading.Event()
+    over = threading.Event()
+
+    def stop_when_told() -> None:
+        over.wait()
+        if told.is_set():
+            agent.stop(timeout_s=timeout_s)
+
+    def tell(number: int, frame: object) -> None:
+        told.set()
+        over.set()
+
+    # A handler runs between two instructions of the main thread, which may hold
+    # the very lock that stop() needs: so another thread stops.
+    stopper = threading.Thread(target=stop_when_told, name="ermpoll-run-stopper")
+    stopper.start()
+    before = {number: signal.signal(number, tell) for number in _STOP_SIGNALS}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        over.set()
+        stopper.join()
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+_COMMANDS = {"lab": _lab, "sandbox": _sandbox, "run": _run}
