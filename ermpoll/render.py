@@ -1,0 +1,223 @@
+"""The objects of ermpoll as static HTML that reads well without a kernel.
+
+Each function returns one piece of escaped, theme-aware HTML of at most 200 KB:
+the text of a ``_repr_html_``. None of them asks a catalog for anything. Times are
+shown in UTC, which is named once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+
+from markupsafe import Markup
+
+from ermpoll import render_live as live
+from ermpoll.records import Status
+from ermpoll.render_page import Caps, fill, fitted, page
+from ermpoll.render_shapes import (
+    CandidatesLike,
+    ClaimLike,
+    DryRunLike,
+    OutcomeLike,
+    PlanLike,
+    RunnerLike,
+)
+from ermpoll.render_tables import (
+    changes_grid,
+    rows_grid,
+    shown_of,
+    tally,
+)
+from ermpoll.render_values import clean, counted, line, pair
+
+_KINDS = {
+    "candidates": "candidates",
+    "held": "held by workers",
+    "failures": "failed",
+    "stale": "claimed and overdue",
+}
+_ACTIONS = {
+    "apply": ("Applied", "written"),
+    "claim": ("Claimed", "claimed"),
+    "complete": ("Completed", "completed"),
+    "fail": ("Marked as failed", "marked as failed"),
+    "release": ("Released", "released"),
+    "renew": ("Renewed", "renewed"),
+    "retry": ("Retried", "ready again"),
+    "rescue": ("Rescued", "freed"),
+    "undo": ("Undone", "set back"),
+}
+_OUTCOME_ROWS = 20
+
+
+def candidates(shown: CandidatesLike, *, zone: tzinfo = UTC) -> str:
+    """Candidates, held rows, failures or stale claims as a table."""
+    label = f"{line(shown.jobs.title, 80)}: {_KINDS.get(shown.kind, shown.kind)}"
+
+    def body(caps: Caps) -> str:
+        grid = rows_grid(
+            label, shown.jobs, shown.rows, shown.columns, caps=caps, zone=zone
+        )
+        counts = shown_of(
+            len(grid.lines), _total(shown), shown.more, len(shown.columns)
+        )
+        caption = (
+            f"{label}, {counts}{_zone_note(shown.columns, shown.jobs.types, zone)}"
+        )
+        return page(fill("rows.html", grid=grid, caption=caption))
+
+    return fitted(body)
+
+
+def claim(held: ClaimLike, *, zone: tzinfo = UTC) -> str:
+    """The rows of a claim as a table; never its token."""
+    label = f"{line(held.jobs.title, 80)}: claimed"
+    columns = held.jobs.columns
+
+    def body(caps: Caps) -> str:
+        grid = rows_grid(label, held.jobs, held.rows, columns, caps=caps, zone=zone)
+        counts = shown_of(len(grid.lines), len(held.rows), False, len(columns))
+        caption = f"{label}, {counts}{_zone_note(columns, held.jobs.types, zone)}"
+        return page(fill("rows.html", grid=grid, caption=caption))
+
+    return fitted(body)
+
+
+def plan(shown: PlanLike, *, zone: tzinfo = UTC) -> str:
+    """A plan cell by cell: before and after, problems first."""
+    return fitted(lambda caps: page(plan_body(shown, caps, zone=zone)))
+
+
+def plan_body(
+    shown: PlanLike,
+    caps: Caps,
+    *,
+    zone: tzinfo = UTC,
+    summary: str = "",
+    notes: Sequence[str] = (),
+) -> str:
+    """The same without the style, for what holds a plan among other things."""
+    grid = changes_grid(shown.jobs, shown.changes, shown.columns, caps=caps, zone=zone)
+    counts = shown_of(
+        len(grid.lines), len(shown.changes), False, len(shown.columns)
+    ) + _zone_note(shown.columns, shown.jobs.types, zone)
+    puts = [{"path": put.path, "count": len(put.rows)} for put in shown.puts]
+    made = fill(
+        "plan.html",
+        title=f"Plan for {shown.jobs.title}",
+        summary=summary or f"{tally(shown.changes)} · {_written(shown)}",
+        notes=notes,
+        caption=counts,
+        grid=grid,
+        puts=puts[:20],
+    )
+    return made + (outcome_body(shown.applied, shown) if shown.applied else "")
+
+
+def outcome(done: OutcomeLike) -> str:
+    """What became of the rows of a write, and what changed meanwhile."""
+    return page(outcome_body(done, None))
+
+
+def outcome_body(done: OutcomeLike, source: PlanLike | None) -> str:
+    """The same without the style; links need the plan that was applied."""
+    title, verb = _ACTIONS.get(done.action, (done.action, "written"))
+    named = [*done.lost, *done.unknown]
+    lost = f"{len(done.lost):,} changed meanwhile or refused and left alone"
+    unknown = f"{len(done.unknown):,} not known: the answer never came"
+    edited = f"{counted(len(done.edited), 'row')} had been edited by hand meanwhile"
+    return fill(
+        "outcome.html",
+        action=line(title, 40),
+        won=f"{len(done.won):,} {verb}",
+        lost=lost if done.lost else "",
+        unknown=unknown if done.unknown else "",
+        edited=f"{edited}, and were written: {', '.join(done.edited[:10])}"
+        if done.edited
+        else "",
+        rows=[_outcome_row(done, rid, source) for rid in named[:_OUTCOME_ROWS]],
+        left=max(0, len(named) - _OUTCOME_ROWS),
+    )
+
+
+def status(shown: Status, *, now: datetime | None = None, zone: tzinfo = UTC) -> str:
+    """What a poller or an agent says of itself, at one moment."""
+    now = now or datetime.now(UTC)
+    parts = [
+        live.head(shown, now=now, zone=zone),
+        live.figures(shown),
+        live.running(shown, None, now=now),
+        live.log(shown, now=now, zone=zone, limit=20),
+    ]
+    return page("".join(parts))
+
+
+def dry_run(shown: DryRunLike, *, zone: tzinfo = UTC) -> str:
+    """What an agent would claim and change, and which writes it would send."""
+
+    def body(caps: Caps) -> str:
+        inner = plan_body(
+            shown.plan,
+            caps,
+            zone=zone,
+            summary=f"{tally(shown.plan.changes)} · dry run, nothing was written",
+        )
+        return page(
+            fill(
+                "dry_run.html",
+                plan=Markup(inner),
+                would=list(shown.would),
+                results=Markup(
+                    live.results(shown.results, shown.errors, shown.plan.jobs, caps)
+                ),
+            )
+        )
+
+    return fitted(body)
+
+
+def agents(shown: Sequence[RunnerLike], *, zone: tzinfo = UTC) -> str:
+    """Agents and pollers, a line each."""
+    return page(live.agents([one.status for one in shown], zone=zone))
+
+
+def _total(shown: CandidatesLike) -> int | None:
+    return None if shown.more else len(shown.rows)
+
+
+def _zone_note(columns: Sequence[str], types: Mapping[str, str], zone: tzinfo) -> str:
+    timed = any(live.is_time(types.get(name, "")) for name in columns)
+    return f"; times in {live.zone_name(zone)}" if timed else ""
+
+
+def _written(shown: PlanLike) -> str:
+    return "applied" if shown.applied else "nothing written yet"
+
+
+def _outcome_row(
+    done: OutcomeLike, rid: str, source: PlanLike | None
+) -> dict[str, object]:
+    types = source.jobs.types if source else {}
+    meanwhile = done.meanwhile.get(rid, {})
+    return {
+        "rid": rid,
+        "link": (source.jobs.link(rid) or "") if source else "",
+        "reason": done.reasons.get(rid, ""),
+        "by": done.by.get(rid, ""),
+        "meanwhile": [
+            (clean(name, 40), pair(old, new, types.get(name, ""), limit=60))
+            for name, (old, new) in list(meanwhile.items())[:5]
+        ],
+    }
+
+
+__all__ = [
+    "agents",
+    "candidates",
+    "claim",
+    "dry_run",
+    "outcome",
+    "plan",
+    "status",
+]

@@ -1,0 +1,161 @@
+"""Rows and changes as grids of cells, cut to what a page may hold.
+
+Knows records and columns; the templates turn a grid into HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+from ermpoll.records import Change, Row
+from ermpoll.render_page import Caps, Line
+from ermpoll.render_shapes import JobsLike
+from ermpoll.render_values import Cell, cell, clean, counted, pair
+
+#: Word, colour class and order of each kind of change: what needs eyes comes first.
+KINDS: Mapping[str, tuple[str, str]] = {
+    "problem": ("problem", "ermpoll-warn"),
+    "failed": ("failed", "ermpoll-bad"),
+    "changed": ("changed", "ermpoll-ok"),
+    "unchanged": ("unchanged", "ermpoll-mut"),
+    "skipped": ("left alone", "ermpoll-mut"),
+}
+_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric")
+_NUMBERS += ("serial2", "serial4", "serial8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The head of a column."""
+
+    text: str
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table, ready for a template."""
+
+    #: What the table is, for who can't see it.
+    label: str
+    heads: Sequence[Head]
+    lines: Sequence[Line]
+    #: True when each line says in a word what it is.
+    words: bool = False
+
+
+def rows_grid(
+    label: str,
+    jobs: JobsLike,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    *,
+    caps: Caps,
+    zone: tzinfo = UTC,
+) -> Grid:
+    """Make a grid of rows."""
+    names = _shown(columns, caps)
+    lines = [
+        Line(
+            rid=rid_of(row),
+            link=jobs.link(rid_of(row)) or "",
+            cells=[
+                cell(
+                    row.get(name), jobs.types.get(name, ""), limit=caps.text, zone=zone
+                )
+                for name in names
+            ],
+        )
+        for row in rows[: caps.rows]
+    ]
+    return Grid(label=label, heads=_heads(names, jobs.types), lines=lines)
+
+
+def changes_grid(
+    jobs: JobsLike,
+    changes: Sequence[Change],
+    columns: Sequence[str],
+    *,
+    caps: Caps,
+    zone: tzinfo = UTC,
+) -> Grid:
+    """Make a grid of changes, those that need eyes first."""
+    names = _shown(columns, caps)
+    lines = [
+        _change_line(change, jobs, names, caps, zone)
+        for change in in_order(changes)[: caps.rows]
+    ]
+    return Grid(
+        label="Changes", heads=_heads(names, jobs.types), lines=lines, words=True
+    )
+
+
+def in_order(changes: Sequence[Change]) -> list[Change]:
+    """Problems, failures, changes, then what stays as it is."""
+    order = list(KINDS)
+    return sorted(changes, key=lambda change: order.index(change.kind))
+
+
+def tally(changes: Sequence[Change]) -> str:
+    """``45 changed · 3 left alone · 1 failed · 1 problem``, without the zeros."""
+    counts = {
+        kind: sum(change.kind == kind for change in changes)
+        for kind in ("changed", "unchanged", "skipped", "failed", "problem")
+    }
+    words = [f"{count:,} {KINDS[kind][0]}" for kind, count in counts.items() if count]
+    return " · ".join(words) or "no rows"
+
+
+def shown_of(shown: int, total: int | None, more: bool, columns: int) -> str:
+    """``showing 50 of 3,214 rows``, and which part of the columns."""
+    if total is not None and total > shown:
+        text = f"showing {shown:,} of {total:,} rows"
+    elif more:
+        text = f"showing {counted(shown, 'row')}; there are more"
+    else:
+        text = counted(shown, "row")
+    cap = Caps().columns
+    return text + (f", {cap} of {columns:,} columns" if columns > cap else "")
+
+
+def rid_of(row: Row) -> str:
+    """The RID of a row, as text."""
+    return str(row.get("RID", ""))
+
+
+def _shown(columns: Sequence[str], caps: Caps) -> list[str]:
+    return [name for name in columns if name != "RID"][: caps.columns]
+
+
+def _heads(names: Sequence[str], types: Mapping[str, str]) -> list[Head]:
+    return [
+        Head(text=clean(name, 40), number=types.get(name, "") in _NUMBERS)
+        for name in names
+    ]
+
+
+def _change_line(
+    change: Change, jobs: JobsLike, names: Sequence[str], caps: Caps, zone: tzinfo
+) -> Line:
+    word, tone = KINDS[change.kind]
+    return Line(
+        rid=change.rid,
+        link=jobs.link(change.rid) or "",
+        word=word,
+        tone=tone,
+        reason=change.reason,
+        traceback=change.traceback[-4000:] if caps.rows > 25 else "",
+        cells=[_change_cell(change, name, jobs.types, caps, zone) for name in names],
+    )
+
+
+def _change_cell(
+    change: Change, name: str, types: Mapping[str, str], caps: Caps, zone: tzinfo
+) -> Cell | tuple[Cell, Cell]:
+    typename = types.get(name, "")
+    if name in change.diff:
+        old, new = change.diff[name]
+        return pair(old, new, typename, limit=caps.text, zone=zone)
+    return cell(change.before.get(name), typename, limit=caps.text, zone=zone)
