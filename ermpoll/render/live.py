@@ -12,10 +12,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from ermpoll.records import NoticesStatus, RunState, Status, Wake
-from ermpoll.render_page import Caps, Line, fill
-from ermpoll.render_shapes import JobsLike
-from ermpoll.render_tables import Grid, Head, rows_grid
-from ermpoll.render_values import Cell, clean, clock, counted, duration, line
+from ermpoll.render.page import Caps, Line, fill
+from ermpoll.render.shapes import JobsLike
+from ermpoll.render.tables import Grid, Head, rows_grid
+from ermpoll.render.values import Cell, clean, clock, counted, duration, line
 
 #: Sign and colour class of each state; the word itself says it too.
 _STATES: Mapping[RunState, tuple[str, str]] = {

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, tzinfo
 
 from markupsafe import Markup
 
-from ermpoll import render_live as live
 from ermpoll.records import Status
-from ermpoll.render_page import Caps, fill, fitted, page
-from ermpoll.render_shapes import (
+from ermpoll.render import live
+from ermpoll.render.page import Caps, fill, fitted, page
+from ermpoll.render.shapes import (
     CandidatesLike,
     ClaimLike,
     DryRunLike,
@@ -23,13 +23,13 @@ from ermpoll.render_shapes import (
     PlanLike,
     RunnerLike,
 )
-from ermpoll.render_tables import (
+from ermpoll.render.tables import (
     changes_grid,
     rows_grid,
     shown_of,
     tally,
 )
-from ermpoll.render_values import clean, counted, line, pair
+from ermpoll.render.values import clean, counted, line, pair
 
 _KINDS = {
     "candidates": "candidates",

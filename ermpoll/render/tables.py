@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from ermpoll.records import Change, Row
-from ermpoll.render_page import Caps, Line
-from ermpoll.render_shapes import JobsLike
-from ermpoll.render_values import Cell, cell, clean, counted, pair
+from ermpoll.render.page import Caps, Line
+from ermpoll.render.shapes import JobsLike
+from ermpoll.render.values import Cell, cell, clean, counted, pair
 
 #: Word, colour class and order of each kind of change: what needs eyes comes first.
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -22,8 +22,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
 }
-_NUMBERS = ("int2", "int4", "int8", "float4", "float8", "numeric")
-_NUMBERS += ("serial2", "serial4", "serial8")
+_NUMBERS = frozenset(
+    ("int2", "int4", "int8", "float4", "float8", "numeric")
+    + ("serial2", "serial4", "serial8")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def _change_line(
         link=jobs.link(change.rid) or "",
         word=word,
         tone=tone,
-        reason=change.reason,
+        reason=change.reason if change.kind in ("problem", "failed") else "",
         traceback=change.traceback[-4000:] if caps.rows > 25 else "",
         cells=[_change_cell(change, name, jobs.types, caps, zone) for name in names],
     )

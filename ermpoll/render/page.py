@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import jinja2
 from markupsafe import Markup
 
-from ermpoll.render_values import Cell, counted, duration, line, mark
+from ermpoll.render.values import Cell, counted, duration, line, mark
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
