@@ -1,0 +1,213 @@
+"""When to look next: a value, moved by what happened, that says when and why.
+
+Pure: it knows no clock, no thread and no catalog. ``now`` is an argument, any
+rising reading in seconds; ``rand`` is one too, a number in [0, 1).
+
+* A notice is looked at at once, then at most once per gap, with one look behind
+  the last notice. The gap is ``coalesce_s``; each empty look that follows
+  another look doubles it, up to a second; a find or a quiet second resets it.
+* ``more`` (the look said so, or a worker became free) and ``manual`` don't wait
+  for the gap: they bring work, or a person asked.
+* A look that failed is tried again after a growing, fully jittered delay. Only a
+  person's ``manual`` goes before it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ermpoll.errors import UsageError
+from ermpoll.records import Looked, WakeReason
+
+#: The longest gap between two looks while notices come in, in seconds.
+MAX_GAP_S = 1.0
+#: Without a notice for so long, the next one is a first one again.
+QUIET_S = 1.0
+#: The first timer look after activity, when no notices come.
+SOON_S = 1.0
+#: A failed look is tried again within this; it doubles with each failure ...
+RETRY_S = 1.0
+#: ... and within this when the failure was weather (a lost race).
+WEATHER_S = 0.1
+#: The longest back-off, in seconds.
+MAX_RETRY_S = 60.0
+
+#: What a look is asked for, the most telling first: it names the look.
+_RANK: tuple[WakeReason, ...] = ("manual", "start", "due", "more", "notice", "timer")
+
+
+def seconds(name: str, value: float) -> float:
+    """Check a duration that a caller gave.
+
+    Raises
+    ------
+    UsageError
+        When it is not a finite number above zero.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:
+        raise UsageError(f"{name} is {value!r}: give a number of seconds above 0.")
+    return float(value)
+
+
+def backoff_s(failures: int, base_s: float, cap_s: float) -> float:
+    """Give the longest wait after so many failures in a row: doubling, capped."""
+    return min(cap_s, base_s * 2.0 ** min(max(failures, 1) - 1, 30))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The next look: when, on the clock that the schedule is moved by, and why."""
+
+    at: float
+    reason: WakeReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What is known of the past, as far as the next look depends on it."""
+
+    poll_s: float = 600.0
+    coalesce_s: float = 0.1
+    #: The latest clock reading; the others are kept right when it goes back.
+    now: float = 0.0
+    #: Why a look is wanted, or None.
+    asked: WakeReason | None = "start"
+    #: When the last look began, or None.
+    looked_at: float | None = None
+    #: When the last notice came, or None.
+    noticed_at: float | None = None
+    #: When a time that is stored in a row comes, or None.
+    due_at: float | None = None
+    #: When the timer looks, or None before the first look.
+    timer_at: float | None = None
+    #: The timer's present interval in seconds.
+    interval_s: float = SOON_S
+    #: True while notices come in: then the timer is only a net.
+    push: bool = False
+    #: Looks since the last quiet second, a find counting as the first.
+    step: int = 0
+    #: Failed looks in a row, and when the next is tried.
+    failures: int = 0
+    retry_at: float | None = None
+
+    @property
+    def gap_s(self) -> float:
+        """The shortest time from the last look to one that a notice asks for."""
+        cap_s = max(MAX_GAP_S, self.coalesce_s)
+        return min(cap_s, self.coalesce_s * 2.0 ** min(max(self.step - 1, 0), 30))
+
+    def ask(self, reason: WakeReason, now: float) -> Schedule:
+        """Want a look; of two reasons the more telling one stays."""
+        this = self._moved(now)
+        if reason == "notice":
+            quiet = this.noticed_at is None or now - this.noticed_at >= QUIET_S
+            this = replace(this, noticed_at=now, step=0 if quiet else this.step)
+        return this._want(reason)
+
+    def next_look(self, now: float) -> Next:
+        """Say when the next look is, and why. May lie before ``now``."""
+        this = self._moved(now)
+        if this.asked == "manual":
+            return Next(at=now, reason="manual")
+        if this.retry_at is not None:
+            return Next(at=this.retry_at, reason=this.asked or "timer")
+        first = min(this._wishes(now), key=lambda wish: wish.at)
+        due = [wish.reason for wish in this._wishes(now) if wish.at <= now]
+        return Next(at=first.at, reason=min(due or [first.reason], key=_RANK.index))
+
+    def began(self, now: float) -> Schedule:
+        """Take note that a look begins; it answers all that was asked for."""
+        this = self._moved(now)
+        due_at = None if this.due_at is None or this.due_at <= now else this.due_at
+        return replace(this, asked=None, looked_at=now, retry_at=None, due_at=due_at)
+
+    def ended(
+        self, now: float, reason: WakeReason, looked: Looked, rand: float
+    ) -> Schedule:
+        """Take note of what the look that ``reason`` asked for has found."""
+        this = replace(
+            self._moved(now),
+            step=1 if looked.found else self.step + 1,
+            failures=0,
+            due_at=_due_at(now, looked.due_s),
+            interval_s=self._interval(reason, looked),
+        )
+        this = replace(this, timer_at=now + this.interval_s * (0.9 + 0.2 * rand))
+        return this._want("more") if looked.more else this
+
+    def failed(
+        self, now: float, reason: WakeReason, rand: float, *, weather: bool = False
+    ) -> Schedule:
+        """Take note that the look failed: its reason stands, after a back-off."""
+        # A person asked for that one look, not for each of its repetitions.
+        again: WakeReason = "start" if reason == "manual" else reason
+        failures = self.failures + 1
+        base_s = WEATHER_S if weather else RETRY_S
+        retry_at = now + rand * backoff_s(failures, base_s, MAX_RETRY_S)
+        this = self._moved(now)._want(again)
+        return replace(this, failures=failures, retry_at=retry_at)
+
+    def pushing(self, now: float, push: bool) -> Schedule:
+        """Take note that notices come in from now on, or no longer do.
+
+        Either way something may have been missed, so a look is asked for.
+        """
+        this = self._moved(now)
+        interval_s = this.poll_s if push else min(this.poll_s, SOON_S)
+        this = replace(this, push=push, interval_s=interval_s)
+        if this.timer_at is not None:
+            this = replace(this, timer_at=now + interval_s)
+        return this._want("notice")
+
+    def _want(self, reason: WakeReason) -> Schedule:
+        if self.asked is not None:
+            reason = min(reason, self.asked, key=_RANK.index)
+        return replace(self, asked=reason)
+
+    def _wishes(self, now: float) -> list[Next]:
+        """List what asks for a look, each with its earliest time."""
+        free_at = now if self.looked_at is None else self.looked_at + self.gap_s
+        wishes = []
+        if self.asked is not None:
+            at = free_at if self.asked == "notice" else now
+            wishes.append(Next(at=at, reason=self.asked))
+        if self.due_at is not None:
+            wishes.append(Next(at=max(free_at, self.due_at), reason="due"))
+        timer_at = now + self.interval_s if self.timer_at is None else self.timer_at
+        return [*wishes, Next(at=timer_at, reason="timer")]
+
+    def _interval(self, reason: WakeReason, looked: Looked) -> float:
+        """Give the timer's next interval: short after activity, then doubling."""
+        if self.push:
+            return self.poll_s
+        if looked.found or looked.etag_moved or self.timer_at is None:
+            return min(self.poll_s, SOON_S)
+        grows = 2.0 if reason == "timer" else 1.0
+        return min(self.poll_s, self.interval_s * grows)
+
+    def _moved(self, now: float) -> Schedule:
+        """Move the clock; when it went back, everything moves with it."""
+        back_s = self.now - now
+        if back_s <= 0:
+            return replace(self, now=now)
+
+        def shifted(at: float | None) -> float | None:
+            return None if at is None else at - back_s
+
+        return replace(
+            self,
+            now=now,
+            looked_at=shifted(self.looked_at),
+            noticed_at=shifted(self.noticed_at),
+            due_at=shifted(self.due_at),
+            timer_at=shifted(self.timer_at),
+            retry_at=shifted(self.retry_at),
+        )
+
+
+def _due_at(now: float, due_s: float | None) -> float | None:
+    if due_s is None or not math.isfinite(due_s):
+        return None
+    return now + max(0.0, due_s)
