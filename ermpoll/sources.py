@@ -1,0 +1,39 @@
+"""From what a caller gave as ``notices`` to the hub that is meant."""
+
+from __future__ import annotations
+
+from ermpoll.errors import UsageError
+from ermpoll.notices import Notices
+
+
+def open_notices(notices: str | Notices | None, ca: str | None = None) -> Notices:
+    """Find or make the source of notices; nothing is connected yet.
+
+    Parameters
+    ----------
+    notices
+        None (only the timer), an address ``amqp://...`` or ``amqps://...``, or a
+        Notices object. The same address within one process is the same hub.
+    ca
+        File of the certificate authority, for ``amqps://`` only.
+
+    Raises
+    ------
+    UsageError
+        When it is neither of these.
+    NoticeError
+        When the address is none, or the file is not there.
+    """
+    if notices is None:
+        return Notices()
+    if isinstance(notices, Notices):
+        return notices
+    if not isinstance(notices, str):
+        raise UsageError(
+            f"notices is a {type(notices).__name__}: give None, an address "
+            "amqp://host or amqps://host, or a Notices object."
+        )
+    # Only who names a broker pays for pika.
+    from ermpoll.amqp import shared_notices
+
+    return shared_notices(notices, ca)
