@@ -1,0 +1,45 @@
+"""What runs in this process, by name: the agents and pollers behind ``agents()``."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+
+class Runs(Protocol):
+    """Something with a name that can be stopped."""
+
+    @property
+    def name(self) -> str:
+        """Its name; running things of one process have different ones."""
+
+    def stop(self, timeout_s: float = 30) -> object:
+        """Stop it."""
+
+
+_lock = threading.Lock()
+_running: dict[str, Runs] = {}
+
+
+def register(thing: Runs) -> Runs | None:
+    """List a thing that starts; returns the other one that had its name, or None.
+
+    The caller stops that one.
+    """
+    with _lock:
+        before = _running.get(thing.name)
+        _running[thing.name] = thing
+    return None if before is thing else before
+
+
+def unregister(thing: Runs) -> None:
+    """Take a thing off the list, unless another has its name by now."""
+    with _lock:
+        if _running.get(thing.name) is thing:
+            del _running[thing.name]
+
+
+def agents() -> list[Runs]:
+    """Return the agents and pollers that run in this process, by name."""
+    with _lock:
+        return [_running[name] for name in sorted(_running)]
