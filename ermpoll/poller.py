@@ -1,0 +1,308 @@
+"""The poller: one step as :meth:`Poller.tick`, and one thread around it.
+
+It knows when the thread begins and ends and who wakes it. When to look is
+``schedule``'s, the step is ``steps``', what a look does is its owner's affair.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ermpoll import registry
+from ermpoll.board import Board, Decorate, Listener
+from ermpoll.notices import Notices
+from ermpoll.records import EventKind, NoticesStatus, Status, WakeReason
+from ermpoll.runner import Runner
+from ermpoll.schedule import Schedule, seconds
+from ermpoll.sources import open_notices
+from ermpoll.steps import Look, Steps, Tools
+from ermpoll.telling import scrubbed
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+logger = logging.getLogger(__name__)
+audit = logging.getLogger("ermpoll.audit")
+
+#: How often a caller's stop event is asked for: one can't wait for two events.
+_STOP_SLICE_S = 0.02
+_numbers = itertools.count(1)
+
+
+class Poller:
+    """Call ``look`` whenever there might be something to find.
+
+    Parameters
+    ----------
+    look
+        Called without arguments, never twice at a time. True, or a Looked with
+        ``more``: there may be more, look again at once. What it raises is shown in
+        the status and tried again after a back-off; it never ends the poller.
+    notices
+        None (the timer alone, soon after activity and ever more rarely after
+        that), an address ``amqp://...`` or ``amqps://...``, or a Notices object.
+    poll_s
+        The longest time between two looks, in seconds (plus or minus a tenth).
+    coalesce_s
+        While notices come in, the shortest time between two looks, in seconds.
+    name
+        Under it the poller is listed by :func:`ermpoll.agents`, and replaces the
+        running one of that name. Without a name it is not listed.
+    clock, rng
+        Rising seconds, and a number in [0, 1): for tests.
+    decorate
+        For an owner (an agent): fills in its half of each Status.
+    idle
+        For an owner: False keeps ``run(until_idle=True)`` going.
+
+    Raises
+    ------
+    UsageError
+        When ``look`` can't be called, or a time is not above zero.
+    NoticeError
+        When the address of the notices is none.
+    """
+
+    def __init__(
+        self,
+        look: Look,
+        *,
+        notices: str | Notices | None = None,
+        poll_s: float = 600,
+        coalesce_s: float = 0.1,
+        name: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: Callable[[], float] = random.random,
+        decorate: Decorate | None = None,
+        idle: Callable[[], bool] | None = None,
+    ) -> None:
+        schedule = Schedule(
+            poll_s=seconds("poll_s", poll_s),
+            coalesce_s=seconds("coalesce_s", coalesce_s),
+            now=clock(),
+        )
+        self.notices = open_notices(notices)
+        self.name = name or f"poller {next(_numbers)}"
+        self._listed = name is not None
+        self._idle = idle or (lambda: True)
+        self._board = Board(
+            self.name, notices=lambda: self.notices.status, decorate=decorate
+        )
+        tools = Tools(clock=clock, rng=rng, missed=lambda: self.notices.missed())
+        self._steps = Steps(look, schedule, self._board, tools)
+        self._woken = threading.Event()
+        self._runner = Runner(
+            wake=self._woken.set, begun=self._begun, ended=self._ended
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} {self._board.state}>"
+
+    def _repr_html_(self) -> str:
+        # Only who shows it pays for jinja2.
+        from ermpoll import render
+
+        return render.status(self.status)
+
+    @property
+    def status(self) -> Status:
+        """All that it says of itself at this moment, frozen."""
+        return self._steps.status(running=self._runner.running)
+
+    @property
+    def because(self) -> WakeReason | None:
+        """Why the look that is going on was begun; None outside of a look."""
+        return self._steps.because
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each Event, after the status is stored.
+
+        It is called on whichever thread brought the news, mostly the poller's own:
+        a slow listener delays the looks. One that raises is logged, no more.
+
+        Returns
+        -------
+        callable
+            Ends the subscription.
+        """
+        return self._board.subscribe(listener)
+
+    def emit(self, kind: EventKind, reason: str = "", rid: str | None = None) -> None:
+        """Tell the listeners that something happened (for an owner)."""
+        self._board.emit(lambda: self.status, kind, reason, rid)
+
+    def log_in(
+        self, login: str | None, detail: str = "", left_s: float | None = None
+    ) -> None:
+        """Show who is logged in, for ``left_s`` seconds more (for an owner).
+
+        A ``detail`` says what is new about it: it is logged and told.
+        """
+        self._board.log_in(login, left_s)
+        if detail:
+            self._steps.tell("login", scrubbed(detail))
+            self._woken.set()
+
+    def wrote(self) -> None:
+        """Say that a write of ours was committed: its echo is due (for an owner)."""
+        self._steps.wrote()
+        self.notices.wrote()
+
+    def wake(self, reason: WakeReason) -> None:
+        """Ask for a look, from any thread.
+
+        "more" and "manual" are looked at at once, "notice" within the gap.
+        """
+        self._steps.ask(reason)
+        self._woken.set()
+
+    def look_now(self) -> None:
+        """Ask for a look at once, even in a back-off. When paused: at ``resume``."""
+        self.wake("manual")
+
+    def pause(self) -> None:
+        """Look no more until :meth:`resume`; a look that is going on ends first."""
+        self._steps.paused = True
+        self._woken.set()
+
+    def resume(self) -> None:
+        """Look again, beginning at once. Without a :meth:`pause`: does nothing."""
+        if self._steps.paused:
+            self._steps.paused = False
+            self.wake("manual")
+
+    def tick(self) -> float:
+        """Do what is due now: at most one look. For tests and for owners.
+
+        Returns
+        -------
+        float
+            Seconds until there is something to do again, unless woken; 0 when a
+            look was made. Opens no notices: :meth:`start` and :meth:`run` do.
+        """
+        return self._steps.tick()
+
+    def start(self) -> Poller:
+        """Look in the background, on one daemon thread, until :meth:`stop`.
+
+        Twice is the same as once. A running one of the same name is stopped first.
+        """
+        self._take_name()
+        started = self._runner.start(f"ermpoll-poller-{self.name}", self._loop)
+        if started == "resumed":
+            self.wake("start")
+        if started != "running":
+            self._audit("start")
+        return self
+
+    def stop(self, timeout_s: float = 30) -> bool:
+        """Stop, and wait for a look that is going on.
+
+        Returns
+        -------
+        bool
+            True when it has stopped. False when a look was still going on after
+            ``timeout_s`` seconds (the status says so; it stops when the look ends),
+            or when called from within a look or a listener. May be called twice.
+        """
+        if self._runner.running:
+            self._audit("stop")
+        if self._runner.stop(timeout_s):
+            return True
+        self._steps.enter("stopping", "a look is still going on")
+        return False
+
+    def __enter__(self) -> Poller:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def run(
+        self, stop: threading.Event | None = None, until_idle: bool = False
+    ) -> None:
+        """Look in the foreground until stopped. May be called again.
+
+        Parameters
+        ----------
+        stop
+            Ends it within 50 ms, as :meth:`stop` and a KeyboardInterrupt do.
+        until_idle
+            Also ends when a look found no more, nothing asked for another and no
+            stored time is to come.
+
+        Raises
+        ------
+        UsageError
+            When it is running already.
+        """
+        try:
+            self._runner.run(self.name, lambda halt: self._loop(halt, stop, until_idle))
+        except KeyboardInterrupt:
+            logger.info("%s: interrupted", self.name)
+
+    def panel(self) -> Widget:
+        """Give the live view, for a notebook."""
+        from ermpoll.widgets import monitor
+
+        return monitor(self)
+
+    def _begun(self) -> None:
+        self._steps.restart()
+        logger.info("%s: started", self.name, extra={"event": "started"})
+
+    def _ended(self) -> None:
+        self._steps.enter("stopped")
+        if self._listed:
+            registry.unregister(self)
+        logger.info("%s: stopped", self.name, extra={"event": "stopped"})
+
+    def _loop(
+        self,
+        halt: threading.Event,
+        stop: threading.Event | None = None,
+        until_idle: bool = False,
+    ) -> None:
+        self._steps.enter("starting")
+        leave = self.notices.subscribe(self._on_notice, self._on_status)
+        try:
+            self._steps.pushing(self.notices.status.state == "push")
+            while True:
+                # Cleared before the stop is asked for, or a stop could be lost.
+                self._woken.clear()
+                if halt.is_set() or (stop is not None and stop.is_set()):
+                    return
+                wait_s = self.tick()
+                if until_idle and self._steps.is_idle and self._idle():
+                    return
+                if wait_s > 0:
+                    slice_s = wait_s if stop is None else min(wait_s, _STOP_SLICE_S)
+                    self._woken.wait(slice_s)
+        finally:
+            leave()
+
+    def _on_notice(self) -> None:
+        self._steps.noticed()
+        self._woken.set()
+
+    def _on_status(self, status: NoticesStatus) -> None:
+        self._steps.pushing(status.state == "push")
+        news = f"{status.state}: {status.reason}" if status.reason else status.state
+        self._steps.tell("broker", news)
+        self._woken.set()
+
+    def _take_name(self) -> None:
+        replaced = registry.register(self) if self._listed else None
+        if replaced is not None and replaced is not self:
+            logger.info("%s: stops the running one of that name", self.name)
+            replaced.stop()
+
+    def _audit(self, act: str) -> None:
+        if self._listed:
+            audit.info("%s %s", act, self.name, extra={"event": act})

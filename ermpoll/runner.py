@@ -1,0 +1,134 @@
+"""One thread of control at a time: begin, stop, go on, end.
+
+Knows nothing of polling. A thread and the event that ends it are one value, so
+an old thread can never wait on a new thread's event.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ermpoll.errors import UsageError
+
+#: Loops until the event is set, which it gets, and looks at it whenever it is woken.
+Body: TypeAlias = Callable[[threading.Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Run:
+    thread: threading.Thread
+    stop: threading.Event
+
+
+#: What a start did: begin a thread, take back a stop, or nothing.
+Started: TypeAlias = Literal["begun", "resumed", "running"]
+
+
+class Runner:
+    """Runs a body on a daemon thread, or on the caller's, never two at a time.
+
+    Parameters
+    ----------
+    wake
+        Wakes the body from whatever it waits for.
+    begun, ended
+        Called before the body and after it, for each run.
+    """
+
+    def __init__(
+        self,
+        *,
+        wake: Callable[[], None],
+        begun: Callable[[], None],
+        ended: Callable[[], None],
+    ) -> None:
+        self._wake = wake
+        self._begun = begun
+        self._ended = ended
+        self._lock = threading.RLock()
+        self._run: _Run | None = None
+
+    @property
+    def running(self) -> bool:
+        """True from the beginning of a run to its end, a stop under way included."""
+        return self._run is not None
+
+    def start(self, name: str, body: Body) -> Started:
+        """Run on a thread of this name.
+
+        A run that was told to stop and has not ended yet goes on instead.
+        """
+        with self._lock:
+            if self._run is not None:
+                stopping = self._run.stop.is_set()
+                self._run.stop.clear()
+                return "resumed" if stopping else "running"
+            thread = threading.Thread(
+                target=self._thread, args=(body,), name=name, daemon=True
+            )
+            self._begin(thread)
+            thread.start()
+        return "begun"
+
+    def run(self, name: str, body: Body) -> None:
+        """Run on the caller's thread until stopped.
+
+        Raises
+        ------
+        UsageError
+            When a run is going on already.
+        """
+        with self._lock:
+            if self._run is not None:
+                raise UsageError(f"{name} is running already: stop() it first.")
+            run = self._begin(threading.current_thread())
+        try:
+            body(run.stop)
+        finally:
+            run.stop.set()
+            self._end(run)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Stop, and wait; False when it has not ended within ``timeout_s`` seconds.
+
+        From within the run it can't wait: False, and the run ends soon after.
+        """
+        with self._lock:
+            run = self._run
+            if run is None:
+                return True
+            run.stop.set()
+        self._wake()
+        if run.thread is not threading.current_thread():
+            run.thread.join(timeout_s)
+        return self._run is not run
+
+    def _begin(self, thread: threading.Thread) -> _Run:
+        self._begun()
+        self._run = _Run(thread=thread, stop=threading.Event())
+        return self._run
+
+    def _end(self, run: _Run) -> bool:
+        """End the run, unless it was started again meanwhile."""
+        with self._lock:
+            if not run.stop.is_set():
+                return False
+            self._run = None
+        self._ended()
+        return True
+
+    def _thread(self, body: Body) -> None:
+        run = self._run
+        assert run is not None
+        try:
+            body(run.stop)
+            while not self._end(run):
+                body(run.stop)
+        except BaseException:
+            # A SystemExit out of the body: the thread ends, and must not seem to run.
+            run.stop.set()
+            self._end(run)
+            raise
