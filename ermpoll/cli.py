@@ -152,6 +152,8 @@ def _sandbox(options: argparse.Namespace, rest: list[str]) -> int:
     try:
         from ermpoll.sandbox.serve import serve
     except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("ermpoll"):
+            raise
         raise UsageError(
             f"the sandbox needs {error.name}, which is not installed."
             ' Install it with: pip install "ermpoll[lab]"'
@@ -199,17 +201,20 @@ def find_agent(text: str) -> Agent:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0] and error.name != module_name:
+            raise
         raise UsageError(
-            f"expected a module {module_name!r} here or installed, found none"
-            f" ({error}). Run it from the directory of {module_name}.py"
+            f"expected a module {module_name!r} here or installed, found none."
+            f" Run the command in the directory of {module_name}.py"
         ) from error
-    agent = getattr(module, name, None)
-    if not isinstance(agent, ermpoll.Agent):
+    found = getattr(module, name, None)
+    if not isinstance(found, ermpoll.Agent):
+        what = "nothing" if found is None else f"a {type(found).__name__}"
         raise UsageError(
-            f"expected an ermpoll.Agent as {name!r} in {module_name},"
-            f" found {type(agent).__name__}. Assign one to that name"
+            f"expected an ermpoll.Agent as {name!r} in {module_name}, found {what}."
+            " Assign one to that name"
         )
-    return agent
+    return found
 
 
 @contextmanager

@@ -1,0 +1,244 @@
+"""The command line: arguments, exit codes, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import ermpoll
+from ermpoll import cli
+from ermpoll.errors import UsageError
+
+AGENT = """
+import ermpoll
+
+box = ermpoll.sandbox.start()
+jobs = box.jobs(max_attempts=1)
+
+def work(row):
+    {work}
+
+agent = ermpoll.Agent(jobs, work, poll_s=60, notices=box.amqp_url)
+"""
+
+
+def start(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ermpoll", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def announced(box: ermpoll.sandbox.Box) -> dict[str, str]:
+    line = {"url": box.url, "amqp": box.amqp_url, "pid": os.getpid()}
+    return {"ERMPOLL_SANDBOX": json.dumps(line)}
+
+
+def write_agent(folder: Path, work: str) -> None:
+    body = textwrap.indent(textwrap.dedent(work).strip(), "    ").strip()
+    (folder / "tiles.py").write_text(AGENT.format(work=body))
+
+
+def test_sandbox_prints_one_line_of_json_first_and_serves(tmp_path: Path) -> None:
+    process = start(tmp_path, "sandbox")
+    assert process.stdout
+    first = json.loads(process.stdout.readline())
+
+    catalog = json.load(urllib.request.urlopen(first["url"], timeout=10))
+    process.send_signal(signal.SIGTERM)
+
+    assert first["pid"] == process.pid
+    assert first["amqp"].startswith("amqp://localhost:")
+    assert catalog["id"] == "1"
+    assert process.wait(timeout=10) == 0
+    process.communicate()
+
+
+def test_sandbox_with_a_port_that_is_taken_exits_with_two(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    port = box.url.split(":")[2].split("/")[0]
+
+    process = start(tmp_path, "sandbox", "--port", port)
+    said, complained = process.communicate(timeout=20)
+
+    assert process.returncode == 2
+    assert said == ""
+    assert port in complained
+    assert "Traceback" not in complained
+
+
+def test_run_until_idle_does_what_waits_and_exits_with_zero(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    added = box.add(3)
+    write_agent(tmp_path, "return {'Priority': 1}")
+
+    process = start(
+        tmp_path, "run", "tiles:agent", "--until-idle", environment=announced(box)
+    )
+    said, log = process.communicate(timeout=40)
+
+    assert process.returncode == 0, log
+    assert "0 failed" in said
+    states = states_of(box, added)
+    assert states == dict.fromkeys(added, "success")
+
+
+def test_run_exits_with_one_when_a_row_failed(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    box.add(1)
+    write_agent(tmp_path, "raise ValueError('no such image')")
+
+    process = start(
+        tmp_path, "run", "tiles:agent", "--until-idle", environment=announced(box)
+    )
+    said, log = process.communicate(timeout=40)
+
+    assert process.returncode == 1, log
+    assert "failed" in said
+
+
+def test_run_once_ends_by_itself(tmp_path: Path, box: ermpoll.sandbox.Box) -> None:
+    box.add(1)
+    write_agent(tmp_path, "return None")
+
+    process = start(
+        tmp_path, "run", "tiles:agent", "--once", environment=announced(box)
+    )
+    said, log = process.communicate(timeout=40)
+
+    assert process.returncode == 0, log
+    assert "done" in said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_run_finishes_what_it_holds_when_told_to_stop(
+    tmp_path: Path, box: ermpoll.sandbox.Box, stop: signal.Signals
+) -> None:
+    write_agent(
+        tmp_path,
+        f"""
+        import os, pathlib, threading
+        pathlib.Path({str(tmp_path / "working")!r}).touch()
+        threading.Event().wait(0.5)
+        """,
+    )
+    box.add(1)
+
+    process = start(tmp_path, "run", "tiles:agent", environment=announced(box))
+    wait_for_file(tmp_path / "working", process)
+    process.send_signal(stop)
+    said, log = process.communicate(timeout=40)
+
+    assert process.returncode == 0, log
+    assert box.jobs().held().rids == ()
+    assert "0 failed" in said
+
+
+def test_run_releases_what_does_not_finish_in_time(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    write_agent(
+        tmp_path,
+        f"""
+        import pathlib, threading
+        pathlib.Path({str(tmp_path / "working")!r}).touch()
+        threading.Event().wait(3600)
+        """,
+    )
+    box.add(1)
+
+    process = start(
+        *(tmp_path, "run", "tiles:agent", "--stop-timeout", "1"),
+        environment=announced(box),
+    )
+    wait_for_file(tmp_path / "working", process)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=40)
+
+    assert process.returncode == 0, log
+
+
+def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
+    """Return when the child has made the file."""
+    for _ in range(300):
+        if path.exists():
+            return
+        assert process.poll() is None, process.communicate()
+        threading.Event().wait(0.1)
+    pytest.fail(f"{path.name} did not appear in 30 s")
+
+
+def states_of(box: ermpoll.sandbox.Box, rids: tuple[str, ...]) -> dict[str, object]:
+    any_of = ";".join(f"RID={rid}" for rid in rids)
+    page = box.catalog().get(f"entity/Imaging:Image/{any_of}")
+    assert page
+    return {str(row["RID"]): row["Processing_Status"] for row in page.rows}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("tiles", r"expected MODULE:AGENT.*found 'tiles'"),
+        (":agent", "expected MODULE:AGENT"),
+        ("no_such_module:agent", "expected a module 'no_such_module'"),
+        ("json:agent", r"expected an ermpoll\.Agent.*found nothing"),
+        ("json:dumps", r"expected an ermpoll\.Agent.*found a function"),
+    ],
+)
+def test_an_agent_that_is_not_there_is_told(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        cli.find_agent(text)
+
+
+def test_a_fault_inside_the_module_is_not_taken_for_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "half_written.py").write_text("import not_installed_anywhere\n")
+
+    with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
+        cli.find_agent("half_written:agent")
+
+
+def test_a_wrong_call_is_one_line_and_exit_code_two(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["run", "nothing"]) == 2
+
+    said = capsys.readouterr()
+    assert said.err.startswith("ermpoll run: expected MODULE:AGENT")
+    assert "Traceback" not in said.err
+
+
+def test_only_lab_takes_options_after_the_dashes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["run", "tiles:agent", "--", "--port=1"])
+
+    assert "only `ermpoll lab`" in capsys.readouterr().err
+
+
+def test_help_names_the_three_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--help"])
+
+    assert all(word in capsys.readouterr().out for word in ("lab", "sandbox", "run"))
