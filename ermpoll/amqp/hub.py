@@ -1,0 +1,232 @@
+"""Notices from a broker: connect again when it goes, find out when it is deaf.
+
+One thread per broker, shared by all pollers of the process; the connection is
+made, used and closed there only, so heartbeats are served while work runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from weakref import WeakValueDictionary
+
+from ermpoll.amqp.address import Address
+from ermpoll.amqp.link import Link
+from ermpoll.notices import Notices
+from ermpoll.records import NoticesStatus
+from ermpoll.schedule import backoff_s
+from ermpoll.telling import described, place
+
+logger = logging.getLogger(__name__)
+
+#: The exchange that ERMrest publishes to, if it is not configured otherwise.
+EXCHANGE = "ermrest_changes"
+#: A notice comes before the answer to the write; later than this it is missing.
+ECHO_S = 5.0
+#: The first wait before connecting again; it doubles with each failure ...
+RECONNECT_S = 1.0
+#: ... up to this. Both give or take a fourth.
+MAX_RECONNECT_S = 60.0
+#: A connection that lasted so long was a good one: the waits begin anew.
+STEADY_S = 60.0
+
+_DEAF = "deaf: something was written, but no notice came from {label}"
+_UNPROVEN = "deaf: connected anew to {label}, no notice has come yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Whether notices come in although there should be some; pure."""
+
+    #: When the last notice came, seconds on the hub's clock.
+    heard_at: float = float("-inf")
+    #: Until when one has to come, or None when none is due.
+    due_at: float | None = None
+
+    def expecting(self, now: float) -> Hearing:
+        """Expect a notice, unless it may be one that came just now."""
+        if self.due_at is not None or now - self.heard_at < ECHO_S:
+            return self
+        return replace(self, due_at=now + ECHO_S)
+
+    def heard(self, now: float) -> Hearing:
+        """Take note of a notice."""
+        return Hearing(heard_at=now)
+
+    def is_deaf(self, now: float) -> bool:
+        """Say whether a notice that was due did not come."""
+        return self.due_at is not None and now >= self.due_at
+
+
+class AmqpNotices(Notices):
+    """Notices from the fanout exchange of an AMQP broker.
+
+    What goes wrong later (refused, unknown host, wrong login, a lost connection,
+    silence) is told by ``status`` with the time of the next try. It never raises.
+
+    Parameters
+    ----------
+    url
+        ``amqp[s]://[user:password@]host[:port][/virtual-host]``.
+    ca
+        File with the certificate authority to trust, for ``amqps``.
+    exchange
+        The exchange to listen to; declared as ERMrest does when it is not there.
+
+    Raises
+    ------
+    NoticeError
+        When the URL is none, or the CA file is not there.
+    """
+
+    _opened = NoticesStatus(state="connecting")
+
+    def __init__(
+        self,
+        url: str,
+        ca: str | None = None,
+        exchange: str = EXCHANGE,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__()
+        self.address = Address.parse(url, ca)
+        self.exchange = exchange
+        self._clock = clock
+        self._rng = rng
+        self._hearing = Hearing()
+        self._deaf = False
+        self._failures = 0
+        self._link: Link | None = None
+        self._thread: threading.Thread | None = None
+        self._halt = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<AmqpNotices {self.address.label} {self.status.state}>"
+
+    def wrote(self) -> None:
+        """Say that we just committed a write, so that a notice is due."""
+        with self._lock:
+            before, link = self._hearing, self._link
+            if link is None or self._status.state not in ("push", "deaf"):
+                return
+            self._hearing = before.expecting(self._clock())
+            armed = self._hearing.due_at is not None and before.due_at is None
+        if armed:
+            link.after(ECHO_S, lambda: self._check(link))
+
+    def missed(self) -> None:
+        """Say that a look found a change that no notice had told of."""
+        # Its notice may be on its way still, so it gets the same time as an echo.
+        self.wrote()
+
+    def _open(self) -> None:
+        self._halt = halt = threading.Event()
+        self._failures, self._deaf, self._hearing = 0, False, Hearing()
+        self._tell(self._opened)
+        self._thread = threading.Thread(
+            target=self._listen, args=(halt,), name="ermpoll-notices", daemon=True
+        )
+        self._thread.start()
+
+    def _close(self) -> None:
+        self._halt.set()
+        with self._lock:
+            link = self._link
+        if link is not None:
+            link.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(1.0)
+        self._tell(NoticesStatus())
+
+    def _listen(self, halt: threading.Event) -> None:
+        """Connect again and again; the body of the thread."""
+        while not halt.is_set():
+            began_at = self._clock()
+            why = self._one_life(halt)
+            if halt.is_set():
+                return
+            if self._clock() - began_at >= STEADY_S and not self._deaf:
+                self._failures = 0
+            self._failures += 1
+            spread = 0.75 + 0.5 * self._rng()
+            wait_s = spread * backoff_s(self._failures, RECONNECT_S, MAX_RECONNECT_S)
+            self._tell_down(why, wait_s)
+            halt.wait(wait_s)
+
+    def _one_life(self, halt: threading.Event) -> str:
+        """Run one connection to its end; return why it ended."""
+        link = Link(self.address, self.exchange, on_up=self._up, on_notice=self._notice)
+        with self._lock:
+            self._link = link
+        if halt.is_set():
+            link.close()
+        try:
+            return link.run()
+        except Exception as error:  # noqa: BLE001 - the edge: pika can't end the thread
+            logger.error("the connection to %s: %s", self.address.label, place(error))
+            return f"internal error: {described(error)}"
+        finally:
+            with self._lock:
+                self._link = None
+                self._hearing = replace(self._hearing, due_at=None)
+
+    def _up(self) -> None:
+        logger.info("notices from %s", self.address.label, extra={"event": "up"})
+        if self._deaf:
+            reason = _UNPROVEN.format(label=self.address.label)
+            self._tell(NoticesStatus(state="deaf", reason=reason))
+        else:
+            self._tell(NoticesStatus(state="push"))
+
+    def _tell_down(self, why: str, wait_s: float) -> None:
+        at = datetime.now(UTC) + timedelta(seconds=wait_s)
+        deaf = self._deaf and why.startswith("deaf")
+        if why != self.status.reason:
+            extra = {"event": "down", "wait_s": wait_s}
+            logger.warning("no notices: %s; again in %.0f s", why, wait_s, extra=extra)
+        state: Literal["deaf", "down"] = "deaf" if deaf else "down"
+        self._tell(NoticesStatus(state=state, reason=why, next_try_at=at))
+
+    def _notice(self) -> None:
+        with self._lock:
+            self._hearing = self._hearing.heard(self._clock())
+        self._failures = 0
+        if self._deaf:
+            self._deaf = False
+            self._tell(NoticesStatus(state="push"))
+        self._received()
+
+    def _check(self, link: Link) -> None:
+        with self._lock:
+            deaf = link is self._link and self._hearing.is_deaf(self._clock())
+        if deaf:
+            self._deaf = True
+            link.close(_DEAF.format(label=self.address.label))
+
+
+_hubs: WeakValueDictionary[tuple[str, str | None], AmqpNotices] = WeakValueDictionary()
+_hubs_lock = threading.Lock()
+
+
+def shared_notices(url: str, ca: str | None = None) -> AmqpNotices:
+    """Return this process's hub for a broker, made when there is none yet.
+
+    Raises
+    ------
+    NoticeError
+        When the URL is none, or the CA file is not there.
+    """
+    with _hubs_lock:
+        hub = _hubs.get((url, ca))
+        if hub is None:
+            hub = _hubs[url, ca] = AmqpNotices(url, ca)
+        return hub
