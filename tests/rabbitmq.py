@@ -1,0 +1,246 @@
+"""A real RabbitMQ of our own: free port, own node name, own directories.
+
+``with broker() as rabbit:`` starts Debian's ``rabbitmq-server`` and ends all of
+it, its epmd included. ``Proxy`` stands between a client and a broker and can
+freeze or cut what flows through it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import pika
+import pika.exceptions
+import pytest
+
+BIN = Path("/usr/lib/rabbitmq/bin")
+INSTALLED = (BIN / "rabbitmq-server").exists()
+START_S = 60.0
+EXCHANGE = "ermrest_changes"
+
+
+def wait_for(happened: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Wait until it has happened, or fail; looks 100 times a second."""
+    never = threading.Event()
+    for _ in range(int(timeout_s * 100)):
+        if happened():
+            return
+        never.wait(0.01)
+    assert happened(), f"not within {timeout_s} s"
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Rabbit:
+    """One broker, which can be killed and started again on the same port."""
+
+    def __init__(self, home: Path, config: str = "", tls: Path | None = None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.tls_port = free_port() if tls else 0
+        self._process: subprocess.Popen[bytes] | None = None
+        (home / "plugins").write_text("[].\n")
+        (home / "rabbitmq.conf").write_text(self._config(config, tls))
+        # Without this a consumer's time-out is looked at once a minute only.
+        (home / "advanced.config").write_text(
+            "[{rabbit, [{channel_tick_interval, 500}]}].\n"
+        )
+        self._env = {
+            **os.environ,
+            "HOME": str(home),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODENAME": f"ermpoll{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
+            "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+            "RABBITMQ_PID_FILE": str(home / "pid"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none",
+        }
+
+    def _config(self, config: str, tls: Path | None) -> str:
+        lines = [f"listeners.tcp.1 = 127.0.0.1:{self.port}", config]
+        if tls is not None:
+            lines += [
+                f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}",
+                f"ssl_options.cacertfile = {tls / 'ca.pem'}",
+                f"ssl_options.certfile = {tls / 'server.pem'}",
+                f"ssl_options.keyfile = {tls / 'server.key'}",
+                "ssl_options.verify = verify_none",
+            ]
+        return "\n".join([*lines, ""])
+
+    @property
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [BIN / "rabbitmq-server"],
+            env=self._env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_for(self._answers, START_S)
+
+    def kill(self) -> None:
+        """kill -9, with all that belongs to it."""
+        assert self._process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        subprocess.run(
+            ["epmd", "-port", self._env["ERL_EPMD_PORT"], "-kill"],
+            env={**self._env, "ERL_EPMD_RELAXED_COMMAND_CHECK": "1"},
+            check=False,
+            capture_output=True,
+        )
+
+    def ctl(self, *words: str) -> str:
+        """Run rabbitmqctl; takes seconds."""
+        done = subprocess.run(
+            [BIN / "rabbitmqctl", "--quiet", *words],
+            env=self._env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def queues(self) -> dict[str, int]:
+        """Unacknowledged messages by queue."""
+        lines = self.ctl("list_queues", "name", "messages_unacknowledged").splitlines()
+        pairs = [line.split("\t") for line in lines if line.count("\t") == 1]
+        return {name: int(n) for name, n in pairs if n.isdigit()}
+
+    def connect(self, virtual_host: str = "/") -> pika.BlockingConnection:
+        vhost = quote(virtual_host, safe="")
+        return pika.BlockingConnection(pika.URLParameters(f"{self.url}/{vhost}"))
+
+    def publish(self, n: int = 1, exchange: str = EXCHANGE) -> None:
+        """Publish as ERMrest does: n notices through a fanout."""
+        connection = self.connect()
+        channel = connection.channel()
+        channel.exchange_declare(exchange, exchange_type="fanout")
+        for _ in range(n):
+            channel.basic_publish(exchange, "", b"change")
+        connection.close()
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except pika.exceptions.AMQPError:
+            return False
+        return True
+
+
+@contextmanager
+def broker(config: str = "", tls: Path | None = None) -> Iterator[Rabbit]:
+    """Start a broker; ``config`` is rabbitmq.conf text, ``tls`` a directory of PEMs."""
+    home = Path(tempfile.mkdtemp(prefix="ermpoll-rabbit-"))
+    rabbit = Rabbit(home, config, tls)
+    try:
+        rabbit.start()
+        yield rabbit
+    finally:
+        rabbit.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[Rabbit]:
+    """One broker for all tests that only need one that runs."""
+    if not INSTALLED:
+        pytest.skip("rabbitmq-server is not installed (Debian: rabbitmq-server)")
+    with broker() as started:
+        yield started
+
+
+class Proxy:
+    """A TCP proxy on this machine that can freeze (half-open) or cut connections."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._over = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._spawn(self._accept)
+
+    def freeze(self) -> None:
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Close all connections that go through it now."""
+        sockets, self._sockets = self._sockets, []
+        for sock in sockets:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def close(self) -> None:
+        self._over.set()
+        self.thaw()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _spawn(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while not self._over.is_set():
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [client, server]
+                self._spawn(self._pump, client, server)
+                self._spawn(self._pump, server, client)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._flowing.wait()
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def proxy(port: int) -> Iterator[Proxy]:
+    between = Proxy(port)
+    try:
+        yield between
+    finally:
+        between.close()
