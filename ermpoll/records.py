@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 JSON: TypeAlias = (
-    "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+    "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 )
 Row: TypeAlias = Mapping[str, JSON]
 #: From a row to the changes to write, or None to leave it alone.

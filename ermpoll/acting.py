@@ -1,0 +1,294 @@
+"""What a queue does at a person's word: claim, finish, give back, retry, rescue.
+
+Each act is one INFO record on ``ermpoll.audit``: who, table, RIDs, counts; no values.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ermpoll import moves, planning
+from ermpoll.acts import Done, by_then, read_rows
+from ermpoll.errors import Denied, TransformError, UsageError
+from ermpoll.moves import Held, Move
+from ermpoll.records import JSON, Change, Row, Transform
+from ermpoll.results import Claim, Outcome, rids_of
+from ermpoll.spec import check_change_of_state
+from ermpoll.tokens import worker_name
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+
+audit = logging.getLogger("ermpoll.audit")
+
+#: Seconds that an act by hand goes on asking for a certain answer.
+PATIENCE_S = 30.0
+#: Rounds of a claim that lost all its rows to others.
+ROUNDS = 8
+
+
+def claim(
+    jobs: Queue,
+    limit: int,
+    rows: object,
+    transform: Transform | None,
+    token: str | None,
+) -> Claim:
+    """Claim candidates; see `Queue.claim`."""
+    check_right(jobs)
+    rids = rids_of(rows) if rows is not None else None
+    pause = threading.Event()
+    for round_ in range(1 if token else ROUNDS):
+        chosen = jobs.choose(limit, transform=transform, rids=rids, token=token)
+        _check_chosen(chosen)
+        sent_at = time.monotonic()
+        done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
+        if done.written.won or not done.written.missed:
+            break
+        # all went to others: the next rows may be contested less
+        pause.wait(random.random() * 0.05 * 2**round_)
+    outcome = outcome_of(jobs, "claim", done, read=False)
+    return Claim(jobs, held_rows(jobs, done, sent_at), outcome)
+
+
+def held_rows(jobs: Queue, done: Done, sent_at: float) -> dict[str, Held]:
+    """Return the rows that a write claimed, as their holder knows them.
+
+    Their lease counts from when the claim was sent: the catalog can't have written
+    it earlier.
+    """
+    spec = jobs.spec
+    held = {}
+    for move in done.won("claim"):
+        change, rmt = move.change, done.written.won[move.rid]
+        row = {**change.before, **change.after, "RMT": rmt}
+        was = change.before.get(spec.state)
+        held[move.rid] = Held(
+            rid=move.rid,
+            rmt=rmt,
+            token=move.token,
+            row=row,
+            was=was if was is None else str(was),
+            attempts=change.before.get(spec.attempts) if spec.attempts else None,
+            deadline=sent_at + spec.lease_s if spec.owner else float("inf"),
+        )
+    return held
+
+
+def finish(
+    jobs: Queue,
+    action: str,
+    claim: Claim,
+    rids: Iterable[str],
+    move: Callable[[Held], Move],
+) -> Outcome:
+    """Write a finishing move for rows of a claim, but none whose lease is over."""
+    check_right(jobs)
+    rids = tuple(rids)
+    holding = {rid: claim.holding(rid) for rid in rids}
+    sent_at = time.monotonic()
+    over = tuple(rid for rid in rids if holding[rid].deadline <= sent_at)
+    chosen = [move(holding[rid]) for rid in rids if rid not in over]
+    until = min((holding[m.rid].deadline for m in chosen), default=sent_at)
+    until = min(until, by_then(PATIENCE_S))
+    done = jobs.writer().write(chosen, until=until)
+    if action == "renew":
+        for one in done.won():
+            old = holding[one.rid]
+            rmt = done.written.won[one.rid]
+            held = replace(old, rmt=rmt, deadline=sent_at + jobs.spec.lease_s)
+            claim.settle(held)
+    else:
+        claim.settle(None, *done.written.won)
+    claim.settle(None, *done.written.missed, *over)
+    return outcome_of(jobs, action, done, over=over, left=claim.unfinished)
+
+
+def by_hand(
+    jobs: Queue,
+    action: str,
+    rids: tuple[str, ...],
+    *,
+    rows: object = None,
+    force: bool = False,
+) -> Outcome:
+    """Retry or rescue rows that nobody here holds."""
+    check_right(jobs)
+    now = read_rows(jobs.catalog, jobs.queries, rids)
+    listed = _versions_of(rows)
+    reasons = {}
+    chosen = []
+    for rid in rids:
+        reason = _unfit(jobs, action, now.get(rid), force)
+        if reason is None:
+            # keyed by the version that was listed: what was touched since is left
+            row = {**now[rid], "RMT": listed.get(rid, now[rid]["RMT"])}
+            step = moves.retry if action == "retry" else moves.rescue
+            chosen.append(step(jobs.spec, row))
+        else:
+            reasons[rid] = reason
+    done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
+    outcome = outcome_of(jobs, action, done)
+    return replace(
+        outcome,
+        lost=outcome.lost + tuple(reasons),
+        reasons={**outcome.reasons, **reasons},
+    )
+
+
+def outcome_of(
+    jobs: Queue,
+    action: str,
+    done: Done,
+    *,
+    read: bool = True,
+    over: tuple[str, ...] = (),
+    left: tuple[str, ...] = (),
+) -> Outcome:
+    """Say what became of the rows, and write the audit record."""
+    written = done.written
+    reasons = dict(written.refused)
+    reasons.update(dict.fromkeys(written.unsent, str(written.error)))
+    reasons.update(dict.fromkeys(written.unknown, "the answer never came"))
+    reasons.update(dict.fromkeys(over, "the lease was over; nothing was written"))
+    now = read_rows(jobs.catalog, jobs.queries, written.missed) if read else {}
+    meanwhile = {}
+    for rid in written.missed:
+        meanwhile[rid] = _changed(done.moves[rid].change, now.get(rid))
+        reasons[rid] = "changed meanwhile" if rid in now or not read else "is gone"
+    outcome = Outcome(
+        jobs=jobs,
+        action=action,
+        won=tuple(written.won),
+        lost=(*written.missed, *written.refused, *written.unsent, *over),
+        unknown=written.unknown,
+        still_claimed=left,
+        edited=done.edited,
+        reasons=reasons,
+        meanwhile=meanwhile,
+        by={rid: str(row.get("RMB") or "") for rid, row in now.items()},
+        written={rid: done.moves[rid] for rid in written.won},
+        versions=dict(written.won),
+    )
+    _audit(outcome)
+    return outcome
+
+
+def finishing(jobs: Queue, rid: str, changes: object) -> dict[str, JSON]:
+    """Check the changes that finish a row.
+
+    Raises
+    ------
+    UsageError
+        They are no dict, name columns that aren't there, hold values that the
+        catalog would refuse, or a state word that doesn't finish the row.
+    """
+    table = jobs.spec.table
+    wanted = planning.changes_of(changes, {}, table)
+    reason = (
+        wanted
+        if isinstance(wanted, str)
+        else planning.first_refusal(wanted, table)
+        or check_change_of_state(jobs.spec, wanted)
+    )
+    if reason or isinstance(wanted, str):
+        raise UsageError(f"{rid}: {reason}; nothing was written")
+    return wanted
+
+
+def error_text(error: object) -> str:
+    """Return an error as a line for people: an exception with its name."""
+    if isinstance(error, BaseException):
+        return planning.describe(error)[0]
+    return str(error)
+
+
+def check_right(jobs: Queue) -> None:
+    """Raise Denied where nothing can be written for want of a right."""
+    if jobs.spec.table.may_update is False:
+        raise Denied(
+            f"expected the right to update {jobs.title}, but {jobs.why_not_writable}; "
+            "log in as somebody who has it, or ask the catalog's owner"
+        )
+
+
+def _check_chosen(chosen: Iterable[Move]) -> None:
+    for move in chosen:
+        change = move.change
+        if change.kind == "failed":
+            raise TransformError(
+                f"the transform failed on {change.rid}: {change.reason}; "
+                "nothing was written",
+                rid=change.rid,
+            )
+        if change.kind == "problem":
+            raise UsageError(f"{change.rid}: {change.reason}; nothing was written")
+
+
+def _unfit(jobs: Queue, action: str, row: Row | None, force: bool) -> str | None:
+    """Say why a row can't be retried or rescued."""
+    spec = jobs.spec
+    if row is None:
+        return "is gone"
+    state = row[spec.state]
+    if action == "retry":
+        if spec.is_failed(state):
+            return None
+        return f"is not failed: {spec.state} is {spec.label(state)!r}"
+    if state != spec.claimed:
+        return f"is not claimed: {spec.state} is {spec.label(state)!r}"
+    left = -moves.overdue_s(spec, row, jobs.catalog.now())
+    if left > 0 and not force:
+        return f"its lease runs for another {left:.0f} s; force=True frees it anyway"
+    return None
+
+
+def _versions_of(rows: object) -> dict[str, JSON]:
+    """Return the versions of rows as the caller saw them, where it has them."""
+    items = getattr(rows, "rows", rows)
+    if not isinstance(items, list | tuple):
+        return {}
+    return {
+        str(item["RID"]): item["RMT"]
+        for item in items
+        if isinstance(item, Mapping) and "RID" in item and "RMT" in item
+    }
+
+
+def _changed(change: Change, now: Row | None) -> dict[str, tuple[JSON, JSON]]:
+    """Return which columns are not as they were read."""
+    if now is None:
+        return {}
+    return {
+        name: (value, now[name])
+        for name, value in change.before.items()
+        if name in now and name not in ("RMT", "RMB") and now[name] != value
+    }
+
+
+def _audit(outcome: Outcome) -> None:
+    jobs = outcome.jobs
+    audit.info(
+        "%s on %s by %s: %d won, %d lost, %d unknown: %s",
+        outcome.action,
+        jobs.title,
+        worker_name(),
+        len(outcome.won),
+        len(outcome.lost),
+        len(outcome.unknown),
+        " ".join((*outcome.won, *outcome.lost, *outcome.unknown)),
+        extra={
+            "event": outcome.action,
+            "who": worker_name(),
+            "table": jobs.title,
+            "rids": outcome.won,
+            "lost": outcome.lost,
+            "unknown": outcome.unknown,
+        },
+    )

@@ -1,0 +1,151 @@
+"""Writing moves, each guarded, and reading what became of them.
+
+Sits between the pure moves and the sender; the queue and the agent use it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ermpoll.catalog import Catalog
+from ermpoll.moves import Move, fence_puts, is_marked
+from ermpoll.planning import pack
+from ermpoll.queries import Queries
+from ermpoll.records import JSON, PlannedPut, Row
+from ermpoll.spec import Spec
+from ermpoll.writes import Sender, Written
+
+#: Acts on rows that we hold: a broken version may be made up for by the token.
+_HOLDING = ("complete", "fail", "retry later", "release", "renew")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of a batch of moves."""
+
+    moves: Mapping[str, Move] = field(repr=False)
+    written: Written
+    #: RIDs written by token, since somebody had edited the row meanwhile.
+    edited: tuple[str, ...] = ()
+
+    def won(self, *acts: str) -> list[Move]:
+        """Return the moves that were written, of these acts or of all."""
+        return [
+            self.moves[rid]
+            for rid in self.written.won
+            if not acts or self.moves[rid].act in acts
+        ]
+
+
+class Writer:
+    """Writes the moves of one queue."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        queries: Queries,
+        catalog: Catalog,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._spec = spec
+        self._queries = queries
+        self._catalog = catalog
+        self._sender = Sender(
+            catalog, row_policy=spec.table.may_update is None, stop=stop
+        )
+
+    def write(self, moves: Sequence[Move], *, until: float) -> Done:
+        """Write the moves in as few PUTs as the rules allow.
+
+        Parameters
+        ----------
+        until
+            On the monotonic clock: when to give up on a doubtful write.
+
+        Raises
+        ------
+        CatalogError
+            The catalog refuses all of it, or nothing reached it.
+        WriteRefused
+            The catalog is read-only here, or a dry run is on.
+        """
+        by_rid = {move.rid: move for move in moves}
+        reader = _Reader(self._spec, self._queries, self._catalog, by_rid)
+        known = [move.change for move in by_rid.values() if move.change.rmt]
+        written = self._send(pack(known, self._spec.table), reader, until)
+        missed = set(written.missed)
+        again = [
+            move
+            for move in by_rid.values()
+            if move.act in _HOLDING and (move.rid in missed or not move.change.rmt)
+        ]
+        second = self._send(fence_puts(self._spec, again), reader, until)
+        gone = {*second.won, *second.refused, *second.unknown, *second.unsent}
+        untold = {move.rid for move in again if not move.change.rmt}
+        total = replace(written + second, missed=tuple((missed | untold) - gone))
+        if total.error and not (total.won or total.unknown or total.refused):
+            raise total.error
+        return Done(moves=by_rid, written=total, edited=tuple(second.won))
+
+    def _send(
+        self, puts: Iterable[PlannedPut], reader: _Reader, until: float
+    ) -> Written:
+        total = Written()
+        for put in puts:
+            total += self._sender.send(put, reader, until=until)
+        return total
+
+
+def by_then(seconds: float) -> float:
+    """Return the moment that many seconds from now, on the monotonic clock."""
+    return time.monotonic() + seconds
+
+
+def read_rows(
+    catalog: Catalog, queries: Queries, rids: Iterable[str]
+) -> dict[str, dict[str, JSON]]:
+    """Read rows whatever their state: ``{RID: row}``, without those that are gone."""
+    found: dict[str, dict[str, JSON]] = {}
+    for path in queries.rows(rids):
+        page = catalog.get(path)
+        found.update({str(row["RID"]): row for row in (page.rows if page else ())})
+    return found
+
+
+class _Reader:
+    """Reads back rows of a write: their versions, and which carry its mark."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        queries: Queries,
+        catalog: Catalog,
+        moves: Mapping[str, Move],
+    ) -> None:
+        self._spec = spec
+        self._queries = queries
+        self._catalog = catalog
+        self._moves = moves
+
+    def versions(self, rids: Iterable[str]) -> Mapping[str, str]:
+        return {str(row["RID"]): str(row["RMT"]) for row in self._rows(rids)}
+
+    def marked(self, rids: Iterable[str]) -> Mapping[str, str] | None:
+        found = {}
+        for row in self._rows(rids):
+            rid = str(row["RID"])
+            marked = is_marked(self._spec, self._moves[rid], row)
+            if marked is None:
+                return None
+            if marked:
+                found[rid] = str(row["RMT"])
+        return found
+
+    def _rows(self, rids: Iterable[str]) -> list[Row]:
+        spec = self._spec
+        columns = [spec.state, *([spec.owner] if spec.owner else [])]
+        pages = [self._catalog.get(path) for path in self._queries.marks(rids, columns)]
+        return [row for page in pages if page for row in page.rows]

@@ -1,0 +1,142 @@
+"""Choosing candidates: pages of rows, a transform's word on each, moves to send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from ermpoll import moves, planning
+from ermpoll.catalog import Catalog
+from ermpoll.moves import Move
+from ermpoll.queries import RIDS, Queries
+from ermpoll.records import JSON, Change, Row, Transform
+from ermpoll.spec import Spec
+from ermpoll.tokens import new_token
+
+
+class Chooser:
+    """Finds the rows that a claim or plan is about."""
+
+    def __init__(self, spec: Spec, queries: Queries, catalog: Catalog) -> None:
+        self._spec = spec
+        self._queries = queries
+        self._catalog = catalog
+
+    def candidates(
+        self, limit: int, rids: Sequence[str] | None = None
+    ) -> Iterator[dict[str, JSON]]:
+        """Read candidates in order, a page at a time, for as long as they are asked.
+
+        Rows that are refused are so paged past; ``limit`` is the size of a page.
+        """
+        now = self._catalog.now()
+        if rids is not None:
+            for start in range(0, len(rids), RIDS):
+                part = rids[start : start + RIDS]
+                path = self._queries.candidates(now, len(part), rids=part)
+                page = self._catalog.get(path)
+                yield from page.rows if page else ()
+            return
+        last: dict[str, JSON] | None = None
+        while True:
+            page = self._catalog.get(self._queries.candidates(now, limit, after=last))
+            rows = page.rows if page else []
+            yield from rows
+            if len(rows) < limit:
+                return
+            last = rows[-1]
+
+    def claims(
+        self,
+        rows: Iterator[dict[str, JSON]] | Sequence[dict[str, JSON]],
+        limit: int,
+        transform: Transform | None,
+        token: Callable[[], str],
+    ) -> list[Move]:
+        """Decide which rows to claim: at most ``limit`` moves that write.
+
+        Rows that fail or ask for what can't be come along as moves whose change is
+        of kind ``failed`` or ``problem``; they don't count.
+        """
+        chosen: list[Move] = []
+        taken = 0
+        for row in rows:
+            change = self._claim_change(row, transform)
+            if change.kind in ("skipped", "unchanged") and transform is not None:
+                continue
+            chosen.append(Move(act="claim", change=change))
+            taken += change.kind == "changed"
+            if taken >= limit:
+                break
+        return _with_tokens(self._spec, chosen, token)
+
+    def applies(
+        self, rows: Iterator[dict[str, JSON]], limit: int, transform: Transform
+    ) -> list[Move]:
+        """Decide what a transform changes: one move per row looked at."""
+        spec = self._spec
+        return [
+            Move(
+                act="apply",
+                change=planning.plan_row(row, transform, spec.table, self._stays),
+            )
+            for row, _ in zip(rows, range(limit), strict=False)
+        ]
+
+    def _claim_change(self, row: Row, transform: Transform | None) -> Change:
+        spec = self._spec
+        claim = moves.claim(spec, row, None, {}).change
+        if transform is None:
+            return claim
+        extra = planning.plan_row(row, transform, spec.table, self._collides)
+        if extra.kind in ("changed", "unchanged"):
+            return moves.claim(spec, row, None, extra.after).change
+        return extra
+
+    def _collides(self, row: Row, changes: Row) -> str | None:
+        spec = self._spec
+        own = {spec.state, spec.owner, spec.attempts} & set(changes)
+        if not own:
+            return None
+        return f"{', '.join(sorted(map(str, own)))}: is written by the claim itself"
+
+    def _stays(self, row: Row, changes: Row) -> str | None:
+        """Say that a change leaves the row a candidate: it would come up for ever."""
+        spec = self._spec
+        if not spec.is_ready(row.get(spec.state)):
+            return None
+        if not spec.is_ready(changes.get(spec.state, row.get(spec.state))):
+            return None
+        filtered = spec.path or spec.where
+        if any(name in filtered for name in changes) or (
+            spec.retry_at and changes.get(spec.retry_at)
+        ):
+            return None
+        return (
+            f"the row would stay a candidate: {spec.state} stays "
+            f"{changes.get(spec.state, row.get(spec.state))!r}"
+        )
+
+
+def _with_tokens(
+    spec: Spec, chosen: list[Move], token: Callable[[], str]
+) -> list[Move]:
+    """Give each PUT's worth of claims a token of its own."""
+    if not spec.owner:
+        return chosen
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, move in enumerate(chosen):
+        if move.change.kind == "changed":
+            groups.setdefault(tuple(sorted(move.change.after)), []).append(place)
+    marked = list(chosen)
+    for places in groups.values():
+        for start in range(0, len(places), planning.BATCH):
+            text = token()
+            for place in places[start : start + planning.BATCH]:
+                before, after = chosen[place].change.before, chosen[place].change.after
+                marked[place] = moves.claim(spec, before, text, after)
+    return marked
+
+
+def tokens_of(name: str, lease_s: float) -> Callable[[], str]:
+    """Return a source of tokens that no claim has had before."""
+    return lambda: new_token(name, lease_s)

@@ -1,0 +1,140 @@
+"""Where a login comes from, and a login that never shows itself.
+
+Knows no HTTP. A login belongs to one origin and is handed out for no other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ermpoll.errors import UsageError
+
+
+class Login:
+    """The headers that prove who asks; shows only what kind it is.
+
+    Raises
+    ------
+    UsageError
+        The credentials hold neither ``bearer-token`` nor ``cookie``.
+    """
+
+    __slots__ = ("_header", "_origin", "kind")
+
+    def __init__(self, credentials: Mapping[str, Any] | None, url: str) -> None:
+        self._origin = origin(url)
+        self.kind, self._header = _header_of(credentials or {})
+        if self.kind != "anonymous" and not is_safe(url):
+            raise UsageError(
+                f"expected https for a login, found {self._origin}; "
+                "a login is sent over plain http to this machine only"
+            )
+
+    def headers(self, url: str) -> dict[str, str]:
+        """Return the headers for an address: none for any other origin."""
+        if self._header is None or origin(url) != self._origin:
+            return {}
+        name, value = self._header
+        return {name: value}
+
+    def scrub(self, text: str) -> str:
+        """Return text without the secret, should it have crept in."""
+        if self._header is None:
+            return text
+        secret = self._header[1].removeprefix("Bearer ").removeprefix("webauthn=")
+        return text.replace(secret, "[secret]") if secret else text
+
+    def __repr__(self) -> str:
+        return f"Login({self.kind})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a login is not pickled; connect again where it is needed")
+
+
+def find_credentials(
+    url: str, environ: Mapping[str, str] = os.environ, home: Path | None = None
+) -> Mapping[str, Any] | None:
+    """Look for a login to a catalog where people keep one.
+
+    In turn: ``$ERMPOLL_TOKEN`` if ``$ERMPOLL_HOST`` is this host; deriva-py's
+    ``get_credential`` if deriva is installed (it knows Globus too);
+    ``~/.deriva/credential.json``. None: nothing was found, go on as anonymous.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    token = environ.get("ERMPOLL_TOKEN")
+    if token and environ.get("ERMPOLL_HOST", "").lower() in (
+        host,
+        parts.netloc.lower(),
+    ):
+        return {"bearer-token": token}
+    if not is_safe(url):
+        return None
+    try:
+        from deriva.core import get_credential
+    except ImportError:
+        return _from_file((home or Path.home()) / ".deriva" / "credential.json", host)
+    found: Mapping[str, Any] | None = get_credential(host)
+    return found
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of an address, without any login."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def is_safe(url: str) -> bool:
+    """Whether a login may be sent there: https, or this machine itself."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_file(path: Path, host: str) -> Mapping[str, Any] | None:
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    found = known.get(host) if isinstance(known, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _header_of(
+    credentials: Mapping[str, Any],
+) -> tuple[str, tuple[str, str] | None]:
+    for key, header, prefix in (
+        ("bearer-token", "Authorization", "Bearer "),
+        ("cookie", "Cookie", ""),
+    ):
+        value = credentials.get(key)
+        if value:
+            return key, (header, prefix + _printable(str(value)))
+    if credentials:
+        raise UsageError(
+            "expected credentials {'bearer-token': ...} or {'cookie': ...}, "
+            f"found the keys {sorted(map(str, credentials))}"
+        )
+    return "anonymous", None
+
+
+def _printable(secret: str) -> str:
+    if not secret.isascii() or not secret.isprintable():
+        raise UsageError("expected a login of printable ASCII, found other characters")
+    return secret

@@ -1,0 +1,243 @@
+"""Sending a guarded PUT until it is certain what became of every row.
+
+Knows statuses and versions, nothing of states. The rules:
+
+* An answer that leaves it open whether the PUT was committed is followed by the
+  same PUT, unchanged, until one answer is certain. Its keys hold the version each
+  row was read at, so at most one copy writes a row; after the certain answer no
+  earlier copy can match any more, and reading the rows by their mark settles it.
+* "Nothing happened" (412, 503 aborted) is waited out with full jitter.
+* A PUT that is refused for one bad value is halved until that row stands alone.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ermpoll import permits
+from ermpoll.catalog import Catalog
+from ermpoll.clock import etag_time, parse_time, time_text
+from ermpoll.errors import (
+    Aborted,
+    BadRequest,
+    CatalogError,
+    Conflict,
+    Denied,
+    PreconditionFailed,
+    Unavailable,
+)
+from ermpoll.lanes import lane_of
+from ermpoll.records import Page, PlannedPut, Row
+
+
+class Reader(Protocol):
+    """Reads back the rows of a write."""
+
+    def versions(self, rids: Iterable[str]) -> Mapping[str, str]:
+        """Return the version each of these rows has now: ``{RID: RMT}``."""
+
+    def marked(self, rids: Iterable[str]) -> Mapping[str, str] | None:
+        """Return the versions of those rows that carry this write's mark.
+
+        None where the rows have no place for a mark. Asked only when no copy of
+        the write can be under way any more.
+        """
+
+
+FIRST_WAIT_S = 0.02
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What became of the rows of a write."""
+
+    #: The version of each row written, as a value for the next guard.
+    won: Mapping[str, str] = field(default_factory=dict)
+    #: Each row written, as the server answered it.
+    rows: Mapping[str, Row] = field(default_factory=dict, repr=False)
+    #: RIDs of rows that had changed since they were read.
+    missed: tuple[str, ...] = ()
+    #: ``{RID: the server's reason}`` of rows the catalog refuses.
+    refused: Mapping[str, str] = field(default_factory=dict)
+    #: RIDs of rows of which no certain answer came in time.
+    unknown: tuple[str, ...] = ()
+    #: RIDs of rows that were certainly not written: busy, or out of reach.
+    unsent: tuple[str, ...] = ()
+    #: Why they were not.
+    error: CatalogError | None = None
+    #: PUTs sent, and those that came to nothing.
+    sent: int = 0
+    wasted: int = 0
+
+    def __add__(self, other: Written) -> Written:
+        return Written(
+            won={**self.won, **other.won},
+            rows={**self.rows, **other.rows},
+            missed=self.missed + other.missed,
+            refused={**self.refused, **other.refused},
+            unknown=self.unknown + other.unknown,
+            unsent=self.unsent + other.unsent,
+            error=self.error or other.error,
+            sent=self.sent + other.sent,
+            wasted=self.wasted + other.wasted,
+        )
+
+
+class Sender:
+    """Sends PUTs to one catalog, one at a time.
+
+    Parameters
+    ----------
+    row_policy
+        True where a right depends on the row, so that one row's 403 says nothing
+        about the others.
+    stop
+        Set: no further attempt is made.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        row_policy: bool = False,
+        stop: threading.Event | None = None,
+        rng: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._refusals = (BadRequest, Conflict, *((Denied,) if row_policy else ()))
+        self._stop = stop or threading.Event()
+        self._rng = rng
+        self._monotonic = monotonic
+        self._lane = lane_of(catalog.url)
+        #: Whether the time in a write's ETag was seen to be its rows' version.
+        self._etag_is_version: bool | None = None
+
+    def send(self, put: PlannedPut, reader: Reader, *, until: float) -> Written:
+        """Send a PUT and return what became of its rows.
+
+        Parameters
+        ----------
+        reader
+            Reads back which rows carry this write's mark.
+        until
+            On the monotonic clock: when to give up and return rows as unknown.
+
+        Raises
+        ------
+        CatalogError
+            The catalog refuses all of it: no right, no such table.
+        WriteRefused
+            The catalog is read-only here, or a dry run is on.
+        """
+        answer = self._until_certain(put, until)
+        if answer.refusal is None:
+            return self._settled(put, answer, reader, until)
+        if len(put.rows) == 1:
+            reason = answer.refusal.detail or str(answer.refusal)
+            return answer.tally(refused={put.rids[0]: reason})
+        half = len(put.rows) // 2
+        first, second = (
+            self.send(replace(put, rows=rows), reader, until=until)
+            for rows in (put.rows[:half], put.rows[half:])
+        )
+        return answer.tally() + first + second
+
+    def _until_certain(self, put: PlannedPut, until: float) -> _Answer:
+        answer = _Answer()
+        while True:
+            answer.sent += 1
+            try:
+                with self._lane, permits.real():
+                    answer.page = self._catalog.put(put.path, put.rows)
+            except (Aborted, PreconditionFailed) as error:
+                answer.wasted += 1
+                answer.error = error
+            except Unavailable as error:
+                answer.doubtful = answer.doubtful or error.doubtful
+                answer.error = error
+            except self._refusals as error:
+                answer.refusal = error
+            if answer.page or answer.refusal or not self._wait(answer.sent, until):
+                return answer
+
+    def _settled(
+        self, put: PlannedPut, answer: _Answer, reader: Reader, until: float
+    ) -> Written:
+        if answer.page is None:
+            if answer.doubtful:
+                return answer.tally(unknown=put.rids)
+            return answer.tally(unsent=put.rids)
+        rows = {str(row["RID"]): row for row in answer.page.rows}
+        rest = [rid for rid in put.rids if rid not in rows]
+        won = self._versions(rows, answer.page, reader, until)
+        if answer.doubtful and rest:
+            found = self._read(reader.marked, rest, until)
+            if found is None:
+                return answer.tally(won=won, rows=rows, unknown=tuple(rest))
+            won = {**won, **found}
+            rest = [rid for rid in rest if rid not in found]
+        return answer.tally(won=won, rows=rows, missed=tuple(rest))
+
+    def _versions(
+        self, rows: Mapping[str, Row], page: Page, reader: Reader, until: float
+    ) -> dict[str, str]:
+        """Return the versions of rows just written, from the ETag where it tells."""
+        if not rows:
+            return {}
+        written = etag_time(page.etag)
+        if self._etag_is_version is None and written is not None:
+            sample = next(iter(rows))
+            seen = (self._read(reader.versions, [sample], until) or {}).get(sample)
+            self._etag_is_version = parse_time(seen) == written
+        if written is not None and self._etag_is_version:
+            return dict.fromkeys(rows, time_text(written))
+        found = self._read(reader.versions, list(rows), until) or {}
+        # a row whose version can't be had is finished by its token alone
+        return {rid: found.get(rid, "") for rid in rows}
+
+    def _read(
+        self,
+        read: Callable[[Iterable[str]], Mapping[str, str] | None],
+        rids: Iterable[str],
+        until: float,
+    ) -> Mapping[str, str] | None:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return read(rids)
+            except Unavailable:
+                if not self._wait(tries, until):
+                    return None
+
+    def _wait(self, tries: int, until: float) -> bool:
+        """Wait with full jitter; False when there is no time left, or on a stop."""
+        longest = min(FIRST_WAIT_S * 2 ** min(tries, 16), LONGEST_WAIT_S)
+        wait_s = longest * self._rng()
+        if self._monotonic() + wait_s >= until:
+            return False
+        return not self._stop.wait(wait_s)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What is known of a PUT so far."""
+
+    page: Page | None = None
+    refusal: CatalogError | None = None
+    error: CatalogError | None = None
+    doubtful: bool = False
+    sent: int = 0
+    wasted: int = 0
+
+    def tally(self, **fates: Any) -> Written:
+        """Return what became of the rows, with the counts so far."""
+        error = self.error if fates.get("unsent") else None
+        return Written(sent=self.sent, wasted=self.wasted, error=error, **fates)
