@@ -154,11 +154,8 @@ class Schedule:
 
         Either way something may have been missed, so a look is asked for.
         """
-        this = self._moved(now)
-        interval_s = this.poll_s if push else min(this.poll_s, SOON_S)
-        this = replace(this, push=push, interval_s=interval_s)
-        if this.timer_at is not None:
-            this = replace(this, timer_at=now + interval_s)
+        interval_s = self.poll_s if push else min(self.poll_s, SOON_S)
+        this = replace(self._moved(now), push=push, interval_s=interval_s)
         return this._want("notice")
 
     def _want(self, reason: WakeReason) -> Schedule:

@@ -1,0 +1,448 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ermpoll.errors import UsageError
+from ermpoll.records import Looked
+from ermpoll.schedule import (
+    MAX_GAP_S,
+    MAX_RETRY_S,
+    Next,
+    Schedule,
+    backoff_s,
+    seconds,
+)
+
+EMPTY = Looked()
+FOUND = Looked(found=True, outcome="rows")
+MORE = Looked(found=True, more=True, outcome="rows")
+
+
+@dataclass
+class Simulation:
+    """Drives a schedule as a poller does, on a clock that it moves itself."""
+
+    schedule: Schedule
+    look_s: float = 0.0
+    now: float = 0.0
+    starts: list[tuple[float, str]] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    answers: list[Looked | None] = field(default_factory=list)
+
+    def advance(self, until: float) -> None:
+        """Make all looks that are due before ``until``, then stand there."""
+        while (due := self.schedule.next_look(self.now)).at < until:
+            self.look(max(due.at, self.now), due.reason)
+        self.now = max(self.now, until)
+
+    def look(self, at: float, reason: str) -> None:
+        self.now = at
+        self.starts.append((at, reason))
+        self.schedule = self.schedule.began(self.now)
+        answer = self.answers.pop(0) if self.answers else EMPTY
+        self.now += self.look_s
+        if answer is None:
+            self.schedule = self.schedule.failed(self.now, reason, 0.5)
+        else:
+            self.schedule = self.schedule.ended(self.now, reason, answer, 0.5)
+        self.ends.append(self.now)
+
+    def notice(self, at: float) -> None:
+        self.advance(at)
+        self.schedule = self.schedule.ask("notice", self.now)
+
+
+def started(
+    look_s: float = 0.0, *, push: bool = True, poll_s: float = 600
+) -> Simulation:
+    """A schedule whose first look is over and found nothing."""
+    schedule = Schedule(poll_s=poll_s, coalesce_s=0.1, push=push)
+    simulation = Simulation(schedule, look_s)
+    simulation.look(0.0, "start")
+    simulation.starts.clear()
+    return simulation
+
+
+def test_the_first_look_is_wanted_at_once():
+    assert Schedule(now=7.0).next_look(7.0) == Next(at=7.0, reason="start")
+
+
+def test_a_first_notice_is_looked_at_at_once():
+    simulation = started()
+
+    simulation.notice(30.0)
+
+    assert simulation.schedule.next_look(30.0).at <= 30.0
+
+
+def test_a_burst_costs_one_look_at_its_head_and_one_behind_it():
+    simulation = started()
+
+    for i in range(8):
+        simulation.notice(30.0 + i * 0.01)
+    simulation.advance(35.0)
+
+    assert simulation.starts == [
+        (30.0, "notice"),
+        (pytest.approx(30.1), "notice"),
+    ]
+
+
+def test_a_stream_that_brings_work_is_looked_at_ten_times_a_second():
+    """The seed looks once, after the last notice (field.md, defect 2)."""
+    simulation = started(look_s=0.01)
+
+    for i in range(5000):
+        simulation.answers = [FOUND]
+        simulation.notice(30.0 + i * 0.012)
+
+    per_second = len(simulation.starts) / 60
+    assert 5 <= per_second <= 12
+
+
+def test_a_stream_keeps_its_pace_when_each_find_is_followed_by_an_empty_look():
+    simulation = started(look_s=0.001)
+
+    for i in range(5000):
+        simulation.answers = [MORE, EMPTY]
+        simulation.notice(30.0 + i * 0.012)
+
+    assert 5 <= len(simulation.starts) / 60 <= 12
+
+
+def test_a_stream_that_brings_nothing_is_looked_at_ever_less():
+    """protocol-cases.md 18: 126 unrelated writes in 8 s, each with a new ETag."""
+    simulation = started()
+
+    for i in range(126):
+        simulation.notice(30.0 + i * 8 / 126)
+
+    gaps = [b - a for (a, _), (b, _) in pairwise(simulation.starts)]
+    assert gaps[:4] == [pytest.approx(g, abs=0.07) for g in (0.1, 0.2, 0.4, 0.8)]
+    assert max(gaps) <= MAX_GAP_S + 0.07
+    assert len(simulation.starts) <= 13
+
+
+def test_a_quiet_second_makes_the_next_notice_a_first_one():
+    simulation = started()
+    for i in range(200):
+        simulation.notice(30.0 + i * 0.02)
+    simulation.advance(40.0)
+    simulation.starts.clear()
+
+    simulation.notice(40.0)
+    simulation.notice(40.01)
+    simulation.advance(41.0)
+
+    assert [at for at, _ in simulation.starts] == [40.0, pytest.approx(40.1)]
+
+
+def test_a_find_resets_the_gap():
+    simulation = started()
+    for i in range(200):
+        simulation.notice(30.0 + i * 0.02)
+    assert simulation.schedule.gap_s == MAX_GAP_S
+
+    simulation.schedule = simulation.schedule.ended(
+        simulation.now, "notice", FOUND, 0.5
+    )
+
+    assert simulation.schedule.gap_s == pytest.approx(0.1)
+
+
+def test_more_is_looked_at_at_once():
+    simulation = started()
+    simulation.notice(30.0)
+    simulation.answers = [MORE, MORE, FOUND]
+    simulation.advance(30.001)
+
+    assert [reason for _, reason in simulation.starts] == ["notice", "more", "more"]
+
+
+def test_a_due_time_makes_a_look_of_its_own_name():
+    simulation = started()
+    simulation.answers = [Looked(due_s=7.5)]
+    simulation.notice(30.0)
+
+    simulation.advance(60.0)
+
+    assert simulation.starts == [(30.0, "notice"), (37.5, "due")]
+
+
+def test_a_notice_that_meets_a_due_time_makes_a_due_look():
+    """A due look is unconditional; a notice's may be answered 304."""
+    simulation = started()
+    simulation.answers = [Looked(due_s=7.5)]
+    simulation.notice(30.0)
+    simulation.advance(37.0)
+    simulation.schedule = simulation.schedule.ask("notice", 37.0)
+
+    assert simulation.schedule.next_look(37.5).reason == "due"
+
+
+def test_a_due_time_that_never_moves_does_not_spin():
+    simulation = started()
+    simulation.answers = [Looked(due_s=0.0)] * 1000
+
+    simulation.notice(30.0)
+    simulation.advance(40.0)
+
+    assert len(simulation.starts) <= 14
+
+
+def test_the_timer_is_only_a_net_while_notices_come_in():
+    simulation = started(poll_s=600)
+
+    simulation.advance(3600.0)
+
+    assert len(simulation.starts) == 5
+    assert {reason for _, reason in simulation.starts} == {"timer"}
+
+
+def test_without_notices_the_timer_decays_from_a_second_to_poll_s():
+    simulation = started(push=False, poll_s=60)
+
+    simulation.advance(600.0)
+
+    times = [0.0, *(at for at, _ in simulation.starts)]
+    gaps = [round(b - a, 3) for a, b in pairwise(times)]
+    assert gaps[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize("activity", [FOUND, Looked(etag_moved=True)])
+def test_activity_brings_the_timer_back_to_a_second(activity):
+    simulation = started(push=False, poll_s=60)
+    simulation.advance(600.0)
+    simulation.starts.clear()
+    simulation.answers = [activity]
+
+    simulation.advance(700.0)
+
+    (first, _), (second, _), *_ = simulation.starts
+    assert second - first == pytest.approx(1.0)
+
+
+def test_the_timer_never_takes_longer_than_poll_s_and_a_tenth():
+    schedule = Schedule(poll_s=0.4).began(0.0)
+
+    latest = schedule.ended(0.0, "start", EMPTY, 0.999_999)
+    earliest = schedule.ended(0.0, "start", EMPTY, 0.0)
+
+    assert latest.next_look(0.0).at == pytest.approx(0.44, abs=1e-3)
+    assert earliest.next_look(0.0).at == pytest.approx(0.36)
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_a_change_of_the_source_asks_for_a_look(push):
+    simulation = started(push=not push)
+    simulation.advance(30.0)
+
+    schedule = simulation.schedule.pushing(30.0, push)
+
+    assert schedule.next_look(30.0).at <= 30.0
+
+
+def test_losing_the_notices_shortens_the_timer():
+    simulation = started(push=True)
+    simulation.advance(30.0)
+    simulation.schedule = simulation.schedule.pushing(30.0, False)
+    simulation.advance(30.1)
+    simulation.starts.clear()
+
+    simulation.advance(60.0)
+
+    assert simulation.starts[0] == (pytest.approx(31.0), "timer")
+
+
+def test_a_failed_look_is_tried_again_for_the_same_reason():
+    simulation = started()
+    simulation.answers = [None]
+
+    simulation.notice(30.0)
+    simulation.advance(33.0)
+
+    assert simulation.starts == [(30.0, "notice"), (30.5, "notice")]
+
+
+def test_notices_do_not_go_before_a_back_off():
+    simulation = started()
+    simulation.answers = [None] * 1000
+
+    for i in range(3000):
+        simulation.notice(30.0 + i * 0.02)
+
+    assert len(simulation.starts) <= 8
+
+
+def test_a_person_goes_before_a_back_off_once():
+    schedule = Schedule().began(0.0)
+    for _ in range(9):
+        schedule = schedule.failed(0.0, "start", 0.9)
+
+    asked = schedule.ask("manual", 1.0)
+    again = asked.began(1.0).failed(1.0, "manual", 0.9)
+
+    assert asked.next_look(1.0) == Next(at=1.0, reason="manual")
+    assert again.next_look(1.0).at > 30.0
+
+
+def test_weather_is_waited_out_for_a_moment_only():
+    schedule = Schedule().began(0.0).failed(0.0, "start", 0.9, weather=True)
+
+    assert schedule.next_look(0.0).at == pytest.approx(0.09)
+
+
+def test_success_ends_the_back_off():
+    schedule = Schedule().began(0.0).failed(0.0, "start", 0.9).began(1.0)
+
+    schedule = schedule.ended(1.0, "start", EMPTY, 0.5).began(2.0)
+
+    assert schedule.failed(2.0, "timer", 0.9).next_look(2.0).at == pytest.approx(2.9)
+
+
+@given(st.integers(1, 1000))
+def test_a_back_off_doubles_up_to_its_cap(failures):
+    waited_s = backoff_s(failures, 1.0, MAX_RETRY_S)
+
+    assert waited_s == min(MAX_RETRY_S, 2.0 ** (failures - 1))
+    assert backoff_s(10**9, 1.0, MAX_RETRY_S) == MAX_RETRY_S
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "1", None])
+def test_a_time_that_is_none_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"poll_s is .*: give a number of seconds"):
+        seconds("poll_s", wrong)
+
+
+WAITING = Schedule(poll_s=600).began(5.0).ended(5.0, "start", EMPTY, 0.5)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        WAITING,
+        WAITING.began(5.5).ended(5.5, "timer", Looked(due_s=0.7), 0.5),
+        WAITING.began(5.5).failed(5.5, "timer", 0.5),
+        WAITING.ask("notice", 5.01),
+        WAITING.ask("notice", 5.01).began(5.1).ended(5.1, "notice", EMPTY, 0.5),
+    ],
+    ids=["timer", "due", "back-off", "gap", "grown gap"],
+)
+def test_a_clock_that_goes_back_takes_all_times_with_it(schedule):
+    there = schedule.next_look(schedule.now)
+
+    jumped = schedule.next_look(schedule.now - 1e5)
+
+    assert jumped == Next(at=pytest.approx(there.at - 1e5), reason=there.reason)
+
+
+def test_a_clock_that_goes_back_does_not_hide_a_quiet_second():
+    schedule = WAITING
+    for i in range(20):
+        schedule = schedule.ask("notice", 5.0 + i).began(5.0 + i)
+        schedule = schedule.ended(5.0 + i, "notice", EMPTY, 0.5)
+        schedule = schedule.ask("notice", 5.5 + i)
+
+    # Moved back by the first call; the second comes two seconds later.
+    back = schedule.began(-1e5).ended(-1e5, "notice", EMPTY, 0.5)
+
+    assert back.step > 0
+    assert back.ask("notice", -1e5 + 2).step == 0
+
+
+events = st.lists(
+    st.tuples(
+        st.floats(0.0, 3.0),
+        st.sampled_from(
+            ["notice", "notice", "notice", "more", "manual", "lost", "back"]
+        ),
+    ),
+    max_size=40,
+)
+answers = st.lists(
+    st.sampled_from([EMPTY, EMPTY, FOUND, Looked(due_s=0.3), Looked(etag_moved=True)]),
+    max_size=60,
+)
+
+
+def play(simulation: Simulation, happenings: list[tuple[float, str]]) -> list[float]:
+    """Let things happen, each some time after the last; return the notices' times."""
+    notices = []
+    for wait_s, what in happenings:
+        simulation.advance(simulation.now + wait_s)
+        if what in ("lost", "back"):
+            simulation.schedule = simulation.schedule.pushing(
+                simulation.now, what == "back"
+            )
+        else:
+            simulation.schedule = simulation.schedule.ask(what, simulation.now)
+        if what == "notice":
+            notices.append(simulation.now)
+    simulation.advance(simulation.now + 5.0)
+    return notices
+
+
+@settings(deadline=None)
+@given(events, answers, st.floats(0.0, 0.5))
+def test_no_change_waits_longer_than_the_longest_gap_and_one_look(
+    happenings, replies, look_s
+):
+    simulation = started(look_s)
+    simulation.answers = replies
+
+    notices = play(simulation, happenings)
+
+    begun = [at for at, _ in simulation.starts]
+    for notice in notices:
+        after = min(at for at in begun if at >= notice)
+        assert after - notice <= MAX_GAP_S + look_s + 1e-6
+
+
+@settings(deadline=None)
+@given(events, answers, st.floats(0.0, 0.5))
+def test_no_two_looks_for_notices_come_within_coalesce_s(happenings, replies, look_s):
+    simulation = started(look_s)
+    simulation.answers = replies
+
+    play(simulation, happenings)
+
+    times = [0.0, *(at for at, _ in simulation.starts)]
+    for before, (at, reason) in zip(times, simulation.starts, strict=False):
+        if reason in ("notice", "due"):
+            assert at - before >= 0.1 - 1e-6
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-1e6, 1e6), st.booleans()), max_size=20),
+    st.floats(0.0, 0.999),
+)
+def test_a_clock_that_jumps_delays_no_look_and_causes_no_storm(jumps, rand):
+    schedule = Schedule(poll_s=10.0, coalesce_s=0.1)
+    now = 0.0
+
+    for jump_s, notice in jumps:
+        now += jump_s
+        if notice:
+            schedule = schedule.ask("notice", now)
+        due = schedule.next_look(now)
+        assert due.at - now <= 11.0 + 1e-3
+        if due.at <= now:
+            schedule = schedule.began(now).ended(now, due.reason, EMPTY, rand)
+            assert schedule.next_look(now).at > now
+
+
+def test_a_schedule_survives_any_number_of_empty_looks():
+    schedule = Schedule(push=True)
+
+    for i in range(5000):
+        schedule = schedule.ask("notice", i * 1.0).began(i * 1.0)
+        schedule = schedule.ended(i * 1.0, "notice", EMPTY, 0.5)
+
+    assert schedule.gap_s <= MAX_GAP_S
