@@ -13,7 +13,7 @@ from datetime import UTC, datetime, tzinfo
 from markupsafe import Markup
 
 from ermpoll.records import Status
-from ermpoll.render import live
+from ermpoll.render import detail, live
 from ermpoll.render.page import Caps, fill, fitted, page
 from ermpoll.render.shapes import (
     CandidatesLike,
@@ -53,19 +53,25 @@ _OUTCOME_ROWS = 20
 
 def candidates(shown: CandidatesLike, *, zone: tzinfo = UTC) -> str:
     """Candidates, held rows, failures or stale claims as a table."""
+    return page(candidates_body(shown, zone=zone))
+
+
+def candidates_body(
+    shown: CandidatesLike, *, waiting: int | None = None, zone: tzinfo = UTC
+) -> str:
+    """The same without the style, and with how many there are, where it is known."""
     label = f"{line(shown.jobs.title, 80)}: {_KINDS.get(shown.kind, shown.kind)}"
 
     def body(caps: Caps) -> str:
         grid = rows_grid(
             label, shown.jobs, shown.rows, shown.columns, caps=caps, zone=zone
         )
-        counts = shown_of(
-            len(grid.lines), _total(shown), shown.more, len(shown.columns)
-        )
+        total = _total(shown) if waiting is None else waiting
+        counts = shown_of(len(grid.lines), total, shown.more, len(shown.columns))
         caption = (
             f"{label}, {counts}{_zone_note(shown.columns, shown.jobs.types, zone)}"
         )
-        return page(fill("rows.html", grid=grid, caption=caption))
+        return fill("rows.html", grid=grid, caption=caption)
 
     return fitted(body)
 
@@ -95,9 +101,9 @@ def plan_body(
     *,
     zone: tzinfo = UTC,
     summary: str = "",
-    notes: Sequence[str] = (),
+    headed: bool = True,
 ) -> str:
-    """The same without the style, for what holds a plan among other things."""
+    """The same without the style; not headed: without title and outcome as well."""
     grid = changes_grid(shown.jobs, shown.changes, shown.columns, caps=caps, zone=zone)
     counts = shown_of(
         len(grid.lines), len(shown.changes), False, len(shown.columns)
@@ -105,14 +111,14 @@ def plan_body(
     puts = [{"path": put.path, "count": len(put.rows)} for put in shown.puts]
     made = fill(
         "plan.html",
-        title=f"Plan for {shown.jobs.title}",
+        title=f"Plan for {shown.jobs.title}" if headed else "",
         summary=summary or f"{tally(shown.changes)} · {_written(shown)}",
-        notes=notes,
         caption=counts,
         grid=grid,
         puts=puts[:20],
     )
-    return made + (outcome_body(shown.applied, shown) if shown.applied else "")
+    done = shown.applied if headed else None
+    return made + (outcome_body(done, shown) if done else "")
 
 
 def outcome(done: OutcomeLike) -> str:
@@ -169,7 +175,7 @@ def dry_run(shown: DryRunLike, *, zone: tzinfo = UTC) -> str:
                 plan=Markup(inner),
                 would=list(shown.would),
                 results=Markup(
-                    live.results(shown.results, shown.errors, shown.plan.jobs, caps)
+                    detail.results(shown.results, shown.errors, shown.plan.jobs, caps)
                 ),
             )
         )

@@ -12,10 +12,17 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from ermpoll.records import NoticesStatus, RunState, Status, Wake
-from ermpoll.render.page import Caps, Line, fill
+from ermpoll.render.page import Line, fill
 from ermpoll.render.shapes import JobsLike
-from ermpoll.render.tables import Grid, Head, rows_grid
-from ermpoll.render.values import Cell, clean, clock, counted, duration, line
+from ermpoll.render.tables import Grid, Head
+from ermpoll.render.values import (
+    Cell,
+    clean,
+    clock,
+    counted,
+    duration,
+    line,
+)
 
 #: Sign and colour class of each state; the word itself says it too.
 _STATES: Mapping[RunState, tuple[str, str]] = {
@@ -65,11 +72,13 @@ def is_time(typename: str) -> bool:
     return typename in ("timestamptz", "ermrest_rct", "ermrest_rmt")
 
 
-def head(status: Status, *, now: datetime, zone: tzinfo = UTC, name: str = "") -> str:
-    """State in words, push or polling and why, next look, who is logged in."""
-    return fill(
-        "head.html", name=name or status.name, head=head_line(status, now, zone)
-    )
+def head(status: Status, *, now: datetime, zone: tzinfo = UTC, said: str = "") -> str:
+    """State in words, push or polling and why, next look, who is logged in.
+
+    ``said`` is what came of the last act.
+    """
+    line_ = head_line(status, now, zone)
+    return fill("head.html", name=status.name, head=line_, said=said)
 
 
 def head_line(status: Status, now: datetime, zone: tzinfo = UTC) -> HeadLine:
@@ -92,7 +101,10 @@ def head_line(status: Status, now: datetime, zone: tzinfo = UTC) -> HeadLine:
 
 
 def counts(
-    roles: Mapping[str, str], counted_rows: Mapping[str, int], label: str
+    roles: Mapping[str, str],
+    counted_rows: Mapping[str, int],
+    label: str,
+    error: str = "",
 ) -> str:
     """Rows per state as a bar with its numbers.
 
@@ -104,6 +116,8 @@ def counts(
         Rows per state word.
     label
         What is counted, for who can't see the bar.
+    error
+        Why they could not be read, or "".
     """
     total = sum(counted_rows.values())
     bars: list[dict[str, Any]] = []
@@ -121,7 +135,7 @@ def counts(
         )
         x += width
     words = ", ".join(f"{bar['word']} {bar['count']}" for bar in bars)
-    return fill("counts.html", bars=bars, label=f"{label}: {words}")
+    return fill("counts.html", bars=bars, label=f"{label}: {words}", error=error)
 
 
 def figures(status: Status) -> str:
@@ -261,20 +275,3 @@ def _ago(moment: datetime | None, now: datetime) -> str:
 
 def _clock(moment: datetime | None, now: datetime, zone: tzinfo) -> Cell | None:
     return clock(moment, now, zone) if moment else None
-
-
-def results(
-    made: Mapping[str, Any], errors: Mapping[str, str], jobs: JobsLike, caps: Caps
-) -> str:
-    """What a dry run of the work itself returned, a line a row; errors first."""
-    columns = sorted({name for changes in made.values() for name in changes or {}})
-    rows = [{"RID": rid, **(changes or {})} for rid, changes in made.items()]
-    grid = rows_grid("What work returned", jobs, rows, columns, caps=caps)
-    failed = [
-        Line(rid=rid, link=jobs.link(rid) or "", reason=text, tone="ermpoll-bad")
-        for rid, text in list(errors.items())[: caps.rows]
-    ]
-    if not grid.lines and not failed:
-        return ""
-    grid = Grid(label=grid.label, heads=grid.heads, lines=[*failed, *grid.lines])
-    return fill("rows.html", grid=grid, caption="What work returned")

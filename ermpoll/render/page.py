@@ -20,8 +20,9 @@ from ermpoll.render.values import Cell, counted, duration, line, mark
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
-#: The most bytes of HTML that one object may put into a notebook.
-SIZE_LIMIT = 200_000
+#: The most bytes of HTML that one object may put into a notebook, its style (some
+#: 6 KB) left out.
+SIZE_LIMIT = 190_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,14 @@ def page(body: str) -> str:
 
 
 @cache
-def stylesheet() -> str:
+def stylesheet(*, live: bool = False) -> str:
     """The stylesheet: JupyterLab's theme variables, with values to fall back on."""
-    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    names = ("style.css", "live.css") if live else ("style.css",)
+    return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
 def fitted(make: Callable[[Caps], str]) -> str:
-    """Make a page with the widest caps that keep it below `SIZE_LIMIT` bytes."""
+    """Make a page with the widest caps that keep it within `SIZE_LIMIT` bytes."""
     made = ""
     for caps in _LADDER:
         made = make(caps)

@@ -5,6 +5,7 @@ Knows records and columns; the templates turn a grid into HTML.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -22,10 +23,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
 }
-_NUMBERS = frozenset(
-    ("int2", "int4", "int8", "float4", "float8", "numeric")
-    + ("serial2", "serial4", "serial8")
-)
+_NUMBER = re.compile(r"(int|float|serial)[248]|numeric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ def rows_grid(
     zone: tzinfo = UTC,
 ) -> Grid:
     """Make a grid of rows."""
-    names = _shown(columns, caps)
+    names, types = _shown(columns, caps), jobs.types
     lines = [
         Line(
             rid=rid_of(row),
@@ -72,7 +70,7 @@ def rows_grid(
         )
         for row in rows[: caps.rows]
     ]
-    return Grid(label=label, heads=_heads(names, jobs.types), lines=lines)
+    return Grid(label=label, heads=_heads(names, types), lines=lines)
 
 
 def changes_grid(
@@ -84,14 +82,12 @@ def changes_grid(
     zone: tzinfo = UTC,
 ) -> Grid:
     """Make a grid of changes, those that need eyes first."""
-    names = _shown(columns, caps)
+    names, types = _shown(columns, caps), jobs.types
     lines = [
-        _change_line(change, jobs, names, caps, zone)
+        _change_line(change, jobs.link(change.rid), types, names, caps, zone)
         for change in in_order(changes)[: caps.rows]
     ]
-    return Grid(
-        label="Changes", heads=_heads(names, jobs.types), lines=lines, words=True
-    )
+    return Grid(label="Changes", heads=_heads(names, types), lines=lines, words=True)
 
 
 def in_order(changes: Sequence[Change]) -> list[Change]:
@@ -133,23 +129,28 @@ def _shown(columns: Sequence[str], caps: Caps) -> list[str]:
 
 def _heads(names: Sequence[str], types: Mapping[str, str]) -> list[Head]:
     return [
-        Head(text=clean(name, 40), number=types.get(name, "") in _NUMBERS)
+        Head(text=clean(name, 40), number=bool(_NUMBER.fullmatch(types.get(name, ""))))
         for name in names
     ]
 
 
 def _change_line(
-    change: Change, jobs: JobsLike, names: Sequence[str], caps: Caps, zone: tzinfo
+    change: Change,
+    link: str | None,
+    types: Mapping[str, str],
+    names: Sequence[str],
+    caps: Caps,
+    zone: tzinfo,
 ) -> Line:
     word, tone = KINDS[change.kind]
     return Line(
         rid=change.rid,
-        link=jobs.link(change.rid) or "",
+        link=link or "",
         word=word,
         tone=tone,
         reason=change.reason if change.kind in ("problem", "failed") else "",
         traceback=change.traceback[-4000:] if caps.rows > 25 else "",
-        cells=[_change_cell(change, name, jobs.types, caps, zone) for name in names],
+        cells=[_change_cell(change, name, types, caps, zone) for name in names],
     )
 
 

@@ -1,0 +1,148 @@
+"""Live panels for a notebook. They draw the objects of the core and own no rules.
+
+Every function returns a panel at once. Nothing is started or written before it is
+asked for; each panel is static HTML as well, and each button is a method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ermpoll.errors import UsageError
+from ermpoll.widgets.consoles import ConsolePanel, FleetPanel
+from ermpoll.widgets.drying import DryRunPanel
+from ermpoll.widgets.monitoring import MonitorPanel
+from ermpoll.widgets.panel import Panel
+from ermpoll.widgets.previewing import PreviewPanel
+from ermpoll.widgets.watching import WatchPanel
+
+if TYPE_CHECKING:
+    from ermpoll.agent import Agent
+    from ermpoll.jobqueue import Queue
+    from ermpoll.notices import Notices
+    from ermpoll.poller import Poller
+    from ermpoll.records import Transform, Work
+
+__all__ = ["Panel", "console", "dry_run", "monitor", "preview", "watch"]
+
+
+def preview(jobs: Queue, *, limit: int = 500) -> PreviewPanel:
+    """Show which rows would be taken next, to search, sort and select.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    limit
+        The most rows to read; 50 are shown at once.
+
+    Raises
+    ------
+    CatalogError
+        The candidates can't be read.
+    """
+    return PreviewPanel(_queue(jobs), limit=limit)
+
+
+def dry_run(
+    jobs: Queue,
+    transform: Transform | None = None,
+    *,
+    limit: int = 50,
+    rows: Any = None,
+) -> DryRunPanel:
+    """Show what a transform would write, cell by cell; nothing is written.
+
+    Begins at once, in the background, and can be cancelled. The panel's Apply writes
+    what is shown.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    transform
+        The function to try; None for the claim itself.
+    limit
+        The most rows to try it on.
+    rows
+        The rows to try it on (RIDs, Candidates, what a preview has selected), or
+        None for those that come next.
+    """
+    panel = DryRunPanel(_queue(jobs), transform, limit=limit, rows=lambda: rows)
+    panel.begin()
+    return panel
+
+
+def watch(jobs: Queue, notices: str | Notices | None = None) -> WatchPanel:
+    """Watch candidates come and go. Reads only; Start starts it.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    notices
+        Where notices come from: None (the timer alone), an AMQP address or a Notices
+        object.
+    """
+    return WatchPanel(_queue(jobs), notices=notices)
+
+
+def monitor(agent_or_poller: Agent | Poller) -> MonitorPanel:
+    """Show what an agent or a poller does, with buttons to steer it."""
+    return MonitorPanel(agent_or_poller)
+
+
+def console(
+    x: Queue | Agent | Sequence[Agent], work: Work | None = None, **agent_options: Any
+) -> ConsolePanel | FleetPanel:
+    """Show all together: monitor, preview and dry run.
+
+    Parameters
+    ----------
+    x
+        A queue, an agent, or a list of agents (a head line each).
+    work
+        With a queue: what an agent over it does; without it the console watches.
+    agent_options
+        What else `Agent` takes, with ``work``.
+
+    Raises
+    ------
+    UsageError
+        ``work`` or options together with something that has them already.
+    """
+    if isinstance(x, list | tuple):
+        _no_work(work, agent_options)
+        return FleetPanel(x)
+    if hasattr(x, "run_once"):
+        _no_work(work, agent_options)
+        return ConsolePanel(x)
+    if work is None:
+        if agent_options:
+            raise UsageError(
+                "expected work together with options of an agent, found "
+                f"{', '.join(sorted(agent_options))} alone; add work="
+            )
+        return ConsolePanel(jobs=_queue(x))
+    # Only who shows an agent pays for loading it.
+    from ermpoll.agent import Agent
+
+    return ConsolePanel(Agent(_queue(x), work, **agent_options))
+
+
+def _no_work(work: object, options: dict[str, Any]) -> None:
+    if work is not None or options:
+        raise UsageError(
+            "expected work and options with a queue, found them with an agent; "
+            "give them to Agent(...)"
+        )
+
+
+def _queue(jobs: Any) -> Any:
+    if not hasattr(jobs, "candidates"):
+        raise UsageError(
+            f"expected an ermpoll.Queue, found {type(jobs).__name__}; "
+            "make one with ermpoll.Queue(catalog, table, ...)"
+        )
+    return jobs

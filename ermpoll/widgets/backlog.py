@@ -1,0 +1,94 @@
+"""What a monitor shows of the table itself: rows per state, failures, stale claims.
+
+Read on a thread of its own and sparingly: after a look that found the catalog
+changed, at most every five seconds, and only while somebody may be looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ermpoll.errors import ErmpollError
+from ermpoll.records import Status
+from ermpoll.widgets.panel import monotonic
+from ermpoll.widgets.threads import Commands
+
+#: The shortest time between two readings, in seconds.
+EVERY_S = 5.0
+#: Failed and stale rows that are read.
+ROWS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tallies:
+    """One reading of the table."""
+
+    #: Rows per state word.
+    counts: dict[str, int] = field(default_factory=dict)
+    #: The newest failed rows, as Candidates, or None before the first reading.
+    failures: Any = None
+    #: Claims that are overdue, as Candidates, or None.
+    stale: Any = None
+    #: Why the last reading failed, or "".
+    error: str = ""
+
+
+class Backlog:
+    """Readings of a queue's table.
+
+    Parameters
+    ----------
+    jobs
+        The queue, or None: then nothing is ever read.
+    lane
+        Where the reading is done.
+    changed
+        Called after a reading.
+    """
+
+    def __init__(self, jobs: Any, lane: Commands, changed: Callable[[], None]) -> None:
+        self._jobs, self._lane, self._changed = jobs, lane, changed
+        self._seen: tuple[object, ...] | None = None
+        self._read_at = float("-inf")
+        self.now = Tallies()
+
+    def read(self) -> None:
+        """Read now, in this thread; a failure is kept in words and not raised."""
+        if self._jobs is None:
+            return
+        self._read_at = monotonic()
+        try:
+            self.now = Tallies(
+                counts=self._jobs.counts(),
+                failures=self._jobs.failures(limit=ROWS),
+                stale=self._jobs.stale(),
+            )
+        except ErmpollError as error:
+            self.now = replace(self.now, error=f"{type(error).__name__}: {error}")
+        self._changed()
+
+    def follow(self, status: Status) -> float | None:
+        """Have the table read where a status says that it changed.
+
+        Returns
+        -------
+        float or None
+            Seconds until a reading that had to wait is due; None: nothing waits.
+        """
+        seen = _seen(status)
+        if self._jobs is None or seen == self._seen:
+            return None
+        wait_s = self._read_at + EVERY_S - monotonic()
+        if self._seen is not None and wait_s > 0:
+            return wait_s
+        self._seen = seen
+        self._lane.submit("read", self.read)
+        return None
+
+
+def _seen(status: Status) -> tuple[object, ...]:
+    """What must change before the table is read again: looks that were no 304."""
+    looks = sum(status.looks.get(word, 0) for word in ("rows", "empty"))
+    return (looks, status.state == "stopped")

@@ -1,0 +1,134 @@
+"""The console: monitor, preview and dry run of one queue together, or many agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets as W
+
+from ermpoll.render.page import fill
+from ermpoll.widgets.drying import DryRunPanel
+from ermpoll.widgets.monitoring import MonitorPanel
+from ermpoll.widgets.panel import Panel, html
+from ermpoll.widgets.previewing import PreviewPanel
+from ermpoll.widgets.rehearsing import RehearsalPanel
+from ermpoll.widgets.watching import WatchPanel
+
+
+class ConsolePanel(Panel):
+    """One queue: what happens, what would be taken, what would be written.
+
+    Attributes
+    ----------
+    monitor, preview, dry_run
+        The panels on its tabs. Without an agent the dry run tries the claim of the
+        rows that are selected in the preview, or of those that come next.
+    agent
+        The agent, or the poller of a console without work.
+    """
+
+    def __init__(self, agent: Any = None, *, jobs: Any = None) -> None:
+        jobs = jobs if agent is None else agent.jobs
+        super().__init__(f"console of {jobs.title}")
+        self.jobs = jobs
+        self.preview = PreviewPanel(jobs)
+        self.monitor: MonitorPanel
+        self.dry_run: DryRunPanel | RehearsalPanel
+        if agent is None:
+            self.monitor = WatchPanel(jobs)
+            self.dry_run = DryRunPanel(jobs, rows=self._selected)
+        else:
+            self.monitor = MonitorPanel(agent)
+            self.dry_run = RehearsalPanel(agent)
+        self.agent = self.monitor.agent
+        self._panels: tuple[Panel, ...] = (self.monitor, self.preview, self.dry_run)
+        self._tabs = W.Tab([panel.nested() for panel in self._panels])
+        self._tabs.titles = ("Monitor", "Preview", "Dry run")
+        self._tabs.selected_index = 0
+        self._show(self._error_line, self._tabs)
+
+    def start(self) -> Any:
+        """Start the agent; returns it."""
+        return self.monitor.start()
+
+    def stop(self, timeout_s: float = 30) -> Any:
+        """Stop the agent: it finishes or gives back what it holds."""
+        return self.monitor.stop(timeout_s=timeout_s)
+
+    def pause(self) -> None:
+        """Take no more rows until `resume`."""
+        self.monitor.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.monitor.resume()
+
+    def look_now(self) -> None:
+        """Look at once, and read the preview again."""
+        if self.agent.status.state != "stopped":
+            self.monitor.look_now()
+        self.preview.look_now()
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The RIDs that are ticked in the preview."""
+        return self.preview.selected
+
+    def close(self) -> None:
+        """Close all its panels; the agent goes on. Twice is once."""
+        for panel in self._panels:
+            panel.close()
+        super().close()
+
+    def refresh(self) -> None:
+        """Draw the present state of all its panels now."""
+        for panel in self._panels:
+            panel.refresh()
+        super().refresh()
+
+    def _selected(self) -> tuple[str, ...] | None:
+        return self.preview.selected or None
+
+    def _draw(self) -> None:
+        """Nothing: its panels draw themselves."""
+
+    def _body(self) -> str:
+        return "".join(panel._body() for panel in self._panels)
+
+
+class FleetPanel(Panel):
+    """Several agents, a head line each; Details opens one of them.
+
+    Attributes
+    ----------
+    monitors
+        The monitor of each agent, in order.
+    """
+
+    def __init__(self, agents: Sequence[Any]) -> None:
+        super().__init__(f"console of {len(agents)} agents")
+        self.monitors = tuple(MonitorPanel(agent, folded=True) for agent in agents)
+        self._none = html()
+        rows = [monitor.nested() for monitor in self.monitors]
+        self._show(self._error_line, self._none, *rows)
+
+    def close(self) -> None:
+        """Close all its panels; the agents go on. Twice is once."""
+        for monitor in self.monitors:
+            monitor.close()
+        super().close()
+
+    def refresh(self) -> None:
+        """Draw the present state of all agents now."""
+        for monitor in self.monitors:
+            monitor.refresh()
+        super().refresh()
+
+    def _draw(self) -> None:
+        text = "" if self.monitors else "No agents were given"
+        self._none.value = text and fill("line.html", tone="mut", text=text)
+
+    def _body(self) -> str:
+        parts = [str(self._none.value), *(one._body() for one in self.monitors)]
+        return "".join(parts)

@@ -1,0 +1,193 @@
+"""The dry run: what a transform would write, and after a question, writing it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import ipywidgets as W
+
+from ermpoll.errors import UsageError
+from ermpoll.records import Transform
+from ermpoll.render import outcome_body
+from ermpoll.render.page import fill
+from ermpoll.render.values import clean, counted
+from ermpoll.widgets.panel import box, enable, html, show, why_not_writable
+from ermpoll.widgets.trial import Trial
+from ermpoll.widgets.trying import TrialPanel
+
+
+class DryRunPanel(TrialPanel):
+    """What a transform would change, and the buttons to write it and take it back.
+
+    Attributes
+    ----------
+    jobs
+        The queue.
+    transform
+        The function; `run` takes another.
+    outcome
+        The Outcome of the last `apply` or `undo` since the last run, or None.
+    """
+
+    def __init__(
+        self,
+        jobs: Any,
+        transform: Transform | None = None,
+        *,
+        limit: int = 50,
+        rows: Callable[[], Any] = lambda: None,
+    ) -> None:
+        self.transform = transform
+        self.outcome: Any = None
+        self._limit = limit
+        self._rows = rows
+        self._armed: Literal["", "apply", "undo"] = ""
+        super().__init__(jobs)
+
+    # what its buttons do
+
+    def run(self, transform: Transform | None = None) -> Any:
+        """Try the transform on the candidates again; nothing is written.
+
+        A function that was defined anew in the notebook under the same name is taken
+        in its new form.
+
+        Parameters
+        ----------
+        transform
+            Another function to try from now on.
+
+        Returns
+        -------
+        Plan or None
+            None when the run was cancelled.
+        """
+        with self._acting:
+            self.transform = transform or _newest(self.transform)
+            self._armed, self.outcome = "", None
+            return super().run()
+
+    def arm(self) -> None:
+        """Ask before applying: names the table, the number of rows and the columns."""
+        self._need_plan()
+        self._armed = "apply"
+        self.refresh()
+
+    def arm_undo(self) -> None:
+        """Ask before undoing."""
+        self._armed = "undo"
+        self.refresh()
+
+    def disarm(self) -> None:
+        """Don't apply and don't undo."""
+        self._armed = ""
+        self.refresh()
+
+    def apply(self) -> Any:
+        """Send exactly what is shown; returns the Outcome.
+
+        Rows that changed since they were read, and rows with a problem, are left
+        alone.
+        """
+        plan = self._need_plan()
+        with self._acting:
+            self._armed = ""
+            self.outcome = plan.apply()
+        self.refresh()
+        return self.outcome
+
+    def undo(self) -> Any:
+        """Set what this panel wrote back to what it was; returns the Outcome.
+
+        Rows that changed since are left alone.
+        """
+        with self._acting:
+            self._armed = ""
+            if self.outcome is None or self.outcome.action != "apply":
+                raise UsageError("expected something applied by this panel, found none")
+            self.outcome = self.outcome.undo().apply()
+        self.refresh()
+        return self.outcome
+
+    # drawing
+
+    def _new_trial(self) -> Trial:
+        return Trial(
+            self.jobs,
+            self.transform,
+            limit=self._limit,
+            rows=self._rows(),
+            moved=self._publisher.mark,
+            name=f"{self._name}-trial",
+        )
+
+    def _buttons_after(self) -> Sequence[W.Widget]:
+        return (
+            self._button("arm_undo", "Undo…", "Set back what this panel wrote"),
+            self._button("arm", "Apply…", "Write what is shown", primary=True),
+        )
+
+    def _rows_between(self) -> Sequence[W.Widget]:
+        self._question = html()
+        answers = box(
+            "ermpoll-acts",
+            self._button("apply", "Apply", "Write now", primary=True),
+            self._button("undo", "Undo", "Write now", primary=True),
+            self._button("disarm", "Don't", "Write nothing"),
+        )
+        self._arming = box("ermpoll-head", self._question, answers)
+        return (self._arming,)
+
+    def _draw(self) -> None:
+        super()._draw()
+        self._question.value = fill("line.html", tone="warn", text=self._asked())
+        show(self._arming, bool(self._armed))
+        buttons, changes, done = self.buttons, self._sendable(), self._undoable()
+        why = why_not_writable(self.jobs) or self._why_not()
+        enable(buttons.arm, not why, why, "Asks first, then writes what is shown")
+        buttons.arm.description = f"Apply {changes:,}…" if changes else "Apply…"
+        buttons.arm_undo.description = f"Undo {len(done):,}…"
+        show(buttons.arm_undo, bool(done))
+        for word, number in (("apply", changes), ("undo", len(done))):
+            button = getattr(buttons, word)
+            show(button, self._armed == word)
+            enable(button, not self._busy(word), "Being written", "Write now")
+            button.description = f"{word.capitalize()} {counted(number, 'row')}"
+
+    def _why_not(self) -> str:
+        if self.is_running:
+            return "A run is going on"
+        if self.outcome is not None:
+            return "Applied; run again for more"
+        return "" if self._sendable() else "Nothing to apply"
+
+    def _sendable(self) -> int:
+        return sum(len(put.rows) for put in self._plan.puts) if self._plan else 0
+
+    def _undoable(self) -> Sequence[str]:
+        done = self.outcome
+        return done.won if done is not None and done.action == "apply" else ()
+
+    def _asked(self) -> str:
+        if self._armed == "undo":
+            rows = counted(len(self._undoable()), "row")
+            return f"Undo sets {rows} of {self.jobs.title} back to what they were."
+        if self._plan is None:
+            return ""
+        columns = ", ".join(clean(name, 40) for name in self._plan.columns[:20])
+        rows = counted(self._sendable(), "row")
+        return f"Apply writes {rows} of {self.jobs.title}, columns {columns}."
+
+    def _found(self) -> str:
+        return outcome_body(self.outcome, self._plan) if self.outcome else ""
+
+
+def _newest(transform: Transform | None) -> Transform | None:
+    """Return the function of that name as the notebook defined it last."""
+    if getattr(transform, "__module__", None) != "__main__":
+        return transform
+    name = getattr(transform, "__qualname__", "")
+    found = getattr(sys.modules["__main__"], name, None)
+    return found if callable(found) else transform

@@ -1,0 +1,248 @@
+"""What all panels are: a live view with a static one behind it, and two threads.
+
+A panel draws a core object and owns no rule. Each widget has one writer at a time:
+whoever holds the panel's lock, mostly the publisher's thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
+from types import SimpleNamespace
+from typing import Any
+
+import ipywidgets as W
+from markupsafe import Markup
+
+from ermpoll.render.page import fill, page, stylesheet
+from ermpoll.render.plain import plain
+from ermpoll.widgets.threads import Commands, Publisher
+
+_numbers = itertools.count(1)
+
+
+class Panel:
+    """A live view of something of ermpoll.
+
+    Shown by a notebook it is a set of widgets; in a saved file, a terminal or an
+    export it is the same as static HTML or text. Each of its buttons has a method of
+    the same word, and stands in `buttons` under it. Nothing runs before it is asked
+    to, and `close` ends what the panel itself started; agents and pollers go on.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._name = f"ermpoll-panel-{next(_numbers)}"
+        self.label = label
+        self.buttons = SimpleNamespace()
+        self.zone: tzinfo = UTC
+        self.closed = False
+        self._error = ""
+        self._seen = False
+        self._lock = threading.RLock()
+        #: Held by whatever acts: a method called from a cell waits for a clicked one.
+        self._acting = threading.RLock()
+        self._publisher = Publisher(
+            self._draw_live,
+            again_s=lambda: self._again_s(),
+            name=self._name,
+        )
+        self._commands = Commands(self._fail, name=f"{self._name}-acts")
+        self._reads = Commands(self._fail, name=f"{self._name}-reads")
+        self._style = html(fill("style.html", style=Markup(stylesheet(live=True))))
+        self._error_line = html(css="ermpoll-error")
+        self.widget = W.VBox([self._style])
+        for name in ("ermpoll", "ermpoll-live"):
+            self.widget.add_class(name)
+
+    # what a panel of a kind says
+
+    def _draw(self) -> None:
+        """Set the traits of the widgets from the present state."""
+        raise NotImplementedError
+
+    def _body(self) -> str:
+        """Give the static HTML of the present state, without the style."""
+        raise NotImplementedError
+
+    def _again_s(self) -> float | None:
+        """Give the seconds after which the page is stale by itself, or None."""
+        return None
+
+    # for everybody
+
+    @property
+    def error(self) -> str:
+        """What went wrong last in a button, or ""."""
+        return self._error
+
+    def refresh(self) -> None:
+        """Draw the present state now."""
+        with self._lock:
+            if not self.closed:
+                self._error_line.value = self._error and fill(
+                    "line.html", tone="bad", text=self._error
+                )
+                self._draw()
+
+    def close(self) -> None:
+        """End the panel's threads and take its widgets off the page. Twice is once."""
+        self.closed = True
+        self._publisher.close()
+        self._reads.close(timeout_s=1)
+        self._commands.close(timeout_s=1)
+        with self._lock:
+            _close_all(self.widget)
+
+    def __enter__(self) -> Panel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # Cheap, and without the traits: it stands in tracebacks.
+        return f"<{type(self).__name__} {self.label!r}>"
+
+    def _repr_html_(self) -> str:
+        return page(self._body())
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        static = self._repr_html_()
+        bundle: dict[str, Any] = {"text/plain": plain(static), "text/html": static}
+        if not self.closed:
+            bundle["application/vnd.jupyter.widget-view+json"] = {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.widget.model_id,
+            }
+        return bundle
+
+    # for the panels of each kind
+
+    def _show(self, *children: W.Widget) -> None:
+        """Put the children on the page, once."""
+        self.widget.children = (self._style, *children)
+        # The page counts its views of us only when the count is not None.
+        self.widget._view_count = 0
+        self.widget.observe(lambda _: self._viewed(), "_view_count")
+        self.refresh()
+
+    def nested(self) -> W.Widget:
+        """Give the widget for a panel around this one, which brings the style."""
+        self.widget.children = self.widget.children[1:]
+        return self.widget
+
+    def _button(
+        self,
+        word: str,
+        label: str,
+        tip: str,
+        primary: bool = False,
+        lane: Commands | None = None,
+    ) -> W.Button:
+        """Make the button of a method; a click has it done on the acts' thread.
+
+        Another ``lane`` is for what must not wait for an act that is going on.
+        """
+        made = W.Button(
+            description=label, tooltip=tip, button_style="primary" if primary else ""
+        )
+        made.on_click(lambda _: self._click(word, lane))
+        setattr(self.buttons, word, made)
+        return made
+
+    def _click(self, word: str, lane: Commands | None = None) -> None:
+        self._error = ""
+        act: Callable[[], object] = getattr(self, word)
+        if (lane or self._commands).submit(word, lambda: self._acted(act)):
+            self._publisher.mark()
+
+    def _acted(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        finally:
+            self._publisher.mark()
+
+    def _fail(self, word: str, error: Exception) -> None:
+        text = (
+            f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        )
+        self._error = f"{word.replace('_', ' ')}: {text}"
+        self._publisher.mark()
+
+    def _busy(self, word: str) -> bool:
+        return word in self._commands.words
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether a page has shown the panel and shows it no longer."""
+        return self._seen and self.widget._view_count == 0
+
+    def _viewed(self) -> None:
+        if self.widget._view_count:
+            self._seen = True
+            self._publisher.mark()
+
+    def _draw_live(self) -> None:
+        if not self.is_hidden:
+            self.refresh()
+
+
+def html(value: str = "", css: str = "") -> W.HTML:
+    """Make an HTML widget; its value must come from our own templates."""
+    made = W.HTML(value)
+    if css:
+        made.add_class(css)
+    return made
+
+
+def box(css: str, *children: W.Widget) -> W.Box:
+    """Make a box of a CSS class."""
+    made = W.Box(children)
+    made.add_class(css)
+    return made
+
+
+def show(widget: W.DOMWidget, visible: bool) -> None:
+    """Show a widget or take it out of the page's flow."""
+    widget.layout.display = None if visible else "none"
+
+
+def enable(button: W.Button, enabled: bool, why_not: str = "", tip: str = "") -> None:
+    """Enable a button, or disable it with the reason in its tooltip."""
+    button.disabled = not enabled
+    button.tooltip = tip if enabled or not why_not else why_not
+
+
+def why_not_writable(jobs: Any) -> str:
+    """Say why the user may not write to a queue, or ""."""
+    return "" if jobs is None or jobs.writable else str(jobs.why_not_writable)
+
+
+def monotonic() -> float:
+    """Seconds on the clock that panels count by."""
+    return time.monotonic()
+
+
+def _close_all(widget: W.Widget) -> None:
+    for child in getattr(widget, "children", ()):
+        _close_all(child)
+    for name in ("layout", "style"):
+        part = getattr(widget, name, None)
+        if isinstance(part, W.Widget):
+            part.close()
+    widget.close()
+
+
+def roles(jobs: Any) -> Mapping[str, str]:
+    """Give the colour class of each word of a queue."""
+    ready = jobs.ready if isinstance(jobs.ready, list | tuple) else (jobs.ready,)
+    return {
+        jobs.failed_label: "bad",
+        str(jobs.done): "ok",
+        str(jobs.claimed): "accent",
+        **{"NULL" if word is None else str(word): "mut" for word in ready},
+    }

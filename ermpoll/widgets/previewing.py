@@ -1,0 +1,230 @@
+"""The preview: which rows the next claim would take, to search, sort and select."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets as W
+
+from ermpoll import render
+from ermpoll.errors import UsageError
+from ermpoll.records import JSON, Row
+from ermpoll.render import detail, live
+from ermpoll.render.page import fill
+from ermpoll.render.values import clean, counted
+from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
+from ermpoll.widgets.picks import Picks
+
+_SHOWN = 50
+_OPENED = 5
+
+
+class PreviewPanel(Panel):
+    """Candidates as a table.
+
+    Attributes
+    ----------
+    jobs
+        The queue.
+    candidates
+        The Candidates that were read last.
+    claimed
+        The Claim made by this panel's button, or None.
+    """
+
+    def __init__(self, jobs: Any, *, limit: int = 500) -> None:
+        super().__init__(f"preview of {jobs.title}")
+        self.jobs = jobs
+        self.candidates: Any = None
+        self.claimed: Any = None
+        self._limit = limit
+        self._waiting: int | None = None
+        self._said = ""
+        self._opened = ""
+        self._build()
+        self.look_now()
+        self._show(self._head, self._error_line, self._main)
+
+    # what its buttons do
+
+    def look_now(self) -> None:
+        """Read the candidates again."""
+        with self._acting:
+            self.candidates = self.jobs.candidates(limit=self._limit)
+            more = self.candidates.more
+            self._waiting = self.jobs.waiting() if more else len(self.candidates)
+        self.refresh()
+
+    def why(self) -> str:
+        """Say of each selected row why it would be taken or not, and show its values.
+
+        At most five rows; the first ones where more are selected.
+        """
+        rids = self._chosen()[:_OPENED]
+        said = {rid: self.jobs.why(rid) for rid in rids}
+        self._opened = detail.records(
+            self.jobs, self.candidates.rows, self.candidates.columns, said, self.zone
+        )
+        self.refresh()
+        return "\n".join(said.values())
+
+    def claim(self) -> Any:
+        """Claim just the selected rows.
+
+        Returns
+        -------
+        Claim
+            Its rows are held until `release`, or until they are completed by code.
+        """
+        with self._acting:
+            rids = self._chosen()
+            self.claimed = self.jobs.claim(limit=len(rids), rows=rids)
+            self._said = (
+                f"claimed {len(self.claimed):,} of {counted(len(rids), 'row')}: "
+                "complete them by code (panel.claimed), or release them"
+            )
+            self.look_now()
+        return self.claimed
+
+    def release(self) -> Any:
+        """Give back what `claim` took and was not finished; returns the Outcome."""
+        with self._acting:
+            if self.claimed is None:
+                raise UsageError("expected rows claimed by this panel, found none")
+            done = self.jobs.release(self.claimed)
+            self.claimed = None
+            self._said = f"released {counted(len(done.won), 'row')}"
+            self.look_now()
+        return done
+
+    # selection
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The RIDs of the rows that are ticked, from the top."""
+        return self._picks.selected
+
+    def select(self, rids: Sequence[str]) -> None:
+        """Tick these rows and clear the others; RIDs not shown are left out."""
+        self._picks.select(rids)
+        self.refresh()
+
+    @property
+    def shown(self) -> list[Row]:
+        """The rows that match the search, sorted, at most 50."""
+        return self._matching()[:_SHOWN]
+
+    def _chosen(self) -> tuple[str, ...]:
+        if not self.selected:
+            raise UsageError("expected at least one selected row, found none; tick one")
+        return self.selected
+
+    # drawing
+
+    def _build(self) -> None:
+        mark = self._publisher.mark
+        self._title = html()
+        self._search = W.Text(description="Search", placeholder="in the rows read")
+        self._sort = W.Dropdown(description="Sort by", options=[("as taken", "")])
+        self._down = W.ToggleButton(description="descending", tooltip="Largest first")
+        for control in (self._search, self._sort, self._down):
+            control.observe(lambda _: mark(), "value")
+        self._picks = Picks(f"Candidates of {self.jobs.title}", _SHOWN, mark)
+        self._note, self._details = html(), html()
+        self._release = self._button("release", "Release", "Give the claimed rows back")
+        acts = box(
+            "ermpoll-acts",
+            self._button("why", "Why", "Say why the selected rows would be taken"),
+            self._button("claim", "Claim selected", "Claim just the selected rows"),
+            self._release,
+            self._button("look_now", "Look now", "Read the candidates again"),
+        )
+        self._head = box("ermpoll-head", self._title, acts)
+        tools = box("ermpoll-acts", self._search, self._sort, self._down)
+        self._main = W.VBox([tools, self._note, self._picks.widget, self._details])
+        self._main.add_class("ermpoll-body")
+
+    def _draw(self) -> None:
+        names = [name for name in self.candidates.columns if name != "RID"][:20]
+        options = (("as taken", ""), *((clean(name, 40), name) for name in names))
+        if self._sort.options != options:
+            self._sort.options = options
+        shown = self.shown
+        self._picks.show(self.jobs, shown, self.candidates.columns, self.zone)
+        self._title.value = fill(
+            "title.html",
+            title=self.jobs.title,
+            text=self._counts(len(shown)),
+            strong="",
+        )
+        self._note.value = fill(
+            "line.html", tone="mut", text=self._said or self._hint()
+        )
+        self._details.value = self._opened
+        self._draw_buttons()
+
+    def _draw_buttons(self) -> None:
+        chosen = len(self.selected)
+        reason = why_not_writable(self.jobs) or ("" if chosen else "Tick a row first")
+        buttons = self.buttons
+        buttons.claim.description = f"Claim {chosen:,} selected" if chosen else "Claim"
+        tip = f"Write to {self.jobs.title}: {self.jobs.state} of the selected rows"
+        enable(buttons.claim, not reason and not self._busy("claim"), reason, tip)
+        enable(buttons.why, bool(chosen), "Tick a row first", "Why it would be taken")
+        enable(buttons.look_now, not self._busy("look_now"), tip="Read again")
+        show(self._release, self.claimed is not None)
+
+    def _counts(self, shown: int) -> str:
+        waiting = self._waiting if self._waiting is not None else len(self.candidates)
+        text = f"showing {shown:,} of {counted(waiting, 'candidate')}"
+        if self._search.value:
+            text += (
+                f", {len(self._matching()):,} match “{clean(self._search.value, 40)}”"
+            )
+        return text + (f" · {len(self.selected):,} selected" if self.selected else "")
+
+    def _hint(self) -> str:
+        if not len(self.candidates):
+            return "No row is a candidate now."
+        reason = why_not_writable(self.jobs)
+        zone = f"times in {live.zone_name(self.zone)}"
+        return f"{zone} · read-only: {reason}" if reason else zone
+
+    def _body(self) -> str:
+        return render.candidates_body(
+            self.candidates, waiting=self._waiting, zone=self.zone
+        )
+
+    def _matching(self) -> list[Row]:
+        wanted = self._search.value.casefold()
+        columns = self.candidates.columns
+        rows = [
+            row
+            for row in self.candidates.rows
+            if not wanted or any(wanted in _text(row.get(name)) for name in columns)
+        ]
+        name = self._sort.value
+        if name:
+            filled = [row for row in rows if row.get(name) is not None]
+            filled.sort(key=lambda row: _order(row[name]), reverse=self._down.value)
+            # NULL last, whichever way.
+            rows = filled + [row for row in rows if row.get(name) is None]
+        elif self._down.value:
+            rows.reverse()
+        return rows
+
+
+def _text(value: JSON) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text[:10_000].casefold()
+
+
+def _order(value: JSON) -> tuple[int, float, str]:
+    """Numbers before texts before the rest."""
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    if isinstance(value, str):
+        return (1, 0.0, value.casefold())
+    return (2, 0.0, _text(value))

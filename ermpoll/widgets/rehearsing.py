@@ -1,0 +1,114 @@
+"""The dry run of an agent: what it would claim, and what its work would write.
+
+Nothing can be applied from here: a claim that nobody works on would only be in the
+way. Starting the agent is the way to do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as W
+
+from ermpoll.render import detail
+from ermpoll.render.page import Caps
+from ermpoll.widgets.panel import enable
+from ermpoll.widgets.trial import Trial
+from ermpoll.widgets.trying import TrialPanel
+
+
+class Rehearsal(Trial):
+    """A dry run of an agent under way."""
+
+    def __init__(
+        self,
+        agent: Any,
+        *,
+        limit: int,
+        work: bool,
+        moved: Callable[[], None],
+        name: str,
+    ) -> None:
+        super().__init__(
+            agent.jobs, None, limit=limit, rows=None, moved=moved, name=name
+        )
+        self._agent, self._work = agent, work
+        #: The DryRun, once made.
+        self.result: Any = None
+
+    def _planned(self) -> Any:
+        with self._entered():
+            self.result = self._agent.dry_run(limit=self._limit, work=self._work)
+        self.total = self.passed = len(self.result.plan.changes)
+        self.would = list(dict.fromkeys((*self.would, *self.result.would)))
+        return self.result.plan
+
+
+class RehearsalPanel(TrialPanel):
+    """What an agent would claim, and after a second button what its work would write.
+
+    Attributes
+    ----------
+    agent
+        The agent.
+    result
+        The DryRun of the last run, or None.
+    """
+
+    def __init__(self, agent: Any, *, limit: int = 5) -> None:
+        self.agent = agent
+        self.result: Any = None
+        self._limit = limit
+        self._work = False
+        super().__init__(agent.jobs)
+
+    def run(self, work: bool = False) -> Any:
+        """Try what the agent would claim; nothing is written.
+
+        Parameters
+        ----------
+        work
+            True calls the work as well. Its writes to the catalog are refused and
+            listed; what it does elsewhere is real.
+
+        Returns
+        -------
+        Plan or None
+            None when the run was cancelled.
+        """
+        with self._acting:
+            self._work = work
+            made = super().run()
+            if made is not None and isinstance(self._trial, Rehearsal):
+                self.result = self._trial.result
+        self.refresh()
+        return made
+
+    def work(self) -> Any:
+        """Try the work too: ``run(work=True)``."""
+        return self.run(work=True)
+
+    def _new_trial(self) -> Trial:
+        return Rehearsal(
+            self.agent,
+            limit=self._limit,
+            work=self._work,
+            moved=self._publisher.mark,
+            name=f"{self._name}-trial",
+        )
+
+    def _buttons_after(self) -> Sequence[W.Widget]:
+        return (self._button("work", "Run with work", ""),)
+
+    def _draw(self) -> None:
+        super()._draw()
+        tip = "Calls your work: its effects outside the catalog are real"
+        enable(self.buttons.work, not self.is_running, "A run is going on", tip)
+
+    def _found(self) -> str:
+        if self.result is None:
+            return ""
+        return detail.results(
+            self.result.results, self.result.errors, self.jobs, Caps(text=60)
+        )

@@ -1,0 +1,161 @@
+"""One run of a transform over candidates, in a thread that can be given up.
+
+Makes a plan while the catalog refuses every write, counts the rows it has passed,
+and ends when it is asked to even if the function hangs. Knows no widget.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ermpoll.records import Row, Transform
+
+#: How long a cancelled function may take to notice, in seconds.
+_GRACE_S = 1.0
+
+
+class Cancelled(BaseException):
+    """The run was cancelled: no `Exception`, which a transform might handle."""
+
+
+class Trial:
+    """A dry run under way.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    transform
+        The function to try, or None for the claim itself.
+    limit
+        The most rows to try it on.
+    rows
+        The RIDs to try it on, or None for the candidates that come next.
+    moved
+        Called after each row.
+    name
+        What its thread is called.
+    """
+
+    def __init__(
+        self,
+        jobs: Any,
+        transform: Transform | None,
+        *,
+        limit: int,
+        rows: Any,
+        moved: Callable[[], None],
+        name: str,
+    ) -> None:
+        self._jobs, self._transform = jobs, transform
+        self._limit, self._rows, self._moved = limit, rows, moved
+        self._lock = threading.Lock()
+        self._inside = False
+        self._cancelled = threading.Event()
+        self._ended = threading.Event()
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+        self.plan: Any = None
+        #: What the function itself tried to write: lines like "would PUT ...".
+        self.would: list[str] = []
+        self.waiting: int | None = None
+        self.total = 0
+        self.passed = 0
+        #: True when it was cancelled and its function did not come back.
+        self.is_abandoned = False
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def run(self) -> Any:
+        """Run to the end and return the plan, or None when it was cancelled.
+
+        Raises
+        ------
+        ErmpollError
+            The candidates can't be read.
+        """
+        self.thread.start()
+        # The thread's end or a function that was given up, whichever is first.
+        self._over.wait()
+        if self._error is not None:
+            raise self._error
+        return None if self._cancelled.is_set() else self.plan
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `run` has returned or is about to."""
+        return self._over.is_set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called before the end."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """End it; nothing of it is kept.
+
+        A function that computes or waits in Python is ended. One that hangs in a
+        call of the system can't be: it is given up, its writes go on being refused,
+        and what it returns is dropped.
+        """
+        if self._over.is_set():
+            return
+        self._cancelled.set()
+        with self._lock:
+            if self._inside and self.thread.ident is not None:
+                # The documented way to raise in another thread; it takes effect at
+                # the next Python instruction, and only while the function runs.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self.thread.ident), ctypes.py_object(Cancelled)
+                )
+        if not self._ended.wait(_GRACE_S):
+            self.is_abandoned = True
+        self._over.set()
+
+    def _run(self) -> None:
+        try:
+            with self._jobs.catalog.dry_run() as would:
+                self.would = would
+                self.plan = self._planned()
+        except Cancelled:
+            self._cancelled.set()
+        except Exception as error:  # noqa: BLE001  the top of the thread: raised again by run()
+            self._error = None if self._cancelled.is_set() else error
+        finally:
+            self._ended.set()
+            self._over.set()
+
+    def _planned(self) -> Any:
+        rows = self._rows
+        if rows is None:
+            rows = self._jobs.candidates(limit=self._limit)
+            self.waiting = self._jobs.waiting() if rows.more else len(rows)
+        self.total = len(rows)
+        self._moved()
+        transform = self._watched if self._transform is not None else None
+        return self._jobs.plan(transform, limit=max(self.total, 1), rows=rows)
+
+    def _watched(self, row: Row) -> Row | None:
+        assert self._transform is not None
+        if self._cancelled.is_set():
+            raise Cancelled
+        try:
+            with self._entered():
+                return self._transform(row)
+        finally:
+            self.passed += 1
+            self._moved()
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """While the user's function runs it may be ended from outside."""
+        with self._lock:
+            self._inside = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside = False

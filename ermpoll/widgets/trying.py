@@ -1,0 +1,234 @@
+"""A panel that tries something without writing: run, progress, cancel, the diff."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as W
+
+from ermpoll.errors import UsageError
+from ermpoll.render import detail, plan_body
+from ermpoll.render.page import fill, fitted
+from ermpoll.render.tables import tally
+from ermpoll.render.values import counted
+from ermpoll.widgets.exporting import save_csv
+from ermpoll.widgets.panel import Panel, box, enable, html, show
+from ermpoll.widgets.trial import Trial
+
+#: How long a saved page waits for the first run to end, in seconds.
+_FIRST_S = 3.0
+#: The last panel of each kind over each table: what the next compares itself with.
+_last: weakref.WeakValueDictionary[tuple[str, ...], TrialPanel] = (
+    weakref.WeakValueDictionary()
+)
+
+
+class TrialPanel(Panel):
+    """What would be written, cell by cell. Each kind says what it tries."""
+
+    title = "Dry run"
+
+    def __init__(self, jobs: Any) -> None:
+        super().__init__(f"dry run on {jobs.title}")
+        self.jobs = jobs
+        self._plan: Any = None
+        self._before: Any = None
+        self._trial: Trial | None = None
+        self._writes = 0
+        self._said = ""
+        self._first = threading.Event()
+        self._first.set()
+        key = (type(self).__name__, str(jobs.catalog.url), str(jobs.title))
+        if key in _last:
+            self._before = _last[key]._plan
+        _last[key] = self
+        self._build()
+        self._show(self._head, self._error_line, *self._rows_between(), self._main)
+
+    def begin(self) -> TrialPanel:
+        """Begin the first run in the background, and return the panel."""
+        self._first.clear()
+        self._click("run")
+        return self
+
+    def close(self) -> None:
+        """Cancel a run that is going on, and close. Twice is once."""
+        self.cancel()
+        super().close()
+
+    # what its buttons do
+
+    def run(self) -> Any:
+        """Try again; nothing is written. Returns the Plan, or None when cancelled."""
+        with self._acting:
+            self._said = ""
+            writes = self.jobs.catalog.writes
+            trial = self._trial = self._new_trial()
+            try:
+                made = trial.run()
+            finally:
+                self._writes = self.jobs.catalog.writes - writes
+                self._first.set()
+            self._take(made, trial)
+        self.refresh()
+        return made
+
+    def cancel(self) -> None:
+        """End the run that is going on; what it found is dropped."""
+        if self._trial is not None:
+            self._trial.cancel()
+        self._publisher.mark()
+
+    def csv(self, path: str | Path | None = None) -> Path:
+        """Save the changes as a CSV file, one line a changed cell.
+
+        Parameters
+        ----------
+        path
+            A new file; by default one named by table and time in the current
+            directory. An existing file is never overwritten.
+
+        Notes
+        -----
+        A text that a spreadsheet would read as a formula gets an apostrophe before
+        it.
+        """
+        made = save_csv(self._need_plan(), path, datetime.now(UTC))
+        self._said = f"saved {made}"
+        self.refresh()
+        return made
+
+    @property
+    def plan(self) -> Any:
+        """The plan that is shown; waits for a run that is going on."""
+        self._first.wait()
+        with self._acting:
+            return self._plan
+
+    @property
+    def would(self) -> tuple[str, ...]:
+        """Writes that the function itself tried, refused: ``would PUT ...``."""
+        return tuple(self._trial.would) if self._trial else ()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is going on."""
+        return self._trial is not None and not self._trial.is_over
+
+    # what each kind says
+
+    def _new_trial(self) -> Trial:
+        raise NotImplementedError
+
+    def _buttons_after(self) -> Sequence[W.Widget]:
+        """Buttons after those that every kind has."""
+        return ()
+
+    def _rows_between(self) -> Sequence[W.Widget]:
+        """Rows between the head and the table."""
+        return ()
+
+    def _found(self) -> str:
+        """HTML before the table: what came of a run or of a write."""
+        return ""
+
+    # one run after the other
+
+    def _take(self, made: Any, trial: Trial) -> None:
+        if trial.is_cancelled:
+            hangs = "; the function hangs in a call that can't be ended"
+            self._said = f"cancelled after {counted(trial.passed, 'row')}" + (
+                hangs if trial.is_abandoned else ""
+            )
+            return
+        if self._plan is not None:
+            self._before = self._plan
+        self._plan = made
+
+    def _need_plan(self) -> Any:
+        self._first.wait()
+        if self._plan is None:
+            raise UsageError("expected a finished dry run, found none; run() it first")
+        return self._plan
+
+    # drawing
+
+    def _build(self) -> None:
+        self._title, self._result, self._progress_text = html(), html(), html()
+        self._bar = W.IntProgress(layout=W.Layout(width="200px"))
+        cancel = self._button(
+            "cancel", "Cancel", "End the run; nothing is kept", lane=self._reads
+        )
+        self._progress = box("ermpoll-acts", self._bar, self._progress_text, cancel)
+        acts = box(
+            "ermpoll-acts",
+            self._button("run", "Run again", "Try the function again; writes nothing"),
+            self._button("csv", "CSV", "Save the changes as a CSV file"),
+            *self._buttons_after(),
+        )
+        self._head = box("ermpoll-head", self._title, acts)
+        self._main = W.VBox([self._progress, self._result])
+        self._main.add_class("ermpoll-body")
+
+    def _draw(self) -> None:
+        running = self.is_running
+        show(self._progress, running)
+        if self._trial is not None and running:
+            self._bar.max = max(self._trial.total, 1)
+            self._bar.value = self._trial.passed
+            self._progress_text.value = fill(
+                "line.html", tone="mut", text=_progress(self._trial)
+            )
+        self._title.value = self._title_html(self.title)
+        self._result.value = self._result_html()
+        enable(self.buttons.run, not running, "A run is going on", "Writes nothing")
+        ready = self._plan is not None
+        enable(
+            self.buttons.csv, ready, "Nothing to save yet", "One line a changed cell"
+        )
+
+    def _title_html(self, title: str) -> str:
+        sent = counted(self._writes, "write") + " sent"
+        return fill("title.html", title=title, text=self._summary(), strong=sent)
+
+    def _summary(self) -> str:
+        if self._plan is None:
+            return self._said or ("running" if self.is_running else "not run yet")
+        waiting = self._trial.waiting if self._trial else None
+        seen = len(self._plan.changes)
+        of = f"{seen:,} of {waiting:,}" if waiting and waiting > seen else f"{seen:,}"
+        said = f" · {self._said}" if self._said else ""
+        return f"{of} candidates · {tally(self._plan.changes)}{said}"
+
+    def _result_html(self) -> str:
+        parts = [
+            fill("dry_run.html", plan="", would=list(self.would), results=""),
+            self._found(),
+        ]
+        if self._plan is None:
+            return "".join(parts)
+        if self._before is not None:
+            parts.append(detail.delta(self._before, self._plan))
+        parts.append(
+            fitted(
+                lambda caps: plan_body(self._plan, caps, zone=self.zone, headed=False)
+            )
+        )
+        return "".join(parts)
+
+    def _body(self) -> str:
+        # A page that is saved at once should show the first run, if it is quick.
+        self._first.wait(_FIRST_S)
+        return self._title_html(f"Dry run on {self.jobs.title}") + self._result_html()
+
+
+def _progress(trial: Trial) -> str:
+    if not trial.total:
+        return "reading candidates"
+    share = 100 * trial.passed // trial.total
+    return f"{trial.passed:,} of {trial.total:,}, {share} %"
