@@ -98,6 +98,8 @@ class Board:
         self._looks: Counter[str] = Counter()
         self._per_minute = PerMinute()
         self._seats: tuple[_Seat, ...] = ()
+        # When the login ends, on the caller's clock, or None.
+        self._login_ends: float | None = None
 
     def status(self, next_look_s: float | None, now: float) -> Status:
         """Make the status of this moment.
@@ -111,8 +113,10 @@ class Board:
         """
         wall = datetime.now(UTC)
         with self._lock:
+            ends = self._login_ends
             status = replace(
                 self._base,
+                login_left_s=None if ends is None else max(0.0, ends - now),
                 next_look_at=_after(wall, next_look_s),
                 log=tuple(self._log),
                 dropped=self._dropped,
@@ -138,10 +142,11 @@ class Board:
             self._base = replace(self._base, state=state, reason=reason, since=since)
         return True
 
-    def log_in(self, login: str | None, left_s: float | None = None) -> None:
+    def log_in(self, login: str | None, left_s: float | None, now: float) -> None:
         """Store who is logged in, and for how many seconds more."""
         with self._lock:
-            self._base = replace(self._base, login=login, login_left_s=left_s)
+            self._base = replace(self._base, login=login)
+            self._login_ends = None if left_s is None else now + left_s
 
     def noticed(self, now: float) -> None:
         """Count a notice."""

@@ -58,6 +58,8 @@ class Poller:
         Rising seconds, and a number in [0, 1): for tests.
     decorate
         For an owner (an agent): fills in its half of each Status.
+    listed_as
+        For an owner: what is listed under the name instead of the poller.
     idle
         For an owner: False keeps ``run(until_idle=True)`` going.
 
@@ -80,6 +82,7 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
         decorate: Decorate | None = None,
+        listed_as: registry.Runs | None = None,
         idle: Callable[[], bool] | None = None,
     ) -> None:
         schedule = Schedule(
@@ -90,6 +93,7 @@ class Poller:
         self.notices = open_notices(notices)
         self.name = name or f"poller {next(_numbers)}"
         self._listed = name is not None
+        self._entry: registry.Runs = listed_as or self
         self._idle = idle or (lambda: True)
         self._board = Board(
             self.name, notices=lambda: self.notices.status, decorate=decorate
@@ -113,7 +117,7 @@ class Poller:
     @property
     def status(self) -> Status:
         """All that it says of itself at this moment, frozen."""
-        return self._steps.status(running=self._runner.running)
+        return self._steps.status()
 
     @property
     def because(self) -> WakeReason | None:
@@ -142,9 +146,11 @@ class Poller:
     ) -> None:
         """Show who is logged in, for ``left_s`` seconds more (for an owner).
 
-        A ``detail`` says what is new about it: it is logged and told.
+        A ``detail`` says what is new about it: it is logged and told. Without a
+        login it stays as the reason of the status until somebody is logged in.
         """
-        self._board.log_in(login, left_s)
+        self._steps.log_in(login, left_s)
+        self._steps.complaint = "" if login else scrubbed(detail)
         if detail:
             self._steps.tell("login", scrubbed(detail))
             self._woken.set()
@@ -257,10 +263,10 @@ class Poller:
         self._steps.restart()
         logger.info("%s: started", self.name, extra={"event": "started"})
 
-    def _ended(self) -> None:
-        self._steps.enter("stopped")
+    def _ended(self, why: str) -> None:
+        self._steps.enter("stopped", why)
         if self._listed:
-            registry.unregister(self)
+            registry.unregister(self._entry)
         logger.info("%s: stopped", self.name, extra={"event": "stopped"})
 
     def _loop(
@@ -298,8 +304,8 @@ class Poller:
         self._woken.set()
 
     def _take_name(self) -> None:
-        replaced = registry.register(self) if self._listed else None
-        if replaced is not None and replaced is not self:
+        replaced = registry.register(self._entry) if self._listed else None
+        if replaced is not None:
             logger.info("%s: stops the running one of that name", self.name)
             replaced.stop()
 

@@ -6,12 +6,16 @@ an old thread can never wait on a new thread's event.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ermpoll.errors import UsageError
+from ermpoll.telling import described, place
+
+logger = logging.getLogger(__name__)
 
 #: Loops until the event is set, which it gets, and looks at it whenever it is woken.
 Body: TypeAlias = Callable[[threading.Event], None]
@@ -35,7 +39,8 @@ class Runner:
     wake
         Wakes the body from whatever it waits for.
     begun, ended
-        Called before the body and after it, for each run.
+        Called before the body and after it, for each run; ``ended`` with the reason
+        when the body left its thread (a SystemExit), else "".
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class Runner:
         *,
         wake: Callable[[], None],
         begun: Callable[[], None],
-        ended: Callable[[], None],
+        ended: Callable[[str], None],
     ) -> None:
         self._wake = wake
         self._begun = begun
@@ -111,13 +116,13 @@ class Runner:
         self._run = _Run(thread=thread, stop=threading.Event())
         return self._run
 
-    def _end(self, run: _Run) -> bool:
+    def _end(self, run: _Run, why: str = "") -> bool:
         """End the run, unless it was started again meanwhile."""
         with self._lock:
             if not run.stop.is_set():
                 return False
             self._run = None
-        self._ended()
+        self._ended(why)
         return True
 
     def _thread(self, body: Body) -> None:
@@ -127,8 +132,8 @@ class Runner:
             body(run.stop)
             while not self._end(run):
                 body(run.stop)
-        except BaseException:
-            # A SystemExit out of the body: the thread ends, and must not seem to run.
+        except BaseException as error:  # noqa: BLE001 - the edge: the top of the thread
+            # Raised past the body's own handlers: the thread must not seem to run.
+            logger.error("%s left its thread: %s", run.thread.name, place(error))
             run.stop.set()
-            self._end(run)
-            raise
+            self._end(run, f"ended by {described(error)}")

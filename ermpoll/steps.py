@@ -85,6 +85,8 @@ class Steps:
         self._heard = 0
         self._wrote = False
         self.paused = False
+        #: What is wrong although the looks go well (an expired login), or "".
+        self.complaint = ""
         #: Why the look that is going on was begun; None outside of a look.
         self.because: WakeReason | None = None
 
@@ -117,6 +119,10 @@ class Steps:
             if push != self._schedule.push:
                 self._schedule = self._schedule.pushing(self._tools.clock(), push)
 
+    def log_in(self, login: str | None, left_s: float | None) -> None:
+        """Store who is logged in, and for how many seconds more."""
+        self._board.log_in(login, left_s, self._tools.clock())
+
     def wrote(self) -> None:
         """Say that the next notice may be the echo of an own write."""
         self._wrote = True
@@ -127,12 +133,12 @@ class Steps:
             self._board.write(Wake(at=datetime.now(UTC), reason=kind, detail=reason))
         self._news.append((kind, reason))
 
-    def status(self, running: bool) -> Status:
+    def status(self) -> Status:
         """Make the status of this moment."""
         now = self._tools.clock()
         with self._lock:
             next_look_s = self._schedule.next_look(now).at - now
-        looks = running and not self.paused
+        looks = self._board.state not in ("stopped", "stopping", "paused")
         return self._board.status(next_look_s if looks else None, now)
 
     @property
@@ -170,7 +176,7 @@ class Steps:
             self._one_look(due.reason)
             return 0.0
         if not failing:
-            self.enter("waiting")
+            self.enter("waiting", self.complaint)
         return due.at - now
 
     def _one_look(self, reason: WakeReason) -> None:
@@ -213,7 +219,7 @@ class Steps:
             self._emit(*self._news.popleft())
 
     def _emit(self, kind: EventKind, reason: str) -> None:
-        self._board.emit(lambda: self.status(running=True), kind, reason)
+        self._board.emit(self.status, kind, reason)
 
 
 def _looked(answer: bool | Looked | None) -> Looked:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from pathlib import Path
 
 _SECRET = re.compile(
     r"(?<=://)[^/\s@]+(?=@)"
@@ -29,6 +30,7 @@ def described(error: BaseException) -> str:
 
 
 def place(error: BaseException) -> str:
-    """Return its kind and the last lines of code it went through: for a log."""
-    lines = "".join(traceback.format_tb(error.__traceback__)[-3:]).rstrip()
-    return f"{type(error).__name__}\n{lines}"
+    """Return its kind and the last places it went through, no text: for a log."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = [f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
+    return " < ".join([type(error).__name__, *reversed(places)])
