@@ -5,7 +5,9 @@ rising reading in seconds; ``rand`` is one too, a number in [0, 1).
 
 * A notice is looked at at once, then at most once per gap, with one look behind
   the last notice. The gap is ``coalesce_s``; each empty look that follows
-  another look doubles it, up to a second; a find or a quiet second resets it.
+  another look doubles it, up to a second. A find resets it, and so does quiet: a
+  second without a notice, or none for two gaps since the last look. So single
+  changes are seen at once, and a stream that brings nothing costs a look a second.
 * ``more`` (the look said so, or a worker became free) and ``manual`` don't wait
   for the gap: they bring work, or a person asked.
 * A look that failed is tried again after a growing, fully jittered delay. Only a
@@ -86,7 +88,7 @@ class Schedule:
     interval_s: float = SOON_S
     #: True while notices come in: then the timer is only a net.
     push: bool = False
-    #: Looks since the last quiet second, a find counting as the first.
+    #: Looks since it was last quiet, a find counting as the first.
     step: int = 0
     #: Failed looks in a row, and when the next is tried.
     failures: int = 0
@@ -102,8 +104,8 @@ class Schedule:
         """Want a look; of two reasons the more telling one stays."""
         this = self._moved(now)
         if reason == "notice":
-            quiet = this.noticed_at is None or now - this.noticed_at >= QUIET_S
-            this = replace(this, noticed_at=now, step=0 if quiet else this.step)
+            step = 0 if this._is_quiet(now) else this.step
+            this = replace(this, noticed_at=now, step=step)
         return this._want(reason)
 
     def next_look(self, now: float) -> Next:
@@ -157,6 +159,14 @@ class Schedule:
         interval_s = self.poll_s if push else min(self.poll_s, SOON_S)
         this = replace(self._moved(now), push=push, interval_s=interval_s)
         return this._want("notice")
+
+    def _is_quiet(self, now: float) -> bool:
+        """Say whether a notice that comes now is a first one."""
+        if self.noticed_at is None or now - self.noticed_at >= QUIET_S:
+            return True
+        asked = self.asked == "notice"
+        looked_at = now if self.looked_at is None else self.looked_at
+        return not asked and now - looked_at >= 2 * self.gap_s
 
     def _want(self, reason: WakeReason) -> Schedule:
         if self.asked is not None:

@@ -143,6 +143,17 @@ def test_a_quiet_second_makes_the_next_notice_a_first_one():
     assert [at for at, _ in simulation.starts] == [40.0, pytest.approx(40.1)]
 
 
+def test_changes_that_come_one_by_one_are_seen_at_once():
+    simulation = started()
+    times = [30.0 + i * 0.25 for i in range(40)]
+
+    for at in times:
+        simulation.notice(at)
+    simulation.advance(50.0)
+
+    assert [at for at, _ in simulation.starts] == pytest.approx(times)
+
+
 def test_a_find_resets_the_gap():
     simulation = started()
     for i in range(200):
