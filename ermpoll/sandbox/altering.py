@@ -1,0 +1,182 @@
+"""Altering and dropping model elements, with what hangs on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ermpoll.sandbox.building import (
+    Builder,
+    action_of,
+    common,
+    constraint_name,
+    text_of,
+)
+from ermpoll.sandbox.model import Column, ForeignKey, Key, Model, Schema, Table
+from ermpoll.sandbox.places import Place
+from ermpoll.sandbox.refusals import conflict
+from ermpoll.sandbox.values import type_named
+
+
+def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
+    """Change what the document names of an element; absent members stay."""
+    for element in place.elements:
+        for name, value in common(doc).items():
+            setattr(element, name, value)
+        if "comment" in doc and doc["comment"] is None:
+            element.comment = None
+        if isinstance(element, Schema):
+            _rename_schema(builder.model, element, doc)
+        elif isinstance(element, Table):
+            if doc.get("table_name", element.name) != element.name:
+                raise conflict("Renaming a table fails at this version of the service.")
+        elif isinstance(element, Column) and place.table:
+            _alter_column(builder, place.table, element, doc)
+        elif isinstance(element, Key | ForeignKey):
+            _alter_constraint(element, doc)
+
+
+def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None:
+    if doc.get("schema_name", schema.name) == schema.name:
+        return
+    old, new = schema.name, text_of(doc, "schema_name")
+    if new in model.schemas:
+        raise conflict(f"The schema {new!r} exists.")
+    del model.schemas[old]
+    model.schemas[new] = schema
+    schema.name = new
+    for table in schema.tables.values():
+        table.schema = new
+    for table in model.tables():
+        for fkey in table.fkeys:
+            if fkey.ref_table[0] == old:
+                fkey.ref_table = (new, fkey.ref_table[1])
+
+
+def _alter_constraint(element: Key | ForeignKey, doc: Mapping[str, Any]) -> None:
+    element.name = constraint_name(doc) or element.name
+    if isinstance(element, ForeignKey):
+        for name in ("on_delete", "on_update"):
+            if name in doc:
+                setattr(element, name, action_of(doc, name))
+
+
+def _alter_column(
+    builder: Builder, table: Table, column: Column, doc: Mapping[str, Any]
+) -> None:
+    if column.is_system and {"name", "type", "nullok", "default"} & set(doc):
+        _check_same(column, doc)
+        return
+    if doc.get("name", column.name) != column.name:
+        _rename_column(builder.model, table, column, text_of(doc, "name"))
+    if isinstance(doc.get("type"), dict):
+        _retype(builder, table, column, str(doc["type"].get("typename")))
+    if "default" in doc:
+        if doc["default"] is not None:
+            column.type.from_json(doc["default"])
+        column.default = doc["default"]
+    if isinstance(doc.get("nullok"), bool):
+        column.nullok = doc["nullok"]
+        if (
+            not column.nullok
+            and builder.store.db.execute(
+                f"SELECT 1 FROM {table.slot} WHERE {column.slot} IS NULL LIMIT 1"
+            ).fetchone()
+        ):
+            raise conflict("The table has rows that are NULL there.")
+
+
+def _check_same(column: Column, doc: Mapping[str, Any]) -> None:
+    kind = doc.get("type")
+    same = (
+        doc.get("name", column.name) == column.name
+        and (not isinstance(kind, dict) or kind.get("typename") == column.typename)
+        and doc.get("nullok", column.nullok) == column.nullok
+    )
+    if not same:
+        raise conflict("A system column can't be altered.")
+
+
+def _rename_column(model: Model, table: Table, column: Column, new: str) -> None:
+    old = column.name
+    if new in table.columns:
+        raise conflict(f"The column {new!r} exists.")
+    column.name = new
+    table.columns = {item.name: item for item in table.columns.values()}
+    for key in table.keys:
+        key.columns = [new if name == old else name for name in key.columns]
+    for fkey in table.fkeys:
+        fkey.columns = [new if name == old else name for name in fkey.columns]
+    for _, fkey in model.references_to(table):
+        fkey.ref_columns = [new if name == old else name for name in fkey.ref_columns]
+
+
+def _retype(builder: Builder, table: Table, column: Column, name: str) -> None:
+    """Convert the values of a column by way of their text."""
+    kind = type_named(name)
+    if kind == column.type:
+        return
+    if kind.array != column.type.array:
+        raise conflict(f"Values of {column.typename} can't become {kind.name}.")
+    db = builder.store.db
+    rows = db.execute(
+        f"SELECT rowid, {column.slot} FROM {table.slot} WHERE {column.slot} IS NOT NULL"
+    ).fetchall()
+    for row, kept in rows:
+        value = column.type.to_json(kept)
+        if not kind.array and kind.scalar == "text":
+            value = column.type.to_text(kept)
+        db.execute(
+            f"UPDATE {table.slot} SET {column.slot} = ? WHERE rowid = ?",
+            (kind.from_json(value), row),
+        )
+    column.typename = kind.name
+
+
+def drop(builder: Builder, place: Place) -> None:
+    """Take an element out of the model; its old rows stay in the history."""
+    for element in place.elements:
+        if isinstance(element, Schema):
+            if element.tables:
+                raise conflict(f"The schema {element.name} has tables.")
+            del builder.model.schemas[element.name]
+        elif isinstance(element, Table):
+            _check_unreferenced(builder.model, element, None)
+            del builder.model.schemas[element.schema].tables[element.name]
+        elif place.table is not None:
+            _drop_part(builder, place.table, element)
+
+
+def _drop_part(builder: Builder, table: Table, element: Any) -> None:
+    if isinstance(element, Column):
+        _drop_column(builder, table, element)
+    elif isinstance(element, Key):
+        _drop_key(builder, table, element)
+    else:
+        table.fkeys.remove(element)
+
+
+def _drop_column(builder: Builder, table: Table, column: Column) -> None:
+    if column.is_system:
+        raise conflict("A system column can't be dropped.")
+    for key in [key for key in table.keys if column.name in key.columns]:
+        _drop_key(builder, table, key)
+    table.fkeys = [fkey for fkey in table.fkeys if column.name not in fkey.columns]
+    del table.columns[column.name]
+
+
+def _drop_key(builder: Builder, table: Table, key: Key) -> None:
+    if key.columns == ["RID"]:
+        # The real service takes this and then fails for good; nobody wants that.
+        raise conflict("The key on RID can't be dropped.")
+    _check_unreferenced(builder.model, table, key)
+    builder.store.drop_key(table, key)
+    table.keys.remove(key)
+
+
+def _check_unreferenced(model: Model, table: Table, key: Key | None) -> None:
+    for other, fkey in model.references_to(table):
+        if key is None and other is not table:
+            raise conflict(f"{other.title} references the table ({fkey.name}).")
+        if key is not None and set(fkey.ref_columns) == set(key.columns):
+            raise conflict(f"{other.title} references the key ({fkey.name}).")

@@ -1,0 +1,248 @@
+"""What users hold: a running sandbox, here or in another process."""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlsplit
+
+from ermpoll.errors import UsageError
+from ermpoll.sandbox import demo
+from ermpoll.sandbox.assembly import CONTROL
+from ermpoll.sandbox.identifiers import moment
+from ermpoll.sandbox.running import Running
+
+if TYPE_CHECKING:
+    from ermpoll.catalog import Catalog
+    from ermpoll.jobqueue import Queue
+    from ermpoll.records import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """One row that a write inserted, changed or deleted."""
+
+    #: ``S:T``.
+    table: str
+    rid: str
+    #: The row before, RMT included; None: it was not there.
+    before: Row | None = field(repr=False)
+    #: The row after; None: it is gone.
+    after: Row | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One committed write."""
+
+    #: Number in the order of commits, from 1.
+    seq: int
+    #: The RMT of the rows it wrote.
+    at: datetime
+    #: The id of the catalog.
+    catalog: str
+    method: str
+    #: The raw address, from ``/`` on.
+    path: str
+    #: The id of the client.
+    who: str
+    #: The ETag of its answer.
+    etag: str
+    rows: tuple[RowChange, ...]
+
+    @property
+    def table(self) -> str:
+        """``S:T`` of its first row; empty when it changed none."""
+        return self.rows[0].table if self.rows else ""
+
+
+class Commands(Protocol):
+    """The way to a sandbox: its thread, or its control address."""
+
+    def command(self, do: str, **arguments: Any) -> Any:
+        """Do a command and return its result."""
+
+    def stop(self) -> None:
+        """Stop the sandbox, if it is ours."""
+
+
+class Joined:
+    """The way to a sandbox in another process."""
+
+    def __init__(self, url: str) -> None:
+        self._place = urlsplit(url)
+
+    def command(self, do: str, **arguments: Any) -> Any:
+        """Post a command and return its result."""
+        place = self._place
+        body = json.dumps({"do": do, **arguments})
+        headers = {"Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(
+            place.hostname or "localhost", place.port, timeout=30
+        )
+        with closing(connection):
+            connection.request("POST", CONTROL, body, headers)
+            response = connection.getresponse()
+            text = response.read().decode()
+        if response.status != 200:
+            raise UsageError(
+                f"The sandbox at {place.netloc} did not do {do!r}"
+                f" ({response.status}: {text.strip()}); was it started with control?"
+            )
+        return json.loads(text)
+
+    def stop(self) -> None:
+        """Leave it running: who started it stops it."""
+
+
+class Box:
+    """A running sandbox.
+
+    Attributes
+    ----------
+    url
+        The demo catalog: ``http://localhost:PORT/ermrest/catalog/1``.
+    amqp_url
+        Where notices come from: ``amqp://localhost:PORT``.
+    """
+
+    def __init__(
+        self, url: str, amqp_url: str, commands: Commands, *, token: str | None = None
+    ) -> None:
+        self.url = url
+        self.amqp_url = amqp_url
+        self._commands = commands
+        self._token = token
+        atexit.register(self.stop)
+
+    def __repr__(self) -> str:
+        return f"<sandbox at {self.url}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def catalog(self, *, read_only: bool = False, timeout_s: float = 30) -> Catalog:
+        """Return a new connection to the demo catalog, as its owner."""
+        from ermpoll.catalog import connect
+
+        login = {"bearer-token": self._token} if self._token else None
+        return connect(self.url, login, read_only=read_only, timeout_s=timeout_s)
+
+    def jobs(self, **options: Any) -> Queue:
+        """Return the queue of ``Imaging:Image``; `options` replace those of the demo."""
+        from ermpoll.jobqueue import Queue
+
+        return Queue(self.catalog(), demo.TABLE, **{**demo.QUEUE, **options})
+
+    def add(self, n: int = 1, **values: Any) -> list[str]:
+        """Insert `n` new images as somebody else, with a notice; return their RIDs.
+
+        `values` are the same for all rows.
+        """
+        rids: list[str] = self._commands.command("add", n=n, values=values)
+        return rids
+
+    @property
+    def log(self) -> tuple[Write, ...]:
+        """Every committed write, in the order of commits."""
+        return self.log_from(1)
+
+    def log_from(self, start: int, limit: int = 1_000_000) -> tuple[Write, ...]:
+        """Return the committed writes from number `start` on, at most `limit`."""
+        rows = self._commands.command("log", start=start, limit=limit)
+        return tuple(_write(*row) for row in rows)
+
+    def faults(self, **plan: Any) -> None:
+        """Make things go wrong from now on; without arguments, nothing any more.
+
+        Parameters
+        ----------
+        **plan
+            What `ermpoll.sandbox.faults.FaultPlan` has: ``status=503, times=2,
+            abort=0.3, drop_reply=False, status_after=None, delay_s=0, freeze_s=0,
+            cut_notices=False, cancel_consumers=False, mute_notices=False,
+            logged_out=False, methods=None, seed=None``. What is not named is off.
+
+        Raises
+        ------
+        UsageError
+            For a fault that there is not.
+        """
+        self._commands.command("faults", **plan)
+
+    def connections(self) -> Mapping[str, int]:
+        """Return what the broker has: connections, consumers, unacknowledged."""
+        counts: dict[str, int] = self._commands.command("connections")
+        return counts
+
+    def new_catalog(self) -> str:
+        """Make an empty catalog beside the demo and return its address."""
+        return str(self._commands.command("new_catalog"))
+
+    def reset(self) -> None:
+        """Put the demo back as it was at the start, with an empty log and no faults."""
+        self._commands.command("reset")
+
+    def stop(self) -> None:
+        """Stop the sandbox; one that was joined goes on."""
+        atexit.unregister(self.stop)
+        self._commands.stop()
+
+
+def _write(
+    seq: int,
+    at: int,
+    catalog: str,
+    method: str,
+    path: str,
+    who: str,
+    etag: str,
+    rows: list[Any],
+) -> Write:
+    changes = tuple(
+        RowChange(table=table, rid=rid, before=before, after=after)
+        for table, rid, before, after in rows
+    )
+    return Write(
+        seq=seq,
+        at=moment(at),
+        catalog=catalog,
+        method=method,
+        path=path,
+        who=who,
+        etag=etag,
+        rows=changes,
+    )
+
+
+def of_thread(running: Running, *, token: str | None) -> Box:
+    """Return the box of a sandbox in this process."""
+    sandbox = running.sandbox
+    return Box(sandbox.url, sandbox.amqp_url, running, token=token)
+
+
+def of_line(line: str) -> Box:
+    """Return the box of the sandbox that printed `line`.
+
+    Raises
+    ------
+    UsageError
+        When that is no such line.
+    """
+    try:
+        doc = json.loads(line)
+        return Box(doc["url"], doc["amqp"], Joined(doc["url"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "$ERMPOLL_SANDBOX must hold the JSON line that `ermpoll sandbox` prints"
+            f" first, not {line[:80]!r}."
+        ) from error

@@ -1,0 +1,294 @@
+"""From documents to model elements: creating schemas, tables, columns, keys, links.
+
+Works on the copy of a model that a transaction holds, and makes the SQLite tables
+along with it. Dropping and altering is `altering`'s affair.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox.model import (
+    SYSTEM_COLUMNS,
+    Column,
+    ForeignKey,
+    Key,
+    Model,
+    Schema,
+    Table,
+)
+from ermpoll.sandbox.refusals import conflict, malformed
+from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.values import type_named
+
+#: What a document may say of any element.
+_COMMON = ("comment", "annotations", "acls", "acl_bindings")
+ACTIONS = ("NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def text_of(doc: Mapping[str, Any], name: str) -> str:
+    """Return a name that a document must have, or refuse (400)."""
+    value = doc.get(name)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise malformed(f"The document needs a text as {name!r}.")
+    try:
+        length = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise malformed(f"The {name} is not valid Unicode.") from error
+    if length > 63:
+        raise malformed(f"The {name} is longer than 63 bytes.")
+    return value
+
+
+def a_mapping(doc: Any) -> Mapping[str, Any]:
+    """Return `doc` if it is a JSON object, or refuse (400)."""
+    if not isinstance(doc, dict):
+        raise malformed("The document must be an object.")
+    return doc
+
+
+def a_list(doc: Any) -> list[Any]:
+    """Return `doc` if it is a JSON array, None as an empty one, or refuse (400)."""
+    if doc is None:
+        return []
+    if not isinstance(doc, list):
+        raise malformed("The document must be an array.")
+    return doc
+
+
+def common(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a document says of comment, annotations and ACLs, or refuse (400)."""
+    said = {name: doc[name] for name in _COMMON if doc.get(name) is not None}
+    for name, value in said.items():
+        if name == "comment" and not isinstance(value, str):
+            raise malformed("A comment must be a text.")
+        if name != "comment":
+            a_mapping(value)
+    return said
+
+
+@dataclass(slots=True, kw_only=True)
+class Builder:
+    """What building works with: the copied model, and where its tables are kept."""
+
+    store: Store
+    catalog: Catalog
+    model: Model
+
+    def schema(self, doc: Mapping[str, Any]) -> Schema:
+        """Make a schema with the tables its document has; their links come later."""
+        name = text_of(doc, "schema_name")
+        if name in self.model.schemas:
+            raise conflict(f"The schema {name!r} exists.")
+        schema = Schema(rid=self.catalog.new_rid(), name=name, **common(doc))
+        self.model.schemas[name] = schema
+        return schema
+
+    def table(self, schema: Schema, doc: Mapping[str, Any]) -> Table:
+        """Make a table with columns and keys; its foreign keys come later."""
+        name = text_of(doc, "table_name")
+        if doc.get("kind", "table") != "table":
+            raise malformed("Only tables can be made, no views.")
+        if name in schema.tables:
+            raise conflict(f"The table {schema.name}:{name} exists.")
+        table = Table(
+            rid=self.catalog.new_rid(),
+            schema=schema.name,
+            name=name,
+            slot=self.catalog.new_slot("t"),
+            **common(doc),
+        )
+        for item in a_list(doc.get("column_definitions")):
+            column = self.column(a_mapping(item))
+            if column.name in table.columns:
+                raise malformed(f"The column {column.name!r} stands twice.")
+            table.columns[column.name] = column
+        _check_system(table)
+        for item in a_list(doc.get("keys")):
+            table.keys.append(self.key(table, a_mapping(item)))
+        if not any(key.columns == ["RID"] for key in table.keys):
+            raise malformed("A table needs a key on RID.")
+        schema.tables[name] = table
+        self.store.make_table(table)
+        return table
+
+    def column(self, doc: Mapping[str, Any]) -> Column:
+        """Return a new column, not yet part of a table."""
+        name = text_of(doc, "name")
+        kind = type_named(_typename(a_mapping(doc.get("type"))))
+        nullok = doc.get("nullok", True)
+        if not isinstance(nullok, bool | None):
+            raise malformed("nullok must be true or false.")
+        default = doc.get("default")
+        if default is not None and name not in SYSTEM_COLUMNS:
+            kind.from_json(default)
+        return Column(
+            rid=self.catalog.new_rid(),
+            name=name,
+            typename=kind.name,
+            slot=self.catalog.new_slot("c"),
+            nullok=nullok is not False,
+            default=None if name in SYSTEM_COLUMNS else default,
+            **common(doc),
+        )
+
+    def key(self, table: Table, doc: Mapping[str, Any]) -> Key:
+        """Return a new key of `table`, not yet part of it."""
+        columns = names_of(table, doc.get("unique_columns"))
+        if any(set(key.columns) == set(columns) for key in table.keys):
+            raise conflict("There is a key on these columns.")
+        for name in columns:
+            kind = table.columns[name].type
+            if kind.scalar == "json":
+                raise conflict(f"A column of type {kind.name} can't be in a key.")
+        return Key(
+            rid=self.catalog.new_rid(),
+            name=self._constraint(table, doc, columns, "key"),
+            columns=columns,
+            **_without_acls(common(doc)),
+        )
+
+    def fkey(self, table: Table, doc: Mapping[str, Any]) -> ForeignKey:
+        """Return a new foreign key of `table`, not yet part of it."""
+        own = [a_mapping(item) for item in a_list(doc.get("foreign_key_columns"))]
+        far = [a_mapping(item) for item in a_list(doc.get("referenced_columns"))]
+        columns = names_of(table, [item.get("column_name") for item in own])
+        if not far or len(far) != len(columns):
+            raise malformed("A foreign key needs as many referenced columns as own.")
+        schema_name = far[0].get("schema_name", table.schema)
+        table_name = far[0].get("table_name", table.name)
+        target = self.model.table(schema_name, table_name)
+        ref_columns = names_of(target, [item.get("column_name") for item in far])
+        if not any(set(key.columns) == set(ref_columns) for key in target.keys):
+            raise conflict("The referenced columns are no key.")
+        return ForeignKey(
+            rid=self.catalog.new_rid(),
+            name=self._constraint(table, doc, columns, "fkey"),
+            columns=columns,
+            ref_table=(target.schema, target.name),
+            ref_columns=ref_columns,
+            on_delete=action_of(doc, "on_delete"),
+            on_update=action_of(doc, "on_update"),
+            **common(doc),
+        )
+
+    def add_fkeys(self, table: Table, docs: Iterable[Any]) -> list[ForeignKey]:
+        """Add foreign keys to `table`; refuse (409) when its rows don't obey them."""
+        made = []
+        for doc in docs:
+            fkey = self.fkey(table, a_mapping(doc))
+            self.check_rows(table, fkey)
+            table.fkeys.append(fkey)
+            made.append(fkey)
+        return made
+
+    def check_rows(self, table: Table, fkey: ForeignKey) -> None:
+        """Refuse (409) a foreign key that rows of its table break."""
+        target = self.model.table(*fkey.ref_table)
+        own = [f"a.{table.columns[name].slot}" for name in fkey.columns]
+        far = [f"b.{target.columns[name].slot}" for name in fkey.ref_columns]
+        filled = " AND ".join(f"{slot} IS NOT NULL" for slot in own)
+        equal = " AND ".join(f"{x} = {y}" for x, y in zip(own, far, strict=True))
+        if self.store.db.execute(
+            f"SELECT 1 FROM {table.slot} AS a WHERE {filled} AND NOT EXISTS"
+            f" (SELECT 1 FROM {target.slot} AS b WHERE {equal}) LIMIT 1"
+        ).fetchone():
+            raise conflict("Rows of the table reference what is not there.")
+
+    def add_key(self, table: Table, doc: Mapping[str, Any]) -> Key:
+        """Add a key to a table that is there; refuse (409) when its rows repeat."""
+        key = self.key(table, doc)
+        try:
+            self.store.make_key(table, key)
+        except sqlite3.IntegrityError as error:
+            raise conflict("Rows of the table repeat these columns.") from error
+        table.keys.append(key)
+        return key
+
+    def add_column(self, table: Table, doc: Mapping[str, Any]) -> Column:
+        """Add a column to a table that is there; its rows get the default."""
+        column = self.column(doc)
+        if column.name in table.columns:
+            raise conflict(f"The column {column.name!r} exists.")
+        table.columns[column.name] = column
+        self.store.make_column(table, column)
+        if column.default is not None:
+            self.store.db.execute(
+                f"UPDATE {table.slot} SET {column.slot} = ?",
+                [column.type.from_json(column.default)],
+            )
+        elif not column.nullok and self._has_rows(table):
+            raise conflict("The table has rows, which would be NULL there.")
+        return column
+
+    def _has_rows(self, table: Table) -> bool:
+        found = self.store.db.execute(f"SELECT 1 FROM {table.slot} LIMIT 1")
+        return found.fetchone() is not None
+
+    def _constraint(
+        self, table: Table, doc: Mapping[str, Any], columns: Sequence[str], suffix: str
+    ) -> str:
+        taken = {
+            item.name
+            for other in self.model.schemas[table.schema].tables.values()
+            for item in (*other.keys, *other.fkeys)
+        } | {item.name for item in table.keys}
+        given = constraint_name(doc)
+        if given is not None:
+            if given in taken:
+                raise conflict(f"The constraint {given!r} exists.")
+            return given
+        stem = f"{table.name}_{'_'.join(columns)}_{suffix}"
+        number, name = 0, stem
+        while name in taken:
+            number += 1
+            name = f"{stem}{number}"
+        return name
+
+
+def constraint_name(doc: Mapping[str, Any]) -> str | None:
+    """Return the name that a document gives a constraint, or None."""
+    names = a_list(doc.get("names"))
+    pair = a_list(names[0]) if names else []
+    return pair[1] if len(pair) == 2 and isinstance(pair[1], str) else None
+
+
+def action_of(doc: Mapping[str, Any], name: str) -> str:
+    """Return what a document says to do with rows whose key goes, or refuse (400)."""
+    action = doc.get(name) or "NO ACTION"
+    if action not in ACTIONS:
+        raise malformed(f"{name} is one of {', '.join(ACTIONS)}.")
+    return str(action)
+
+
+def names_of(table: Table, names: Any) -> list[str]:
+    """Return column names of `table` that a document lists once each, or refuse."""
+    found = [name for name in a_list(names) if isinstance(name, str)]
+    if not found or len(set(found)) != len(a_list(names)):
+        raise malformed("A constraint needs a list of different columns.")
+    for name in found:
+        table.column(name)
+    return found
+
+
+def _without_acls(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: said[name] for name in ("comment", "annotations") if name in said}
+
+
+def _typename(doc: Mapping[str, Any]) -> str:
+    name = doc.get("typename")
+    if not isinstance(name, str):
+        raise malformed("A type needs a typename.")
+    return name
+
+
+def _check_system(table: Table) -> None:
+    for name, kind in SYSTEM_COLUMNS.items():
+        column = table.columns.get(name)
+        if column is None or column.typename != kind:
+            raise malformed(f"A table needs the column {name} of type {kind}.")
+        if column.nullok and name in ("RID", "RCT", "RMT"):
+            raise malformed(f"The column {name} can't be NULL.")

@@ -1,0 +1,174 @@
+"""Catalogs: made, shown, deleted; the clients that came to them; old versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ermpoll.sandbox import rights
+from ermpoll.sandbox.building import Builder, a_mapping
+from ermpoll.sandbox.identifiers import encode, moment
+from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.model import SYSTEM_COLUMNS, Model
+from ermpoll.sandbox.refusals import conflict, forbidden, malformed
+from ermpoll.sandbox.rows import Transaction
+from ermpoll.sandbox.sessions import ANONYMOUS, Client
+from ermpoll.sandbox.store import Catalog, Store
+
+#: The tables of schema ``public`` in a new catalog: columns and their types.
+_PUBLIC = {
+    "ERMrest_Client": {
+        "ID": "text",
+        "Display_Name": "text",
+        "Full_Name": "text",
+        "Email": "text",
+        "Client_Object": "jsonb",
+    },
+    "ERMrest_Group": {
+        "ID": "text",
+        "URL": "text",
+        "Display_Name": "text",
+        "Description": "text",
+    },
+    "ERMrest_RID_Lease": {"ID": "text"},
+}
+_ABOUT = ("name", "description", "is_persistent", "clone_source")
+
+
+def table_doc(
+    name: str,
+    columns: Mapping[str, str],
+    *,
+    keys: tuple[tuple[str, ...], ...] = (),
+    required: tuple[str, ...] = (),
+    comment: str | None = None,
+) -> dict[str, Any]:
+    """Return the document that makes a table: system columns, then `columns`."""
+    system = [
+        {"name": column, "type": {"typename": kind}, "nullok": column in ("RCB", "RMB")}
+        for column, kind in SYSTEM_COLUMNS.items()
+    ]
+    own = [
+        {"name": column, "type": {"typename": kind}, "nullok": column not in required}
+        for column, kind in columns.items()
+    ]
+    return {
+        "table_name": name,
+        "comment": comment,
+        "column_definitions": [*system, *own],
+        "keys": [{"unique_columns": list(key)} for key in (("RID",), *keys)],
+    }
+
+
+def create(store: Store, doc: Any, client: Client) -> Catalog:
+    """Make a catalog with schema ``public``, owned by `client`.
+
+    Raises
+    ------
+    Refusal
+        401 without login, 409 for an id that is taken or an owner list without the
+        caller, 400 for other things a document can't say.
+    """
+    doc = {} if doc is None else a_mapping(doc)
+    if client == ANONYMOUS:
+        raise forbidden("Making a catalog needs a login.", anonymous=True)
+    name = doc.get("id") or _free_id(store)
+    if not isinstance(name, str) or not name or set(name) & set("/@ \0"):
+        raise malformed("The id of a catalog is a text without /, @ and blanks.")
+    if store.taken(name):
+        raise conflict(f"The catalog {name[:80]!r} exists, or existed.")
+    owners = doc.get("owner") or [client.id]
+    if not isinstance(owners, list) or client.id not in owners:
+        raise conflict("The owners must be a list with the caller in it.")
+    model = Model(
+        acls={acl: [] for acl in rights.CATALOG_ACLS} | {"owner": owners},
+        annotations=dict(a_mapping(doc.get("annotations") or {})),
+        about={key: doc[key] for key in _ABOUT if key in doc},
+    )
+    catalog = Catalog(id=name, model=model, data_at=0, model_at=0)
+    with store.remodelling(catalog, Journal(silent=True)) as model:
+        builder = Builder(store=store, catalog=catalog, model=model)
+        schema = builder.schema({"schema_name": "public"})
+        for table, columns in _PUBLIC.items():
+            keys = (("ID",),) if table != "ERMrest_RID_Lease" else ()
+            required = ("ID",) if keys else ()
+            builder.table(
+                schema, table_doc(table, columns, keys=keys, required=required)
+            )
+    store.catalogs[name] = catalog
+    return catalog
+
+
+def _free_id(store: Store) -> str:
+    number = 1
+    while store.taken(str(number)):
+        number += 1
+    return str(number)
+
+
+def shown(catalog: Catalog, client: Client) -> dict[str, Any]:
+    """Return the document of ``GET .../catalog/N``."""
+    owner = rights.is_owner(catalog.model, client)
+    doc = {
+        "id": catalog.id,
+        "snaptime": encode(catalog.changed_at),
+        "rights": {"owner": owner, "create": owner},
+        "annotations": catalog.model.annotations,
+        "features": {},
+        **catalog.model.about,
+    }
+    return {**doc, "acls": catalog.model.acls} if owner else doc
+
+
+def welcome(store: Store, catalog: Catalog, client: Client) -> None:
+    """Note a client's first request to a catalog, which is a write of its own."""
+    if client == ANONYMOUS or client.id in catalog.clients:
+        return
+    schema = catalog.model.schemas.get("public")
+    table = schema.tables.get("ERMrest_Client") if schema else None
+    if table is None or "ID" not in table.columns:
+        return
+    journal = Journal(silent=True)
+    with store.writing(catalog, journal) as now:
+        work = Transaction(
+            store=store, catalog=catalog, journal=journal, now=now, who=client.id
+        )
+        if not work.select(table, [table.columns["ID"]], [client.id]):
+            work.insert(table, _client_row(work, client, list(table.columns)))
+    catalog.clients.add(client.id)
+
+
+def _client_row(
+    work: Transaction, client: Client, columns: list[str]
+) -> dict[str, Any]:
+    known = {
+        "RID": work.catalog.new_rid(),
+        "RCT": work.now,
+        "RMT": work.now,
+        "RCB": client.id,
+        "RMB": client.id,
+        "ID": client.id,
+        "Display_Name": client.display_name,
+    }
+    return {name: known.get(name) for name in columns}
+
+
+def as_of(store: Store, catalog: Catalog, at: int) -> Catalog:
+    """Return a catalog with the model it had at a time, or refuse (409) before it was.
+
+    Parameters
+    ----------
+    at
+        Microseconds since 1970; later than the last change means that.
+    """
+    at = min(at, catalog.changed_at)
+    first = store.first_model(catalog.id)
+    if at < first:
+        raise conflict(f"The catalog was not there before {moment(first)}.")
+    return Catalog(
+        id=catalog.id,
+        model=store.model_of(catalog.id, at),
+        data_at=catalog.data_at,
+        model_at=catalog.model_at,
+        clients=catalog.clients,
+    )

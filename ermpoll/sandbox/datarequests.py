@@ -1,0 +1,207 @@
+"""Requests for rows: entity, attribute, attributegroup, aggregate, entity_rid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from ermpoll.sandbox import preconditions, reads, representations, rights, writes
+from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
+from ermpoll.sandbox.identifiers import encode, moment, normalise
+from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.refusals import Refusal, malformed, missing
+from ermpoll.sandbox.rows import Transaction
+from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.syntax import Query, parse
+
+_PREPARED = 2000
+
+
+class Write(Protocol):
+    """A prepared write."""
+
+    def run(self, work: Transaction, body: writes.Body) -> writes.Written:
+        """Do it, inside a transaction."""
+
+
+#: API and method to what prepares the write and the right it needs.
+_WRITES: dict[tuple[str, str], tuple[Callable[[Query, Model], Write], str]] = {
+    ("entity", "POST"): (writes.insert, "insert"),
+    ("entity", "PUT"): (writes.upsert, "write"),
+    ("entity", "DELETE"): (writes.delete, "delete"),
+    ("attribute", "DELETE"): (writes.delete, "update"),
+    ("attributegroup", "PUT"): (writes.update, "update"),
+}
+APIS = ("entity", "attribute", "attributegroup", "aggregate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An address that was understood, for as long as the model stays as it is."""
+
+    query: Query
+    read: reads.Read | None = None
+    write: Write | None = None
+
+
+def handle(
+    store: Store, catalog: Catalog, request: Request, tail: str, *, at: int | None
+) -> Answer:
+    """Answer a request for rows; `tail` is the raw address after the catalog.
+
+    Parameters
+    ----------
+    at
+        For a snapshot: microseconds since 1970.
+    """
+    api = tail.partition("/")[0]
+    step = _WRITES.get((api, request.method))
+    if step is None and request.method != "GET":
+        raise Refusal(405)
+    right = "select" if step is None else step[1]
+    if right == "write":
+        rights.demand(catalog.model, request.client, "insert")
+        right = "update"
+    rights.demand(catalog.model, request.client, right)
+    if at is not None and step is not None:
+        raise Refusal(403, "A snapshot can't be changed.")
+    prepared = _prepared(catalog, request.method, tail, at)
+    current = _etag(request, catalog.changed_at)
+    preconditions.check(request.method, request.headers, current, vary="accept")
+    if prepared.read is not None:
+        return _read(store, request, prepared.query, prepared.read, current)
+    if prepared.write is None:
+        raise Refusal(405)
+    return _write(store, catalog, request, prepared.query, prepared.write)
+
+
+def _prepared(catalog: Catalog, method: str, tail: str, at: int | None) -> Prepared:
+    known: Prepared | None = catalog.prepared.get((method, tail))
+    if known is not None:
+        return known
+    query = parse(tail)
+    if method == "GET":
+        known = Prepared(query=query, read=reads.prepare(query, catalog.model, at=at))
+    else:
+        make = _WRITES[query.api, method][0]
+        known = Prepared(query=query, write=make(query, catalog.model))
+    if len(catalog.prepared) >= _PREPARED:
+        catalog.prepared.clear()
+    catalog.prepared[method, tail] = known
+    return known
+
+
+def _etag(request: Request, version: int) -> str:
+    return preconditions.etag(request.client.roles, request.accept, version)
+
+
+def headers_of(request: Request, etag: str) -> dict[str, str]:
+    """Return the headers of an answer about rows."""
+    return {"ETag": etag, "Vary": "accept"}
+
+
+def _read(
+    store: Store, request: Request, query: Query, read: reads.Read, etag: str
+) -> Answer:
+    kind = representations.output_type(
+        query.option("accept"), request.accept, representations.JSON
+    )
+    rows = read.run(store.db)
+    types = [(output.name, output.type) for output in read.outputs]
+    body = representations.write(
+        kind, rows, types, get=True, json_arrays=query.option("arrays") == ("json",)
+    )
+    headers = {"Content-Type": kind, **headers_of(request, etag)}
+    name = query.option("download")
+    if name:
+        file = f"{quote(name[0])}.{representations.suffix(kind)}"
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
+    return Answer(status=200, body=body, headers=headers)
+
+
+def _write(
+    store: Store, catalog: Catalog, request: Request, query: Query, write: Write
+) -> Answer:
+    kind = representations.JSON
+    body = representations.JsonBody(items=[])
+    rows: Any = body
+    if request.method != "DELETE":
+        kind = representations.input_type(request.headers.get("Content-Type"))
+        rows = representations.read(kind, request.body)
+    journal = Journal(
+        method=request.method,
+        path=request.path,
+        who=request.client.id,
+        etag_at=lambda now: _etag(request, now),
+    )
+    with store.writing(catalog, journal) as now:
+        work = Transaction(
+            store=store,
+            catalog=catalog,
+            journal=journal,
+            now=now,
+            who=request.client.id,
+        )
+        written = write.run(work, rows)
+        out = written.rows()
+    headers = headers_of(request, _etag(request, now))
+    if request.method == "DELETE":
+        answer = empty_answer(headers)
+    else:
+        answer = _echo(request, query, kind, written, out, headers)
+    return replace(answer, rows=len(journal.rows), changed=True)
+
+
+def _echo(
+    request: Request,
+    query: Query,
+    kind: str,
+    written: writes.Written,
+    rows: list[dict[str, Any]],
+    headers: dict[str, str],
+) -> Answer:
+    kind = representations.output_type(query.option("accept"), request.accept, kind)
+    types = [(name, column.type) for name, column in written.columns()]
+    body = representations.write(kind, rows, types, get=False, json_arrays=False)
+    return Answer(status=200, body=body, headers={"Content-Type": kind, **headers})
+
+
+def entity_rid(store: Store, catalog: Catalog, request: Request, rid: str) -> Answer:
+    """Answer ``entity_rid/RID``: which table has that row, or had it."""
+    if request.method != "GET":
+        raise Refusal(405)
+    rights.demand(catalog.model, request.client, "select")
+    if not rid or "/" in rid:
+        raise malformed("A RID is needed.")
+    etag = _etag(request, catalog.changed_at)
+    preconditions.check(request.method, request.headers, etag, vary="accept")
+    doc = _found(store, catalog.model, normalise(rid))
+    return json_answer(200, doc, headers_of(request, etag))
+
+
+def _found(store: Store, model: Model, rid: str) -> dict[str, Any]:
+    gone: tuple[int, dict[str, Any]] | None = None
+    for table in model.tables():
+        slot = table.columns["RID"].slot
+        doc = {"RID": rid, "schema_name": table.schema, "table_name": table.name}
+        if store.db.execute(
+            f"SELECT 1 FROM {table.slot} WHERE {slot} = ?", (rid,)
+        ).fetchone():
+            return doc
+        (until,) = store.db.execute(
+            f"SELECT max(until) FROM {table.slot}h WHERE {slot} = ?", (rid,)
+        ).fetchone()
+        if until is not None:
+            gone = until, doc
+    if gone is None:
+        raise missing(f"There is no row {rid[:80]!r}.")
+    until, doc = gone
+    return {
+        **doc,
+        "deleted_at": moment(until).isoformat(),
+        "last_visible_at": moment(until - 1).isoformat(),
+        "last_visible_snaptime": encode(until - 1),
+    }

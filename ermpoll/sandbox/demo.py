@@ -1,0 +1,267 @@
+"""The catalog of a small microscopy core that every sandbox starts with.
+
+``Imaging:Image`` is its queue: files come in as ``new``, are converted, and end as
+``success`` or ``error``. The rows are the same each time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ermpoll.sandbox import catalogs
+from ermpoll.sandbox.building import Builder
+from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.rows import Transaction
+from ermpoll.sandbox.sessions import OWNER, SOMEBODY
+from ermpoll.sandbox.store import Catalog, Store
+
+#: The options of `ermpoll.Queue` on the demo's table.
+QUEUE = {
+    "state": "Processing_Status",
+    "ready": "new",
+    "claimed": "in progress",
+    "done": "success",
+    "failed": "error",
+    "owner": "Processing_Owner",
+    "error": "Processing_Error",
+    "attempts": "Attempts",
+    "retry_at": "Retry_At",
+    "columns": ("File_Name", "Specimen", "Modality", "Bytes", "Acquired", "Priority"),
+}
+TABLE = "Imaging:Image"
+_TABLES: dict[str, dict[str, str]] = {
+    "Modality": {"Name": "text", "Description": "markdown"},
+    "Subject": {"Code": "text", "Species": "text", "Sex": "text", "Born": "date"},
+    "Dataset": {
+        "Title": "text",
+        "Summary": "markdown",
+        "Released": "boolean",
+        "Collected": "date",
+    },
+    "Image": {
+        "File_Name": "text",
+        "Specimen": "text",
+        "Modality": "text",
+        "Bytes": "int8",
+        "Acquired": "timestamptz",
+        "Metadata": "jsonb",
+        "Tags": "text[]",
+        "Priority": "int4",
+        "Processing_Status": "text",
+        "Processing_Owner": "text",
+        "Processing_Error": "text",
+        "Attempts": "int4",
+        "Retry_At": "timestamptz",
+        "Result": "jsonb",
+        "Dataset": "text",
+        "Subject": "text",
+    },
+}
+_KEYS = {
+    "Modality": "Name",
+    "Subject": "Code",
+    "Dataset": "Title",
+    "Image": "File_Name",
+}
+_COMMENTS = {
+    "Modality": "Kinds of microscopes",
+    "Subject": "Animals that specimens were taken of",
+    "Dataset": "Images that belong together",
+    "Image": "One image file from a microscope, and how far its processing is",
+}
+_LINKS = {"Modality": "Name", "Dataset": "RID", "Subject": "RID"}
+_MODALITIES = {
+    "confocal": "Laser scanning, pinhole",
+    "light sheet": "Whole cleared specimens",
+    "brightfield": "Stained sections",
+    "micro-CT": "X-ray tomography",
+}
+_TITLES = (
+    "Nephron progenitors, E15.5",
+    "Cleared kidneys, adult",
+    "Palate closure, E14.5",
+    "Islet survey 2025",
+    "Hindlimb micro-CT",
+)
+_TAGS = ("e15.5", "gfp", "dapi", "overview", "repeat", "z-stack", "stitched")
+_TROUBLES = (
+    "TIFF directory 3 is truncated",
+    "no pixel size in the metadata",
+    "checksum differs from the manifest",
+    "channel DAPI is empty",
+)
+_SUFFIXES = {
+    "confocal": "czi",
+    "light sheet": "h5",
+    "brightfield": "svs",
+    "micro-CT": "nii.gz",
+}
+_FIRST = datetime(2025, 9, 1, 8, 0, tzinfo=UTC)
+_ROWS = 320
+_NEW = 36
+_HELD = 2
+
+
+def make(store: Store) -> Catalog:
+    """Make the demo catalog, which anybody may read and its owner change."""
+    catalog = catalogs.create(
+        store,
+        {"id": "1", "name": "demo", "description": "A microscopy core's catalog"},
+        OWNER,
+    )
+    with store.remodelling(catalog, Journal(silent=True)) as model:
+        for acl in ("enumerate", "select"):
+            model.acls[acl] = ["*"]
+        model.acls["insert"] = [SOMEBODY.id]
+        builder = Builder(store=store, catalog=catalog, model=model)
+        schema = builder.schema({"schema_name": "Imaging", "comment": "Images"})
+        for name in _TABLES:
+            builder.table(schema, _table_doc(name))
+        image = schema.tables["Image"]
+        builder.add_fkeys(image, [_link(name) for name in _LINKS])
+    _fill(store, catalog)
+    return catalog
+
+
+def _table_doc(name: str) -> dict[str, Any]:
+    key = _KEYS[name]
+    doc = catalogs.table_doc(
+        name,
+        _TABLES[name],
+        keys=((key,),),
+        required=(key,),
+        comment=_COMMENTS[name],
+    )
+    for column in doc["column_definitions"]:
+        if column["name"] == "Processing_Status":
+            column["default"] = "new"
+    return doc
+
+
+def _link(name: str) -> dict[str, Any]:
+    place = {"schema_name": "Imaging"}
+    return {
+        "foreign_key_columns": [{**place, "table_name": "Image", "column_name": name}],
+        "referenced_columns": [
+            {**place, "table_name": name, "column_name": _LINKS[name]}
+        ],
+    }
+
+
+def _fill(store: Store, catalog: Catalog) -> None:
+    choice = random.Random(20250901)
+    journal = Journal(silent=True)
+    with store.writing(catalog, journal) as now:
+        work = Transaction(
+            store=store, catalog=catalog, journal=journal, now=now, who=OWNER.id
+        )
+        for name, text in _MODALITIES.items():
+            _insert(work, "Modality", {"Name": name, "Description": text})
+        subjects = [_insert(work, "Subject", row) for row in _subjects(choice)]
+        datasets = [_insert(work, "Dataset", row) for row in _datasets(choice)]
+        work.who = SOMEBODY.id
+        for row in _images(choice, datasets, subjects):
+            _insert(work, "Image", row)
+
+
+def _insert(work: Transaction, name: str, row: dict[str, Any]) -> str:
+    """Insert one row given as JSON and return its RID."""
+    table = work.catalog.model.table("Imaging", name)
+    rid = work.catalog.new_rid()
+    system = {"RID": rid, "RCT": work.now, "RMT": work.now}
+    system |= {"RCB": work.who, "RMB": work.who}
+    image = {
+        column.name: system.get(column.name)
+        if column.is_system
+        else _kept(column, row.get(column.name))
+        for column in table.columns.values()
+    }
+    work.insert(table, image)
+    return rid
+
+
+def _kept(column: Any, value: Any) -> Any:
+    return None if value is None else column.type.from_json(value)
+
+
+def _subjects(choice: random.Random) -> Iterator[dict[str, Any]]:
+    for number in range(1, 13):
+        born = _FIRST.date() - timedelta(days=choice.randrange(40, 200))
+        yield {
+            "Code": f"M-{number:04}",
+            "Species": "Mus musculus",
+            "Sex": choice.choice(("F", "M")),
+            "Born": born.isoformat(),
+        }
+
+
+def _datasets(choice: random.Random) -> Iterator[dict[str, Any]]:
+    for number, title in enumerate(_TITLES):
+        collected = _FIRST.date() + timedelta(days=7 * number)
+        yield {
+            "Title": title,
+            "Summary": f"**{title}**: raw files and what was made of them",
+            "Released": number < 2,
+            "Collected": collected.isoformat(),
+        }
+
+
+def _images(
+    choice: random.Random, datasets: Sequence[str], subjects: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    at = _FIRST
+    for number in range(1, _ROWS + 1):
+        at += timedelta(minutes=choice.randrange(3, 90), seconds=choice.randrange(60))
+        row = image(choice, number, at)
+        row["Dataset"] = choice.choice(datasets)
+        row["Subject"] = choice.choice(subjects)
+        yield row | _processing(choice, number, row)
+
+
+def image(choice: random.Random, number: int, at: datetime) -> dict[str, Any]:
+    """Return a new image file's row, without what it belongs to."""
+    modality = choice.choice(tuple(_MODALITIES))
+    specimen = f"K{choice.randrange(1, 60):03}"
+    stem = f"{at:%Y%m%d}_{specimen}_{number:04}"
+    return {
+        "File_Name": f"{stem}.{_SUFFIXES[modality]}",
+        "Specimen": specimen,
+        "Modality": modality,
+        "Bytes": choice.randrange(20_000_000, 9_000_000_000),
+        "Acquired": at.isoformat(),
+        "Metadata": {
+            "channels": choice.randrange(1, 5),
+            "pixel_um": round(choice.uniform(0.1, 2.0), 3),
+            "planes": choice.randrange(1, 400),
+            "instrument": choice.choice(("LSM 980", "Lightsheet 7", "µCT 50")),
+        },
+        "Tags": choice.sample(_TAGS, choice.randrange(0, 4)),
+        "Priority": choice.choice((1, 2, 2, 3, 3, 3)),
+        "Processing_Status": "new",
+        "Attempts": 0,
+    }
+
+
+def _processing(
+    choice: random.Random, number: int, row: dict[str, Any]
+) -> dict[str, Any]:
+    """Return how far a row's processing is: the newest files wait."""
+    if number > _ROWS - _NEW:
+        return {}
+    if number > _ROWS - _NEW - _HELD:
+        # A daemon of the old kind has them: its claim carries no lease.
+        owner = "tiff-converter@imaging-2"
+        return {"Processing_Status": "in progress", "Processing_Owner": owner}
+    if choice.random() < 0.08:
+        trouble = choice.choice(_TROUBLES)
+        return {
+            "Processing_Status": "error",
+            "Processing_Error": trouble,
+            "Attempts": 3,
+        }
+    tiles = max(1, row["Bytes"] // 200_000_000)
+    result = {"tiles": tiles, "converted": f"{row['File_Name']}.ome.zarr"}
+    return {"Processing_Status": "success", "Attempts": 1, "Result": result}

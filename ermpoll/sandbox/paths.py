@@ -1,0 +1,252 @@
+"""From a parsed path and a model to the FROM and WHERE of one SQL statement.
+
+Tables and columns stand in the SQL by their slots, values by numbered parameters:
+nothing that a client wrote is ever part of the statement's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ermpoll.sandbox import predicates, syntax
+from ermpoll.sandbox.model import Column, ForeignKey, Model, Table
+from ermpoll.sandbox.refusals import conflict, malformed
+
+#: Pairs of columns that a join makes equal.
+_Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One use of a table in a path; `label` is its name in the SQL."""
+
+    table: Table
+    label: str
+
+    def sql(self, column: Column) -> str:
+        """Return the SQL of one of its columns."""
+        return f"{self.label}.{column.slot}"
+
+    @property
+    def rid(self) -> str:
+        """The SQL of its RID."""
+        return self.sql(self.table.columns["RID"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Path:
+    """A path, resolved: what is joined, what is asked of it, and where it stands."""
+
+    model: Model
+    #: Microseconds since 1970 to show the rows of, or None: as they are.
+    at: int | None = None
+    instances: list[Instance] = field(default_factory=list)
+    aliases: dict[str, Instance] = field(default_factory=dict)
+    source: str = ""
+    conditions: list[str] = field(default_factory=list)
+    parameters: list[Any] = field(default_factory=list)
+    current: Instance = field(init=False)
+
+    def bind(self, value: Any) -> str:
+        """Return the parameter that stands for `value`."""
+        self.parameters.append(value)
+        return f"?{len(self.parameters)}"
+
+    @property
+    def joined(self) -> bool:
+        """True when the path has more than its root."""
+        return len(self.instances) > 1
+
+    @property
+    def body(self) -> str:
+        """The ``FROM ... WHERE ...`` of the statement."""
+        where = " AND ".join(self.conditions)
+        return f"FROM {self.source}" + (f" WHERE {where}" if where else "")
+
+    def instance(self, name: syntax.Name) -> Instance:
+        """Return the instance that a column's name is of, or refuse (409)."""
+        if len(name) == 1:
+            return self.current
+        if len(name) == 2 and name[0] in self.aliases:
+            return self.aliases[name[0]]
+        raise conflict(f"{name[0][:80]!r} is no alias of this path.")
+
+    def column(self, name: syntax.Name) -> tuple[Instance, Column]:
+        """Return what a column's name means here, or refuse (409)."""
+        instance = self.instance(name)
+        return instance, instance.table.column(name[-1])
+
+    def add(self, table: Table, alias: str | None) -> Instance:
+        """Make a table the current instance; its join is the caller's affair."""
+        if alias is not None and alias in self.aliases:
+            raise malformed(f"The alias {alias[:80]!r} is bound twice.")
+        instance = Instance(table=table, label=f"i{len(self.instances)}")
+        self.instances.append(instance)
+        if alias is not None:
+            self.aliases[alias] = instance
+        self.current = instance
+        return instance
+
+    def rows_of(self, instance: Instance) -> str:
+        """Return the SQL of an instance's rows: as they are, or as they were."""
+        table = instance.table
+        if self.at is None:
+            return f"{table.slot} AS {instance.label}"
+        slots = ", ".join(table.slots)
+        since = table.columns["RMT"].slot
+        return (
+            f"(SELECT {slots} FROM {table.slot} WHERE {since} <= {self.at:d}"
+            f" UNION ALL SELECT {slots} FROM {table.slot}h"
+            f" WHERE {since} <= {self.at:d} AND until > {self.at:d})"
+            f" AS {instance.label}"
+        )
+
+    def join(
+        self,
+        table: Table,
+        alias: str | None,
+        left: Instance,
+        alternatives: Sequence[_Pairs],
+        kind: str = "inner",
+    ) -> None:
+        """Join `table` where any of the alternatives makes its columns equal."""
+        right = self.add(table, alias)
+        equal = [
+            " AND ".join(
+                f"{left.sql(left.table.column(here))}"
+                f" = {right.sql(table.column(there))}"
+                for here, there in pairs
+            )
+            for pairs in alternatives
+        ]
+        condition = " OR ".join(f"({item})" for item in equal)
+        self.source += f" {kind.upper()} JOIN {self.rows_of(right)} ON {condition}"
+
+
+def resolve(
+    path: Sequence[syntax.Element], model: Model, *, at: int | None = None
+) -> Path:
+    """Return what `path` means in `model`.
+
+    Raises
+    ------
+    Refusal
+        409 for names that are unknown or ambiguous, 400 for aliases misused.
+    """
+    resolved = Path(model=model, at=at)
+    for element in path:
+        _take(resolved, element)
+    return resolved
+
+
+def _take(path: Path, element: syntax.Element) -> None:
+    if isinstance(element, syntax.Table):
+        _take_table(path, element)
+    elif isinstance(element, syntax.Link):
+        _take_link(path, element)
+    elif isinstance(element, syntax.Context):
+        if element.alias not in path.aliases:
+            raise malformed(f"The alias {element.alias[:80]!r} is not bound.")
+        path.current = path.aliases[element.alias]
+    else:
+        path.conditions.append(predicates.compiled(path, element))
+
+
+def _take_table(path: Path, element: syntax.Table) -> None:
+    table = path.model.find_table(element.name)
+    if not path.instances:
+        path.source = path.rows_of(path.add(table, element.alias))
+        return
+    here = path.current
+    links = _links(here.table, table)
+    if table is here.table or not links:
+        raise conflict(
+            f"No foreign key links {here.table.title} and {table.title} unambiguously."
+        )
+    path.join(table, element.alias, here, links)
+
+
+def _pairs(fkey: ForeignKey, *, inbound: bool = False) -> _Pairs:
+    pairs = zip(fkey.columns, fkey.ref_columns, strict=True)
+    return [(there, here) if inbound else (here, there) for here, there in pairs]
+
+
+def _links(here: Table, there: Table) -> list[_Pairs]:
+    """Return each way in which a foreign key links the two tables."""
+    target = (there.schema, there.name)
+    outbound = [_pairs(fkey) for fkey in here.fkeys if fkey.ref_table == target]
+    origin = (here.schema, here.name)
+    inbound = [
+        _pairs(fkey, inbound=True) for fkey in there.fkeys if fkey.ref_table == origin
+    ]
+    return outbound + inbound
+
+
+def _take_link(path: Path, link: syntax.Link) -> None:
+    if link.right is None:
+        _link_by_columns(path, link)
+        return
+    left = [path.column(name) for name in link.left]
+    if len({instance.label for instance, _ in left}) != 1:
+        raise conflict("The left columns of a link must be of one instance.")
+    table = path.model.find_table(link.right[0][:-1] or _no_table())
+    if any(name[:-1] not in ((), link.right[0][:-1]) for name in link.right):
+        raise conflict("The right columns of a link must be of one table.")
+    if len(link.left) != len(link.right):
+        raise malformed("A link needs as many columns on its left as on its right.")
+    pairs = [
+        (column.name, table.column(name[-1]).name)
+        for (_, column), name in zip(left, link.right, strict=True)
+    ]
+    path.join(table, link.alias, left[0][0], [pairs], link.kind)
+
+
+def _no_table() -> tuple[str, ...]:
+    raise malformed("The right columns of a link need the name of their table.")
+
+
+def _link_by_columns(path: Path, link: syntax.Link) -> None:
+    """Follow the one foreign key that the columns, of either end, take part in."""
+    first = link.left[0]
+    names = {name[-1] for name in link.left}
+    if len(first) == 3 or (len(first) == 2 and first[0] not in path.aliases):
+        here = path.current
+        found = _into(path, path.model.find_table(first[:-1]), names)
+    else:
+        here = path.instance(first)
+        found = _out_of(path, here.table, names)
+    if len(found) != 1:
+        word = "several foreign keys" if found else "no foreign key"
+        raise conflict(f"The columns of a link take part in {word}.")
+    table, pairs = found[0]
+    path.join(table, link.alias, here, [pairs])
+
+
+def _out_of(path: Path, here: Table, names: set[str]) -> list[tuple[Table, _Pairs]]:
+    """Return the links of which `names` are the columns on our side."""
+    for name in names:
+        here.column(name)
+    outbound = [
+        (path.model.table(*fkey.ref_table), _pairs(fkey))
+        for fkey in here.fkeys
+        if set(fkey.columns) == names
+    ]
+    inbound = [
+        (other, _pairs(fkey, inbound=True))
+        for other, fkey in path.model.references_to(here)
+        if set(fkey.ref_columns) == names
+    ]
+    return outbound + inbound
+
+
+def _into(path: Path, there: Table, names: set[str]) -> list[tuple[Table, _Pairs]]:
+    """Return the links from the current table of which `names` are the far columns."""
+    for name in names:
+        there.column(name)
+    return [
+        (there, pairs)
+        for pairs in _links(path.current.table, there)
+        if {far for _, far in pairs} == names
+    ]

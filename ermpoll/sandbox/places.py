@@ -1,0 +1,174 @@
+"""From the segments of a model address to the element they name.
+
+``schema/S/table/T/column/C/annotation/KEY`` is an element (the column), then one of
+its properties (``annotation``) and a key of that. Names are decoded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+from ermpoll.sandbox.model import Column, ForeignKey, Key, Model, Schema, Table
+from ermpoll.sandbox.refusals import Refusal, malformed, missing
+
+Kind: TypeAlias = Literal[
+    "catalog", "schemas", "schema", "tables", "table", "columns", "keys", "fkeys"
+]
+PROPERTIES = ("acl", "acl_binding", "annotation", "comment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a model address names.
+
+    Attributes
+    ----------
+    kind
+        What `elements` are; ``schemas`` and ``tables`` stand for the collections.
+    elements
+        The element, or for keys and foreign keys all that the address fits.
+    whole
+        True for a collection (``.../column``), to which a POST adds.
+    """
+
+    kind: Kind
+    schema: Schema | None = None
+    table: Table | None = None
+    elements: tuple[Any, ...] = ()
+    whole: bool = False
+    #: ``acl``, ``annotation``, ..., and the key in it, or None.
+    prop: str | None = None
+    key: str | None = None
+
+
+def split(tail: str) -> list[str]:
+    """Return the decoded segments of the raw address after the catalog."""
+    path = tail.partition("?")[0].removesuffix("/")
+    return [_decoded(part) for part in path.split("/")]
+
+
+def _decoded(text: str) -> str:
+    try:
+        # Commas and colons separate names where they stand raw: keep the others apart.
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise malformed("The address holds percent runs that are not UTF-8.") from error
+
+
+def locate(model: Model, tail: str, *, creating: bool = False) -> Place:
+    """Return the place that the raw address `tail` names, or refuse (404, 409).
+
+    Parameters
+    ----------
+    creating
+        True: ``schema/S`` and ``table/T`` need not be there yet.
+    """
+    raw = tail.partition("?")[0].removesuffix("/").split("/")
+    head, prop, key = _without_property(raw)
+    place = _element(model, head, creating and prop is None)
+    if prop is None:
+        return place
+    return Place(
+        kind=place.kind,
+        schema=place.schema,
+        table=place.table,
+        elements=place.elements,
+        prop=prop,
+        key=key,
+    )
+
+
+def _without_property(raw: list[str]) -> tuple[list[str], str | None, str | None]:
+    """Take ``annotation/KEY`` and the like off the end of an address."""
+    # Names stand at the odd places, so a table called "comment" is no property.
+    names = len(raw) % 2
+    if raw[-1] in PROPERTIES and (names == 1 or raw[0] != "schema"):
+        return raw[:-1], raw[-1], None
+    if len(raw) > 1 and raw[-2] in PROPERTIES and (names == 0 or raw[0] != "schema"):
+        return raw[:-2], raw[-2], _decoded(raw[-1])
+    return raw, None, None
+
+
+def _element(model: Model, raw: Sequence[str], creating: bool) -> Place:
+    if not raw:
+        return Place(kind="catalog", elements=(model,))
+    if raw[0] != "schema":
+        raise missing("There is no such address.")
+    if len(raw) == 1:
+        return Place(kind="schemas", whole=True)
+    name = _decoded(raw[1])
+    if creating and len(raw) == 2:
+        return Place(kind="schema", elements=())
+    schema = model.schema(name, last=len(raw) == 2)
+    if len(raw) == 2:
+        return Place(kind="schema", schema=schema, elements=(schema,))
+    if raw[2] != "table":
+        raise missing("There is no such address.")
+    if len(raw) == 3:
+        return Place(kind="tables", schema=schema, whole=True)
+    table = model.table(schema.name, _decoded(raw[3]), last=len(raw) == 4)
+    if len(raw) == 4:
+        return Place(kind="table", schema=schema, table=table, elements=(table,))
+    return _part(schema, table, raw[4], raw[5:])
+
+
+def _part(schema: Schema, table: Table, word: str, rest: Sequence[str]) -> Place:
+    finders = {"column": _columns, "key": _keys, "foreignkey": _fkeys}
+    if word not in finders:
+        raise missing("There is no such address.")
+    elements: Sequence[Column | Key | ForeignKey] = finders[word](table, rest)
+    if rest and not elements:
+        raise missing(f"The table {table.title} has no such {word}.")
+    kinds: dict[str, Kind] = {"column": "columns", "key": "keys", "foreignkey": "fkeys"}
+    return Place(
+        kind=kinds[word],
+        schema=schema,
+        table=table,
+        elements=tuple(elements),
+        whole=not rest,
+    )
+
+
+def _columns(table: Table, rest: Sequence[str]) -> list[Column]:
+    if not rest:
+        return list(table.columns.values())
+    if len(rest) > 1:
+        raise missing("There is no such address.")
+    name = _decoded(rest[0])
+    return [table.columns[name]] if name in table.columns else []
+
+
+def _names(raw: str) -> list[str]:
+    return [_decoded(part) for part in raw.split(",")]
+
+
+def _keys(table: Table, rest: Sequence[str]) -> list[Key]:
+    if len(rest) > 1:
+        raise missing("There is no such address.")
+    return [
+        key
+        for key in table.keys
+        if not rest or set(key.columns) == set(_names(rest[0]))
+    ]
+
+
+def _fkeys(table: Table, rest: Sequence[str]) -> list[ForeignKey]:
+    found = list(table.fkeys)
+    if rest:
+        found = [item for item in found if set(item.columns) == set(_names(rest[0]))]
+    if len(rest) > 1 and rest[1] != "reference":
+        raise missing("There is no such address.")
+    if len(rest) > 2:
+        target = tuple(_decoded(part) for part in rest[2].split(":"))
+        found = [
+            item for item in found if target in (item.ref_table, item.ref_table[1:])
+        ]
+    if len(rest) > 3:
+        names = set(_names(rest[3]))
+        found = [item for item in found if set(item.ref_columns) == names]
+    if len(rest) > 4:
+        raise Refusal(404)
+    return found

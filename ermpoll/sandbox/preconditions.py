@@ -1,0 +1,67 @@
+"""ETags, and the conditions that requests put on them (`ermrest.md` 4.1 and 4.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ermpoll.sandbox.identifiers import moment
+from ermpoll.sandbox.refusals import Refusal
+
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+@lru_cache(maxsize=64)
+def _roles_part(roles: frozenset[str]) -> str:
+    text = json.dumps(sorted({*roles, "*"}))
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+    return urlsafe_b64encode(digest).decode()
+
+
+def etag(roles: frozenset[str], accept: str, version: str | int) -> str:
+    """Return ``"<roles>;<Accept>;<version>"``, quotes included.
+
+    Parameters
+    ----------
+    roles
+        The role ids of the client; ``*`` is added.
+    accept
+        The Accept header as it came, or ``*`` for model addresses.
+    version
+        Microseconds since 1970 of the newest change, or a text.
+    """
+    if isinstance(version, int):
+        version = str(moment(version))
+    return f'"{_roles_part(roles)};{accept.replace(chr(34), "")};{version}"'
+
+
+def check(
+    method: str, headers: Mapping[str, str], current: str, *, vary: str | None = None
+) -> None:
+    """Raise unless a request's preconditions hold on the ETag `current`.
+
+    Raises
+    ------
+    Refusal
+        304 for GET, also when If-Match fails, and 412 for every other method.
+    """
+    wanted, unwanted = headers.get("If-Match"), headers.get("If-None-Match")
+    if wanted is None and unwanted is None:
+        return
+    holds = (wanted is None or _lists(wanted, current)) and (
+        unwanted is None or not _lists(unwanted, current)
+    )
+    if not holds:
+        more = {"ETag": current, **({"Vary": vary} if vary else {})}
+        raise Refusal(304 if method == "GET" else 412, headers=more)
+
+
+def _lists(header: str, current: str) -> bool:
+    if header.strip() == "*":
+        return True
+    tags = (tag.removesuffix("-gzip") for tag in _TAG.findall(header))
+    return current.strip('"') in tags

@@ -1,0 +1,93 @@
+"""From the filters of a path to SQL conditions, with PostgreSQL's logic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ermpoll.sandbox import functions, syntax
+from ermpoll.sandbox.identifiers import normalise
+from ermpoll.sandbox.model import Column
+from ermpoll.sandbox.refusals import conflict
+
+if TYPE_CHECKING:
+    from ermpoll.sandbox.paths import Path
+
+_PATTERNS = ("regexp", "ciregexp")
+
+
+def compiled(path: Path, item: syntax.Filter) -> str:
+    """Return the SQL of a filter; its values become parameters of `path`.
+
+    Raises
+    ------
+    Refusal
+        409 for unknown columns and for literals that only the database checks, 400
+        for other literals that the column's type can't be.
+    """
+    if isinstance(item, syntax.Junction):
+        inner = f" {item.word} ".join(compiled(path, part) for part in item.operands)
+        return f"({inner})"
+    if isinstance(item, syntax.Not):
+        return f"(NOT {compiled(path, item.operand)})"
+    if isinstance(item, syntax.IsNull):
+        instance, column = path.column(item.column)
+        return f"({instance.sql(column)} IS NULL)"
+    if item.column[-1] == syntax.STAR:
+        return _any_column(path, item)
+    instance, column = path.column(item.column)
+    return _comparison(path, item, instance.sql(column), column)
+
+
+def _any_column(path: Path, item: syntax.Compare) -> str:
+    if item.operator not in _PATTERNS:
+        raise conflict("Only a regular expression can be asked of all columns.")
+    instance = path.instance(item.column)
+    parts = [
+        _comparison(path, item, instance.sql(column), column)
+        for column in instance.table.columns.values()
+    ]
+    return f"({' OR '.join(parts)})"
+
+
+def _comparison(path: Path, item: syntax.Compare, sql: str, column: Column) -> str:
+    """Return the SQL of one column against one value or all values of a list."""
+    if item.operator in _PATTERNS:
+        parts = [_pattern(path, item.operator, sql, column, v) for v in item.values]
+    else:
+        kept = [_kept(column, value) for value in dict.fromkeys(item.values)]
+        if item.operator == "=" and item.quantifier == "any" and not column.type.array:
+            return f"({sql} IN ({', '.join(path.bind(value) for value in kept)}))"
+        parts = [
+            _element(column, sql, f"{{}} {item.operator} {path.bind(value)}")
+            for value in kept
+        ]
+    if len(parts) > 500:
+        # SQLite's expressions are at most a thousand deep.
+        raise conflict("The list of values is too long.")
+    return "(" + (" AND " if item.quantifier == "all" else " OR ").join(parts) + ")"
+
+
+def _kept(column: Column, text: str) -> object:
+    kept = column.type.from_text(text)
+    return normalise(text) if column.name == "RID" else kept
+
+
+def _pattern(path: Path, operator: str, sql: str, column: Column, text: str) -> str:
+    fold = operator == "ciregexp"
+    functions.pattern(text, fold=fold)
+    # Both texts come from our own tables: the type's name and 0 or 1.
+    typename = path.bind(column.type.scalar)
+    return _element(
+        column, sql, f"matches({{}}, {typename}, {path.bind(text)}, {fold:d})"
+    )
+
+
+def _element(column: Column, sql: str, condition: str) -> str:
+    """Return `condition` of a scalar, or of at least one element of an array."""
+    if not column.type.array:
+        return condition.format(sql)
+    inner = condition.format("element.value")
+    return (
+        f"CASE WHEN {sql} IS NULL THEN NULL ELSE EXISTS"
+        f" (SELECT 1 FROM json_each({sql}) AS element WHERE {inner}) END"
+    )

@@ -1,0 +1,192 @@
+"""What each row of an answer holds: columns, aggregates and bins, under which names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox import bins, syntax
+from ermpoll.sandbox.model import Column
+from ermpoll.sandbox.paths import Instance, Path
+from ermpoll.sandbox.refusals import conflict, malformed
+from ermpoll.sandbox.values import Type, type_named
+
+_AGGREGATES = ("min", "max", "avg", "sum", "cnt", "cnt_d", "array", "array_d")
+#: Those that also take ``*``.
+_OF_ROWS = ("cnt", "array", "array_d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One output column."""
+
+    name: str
+    sql: str
+    #: The type that sort keys, page keys and CSV see.
+    type: Type
+    #: From a kept value that is not NULL to JSON, or None: as it is.
+    writer: Callable[[Any], Any] | None
+    is_key: bool = False
+
+
+def outputs_of(query: syntax.Query, path: Path) -> list[Output]:
+    """Return the outputs of a query.
+
+    Raises
+    ------
+    Refusal
+        400 for names that repeat and functions misused, 409 for unknown columns.
+    """
+    found = list(_outputs(query, path))
+    names = [output.name for output in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise malformed(f"The name {name[:80]!r} stands twice in the answer.")
+    return found
+
+
+def _outputs(query: syntax.Query, path: Path) -> Iterator[Output]:
+    if query.api == "entity":
+        for column in path.current.table.columns.values():
+            yield _plain(path.current, column, column.name)
+    elif query.api == "aggregate":
+        for item in query.outputs:
+            yield _aggregate(path, item)
+    else:
+        keys = query.api == "attributegroup"
+        for item in query.outputs:
+            yield from _columns(path, item, is_key=keys)
+        for item in query.extras:
+            if item.function:
+                yield _aggregate(path, item)
+            else:
+                yield from _columns(path, item)
+
+
+def _plain(
+    instance: Instance, column: Column, name: str, *, is_key: bool = False
+) -> Output:
+    return Output(
+        name=name,
+        sql=instance.sql(column),
+        type=column.type,
+        writer=column.type.writer,
+        is_key=is_key,
+    )
+
+
+def _columns(
+    path: Path, item: syntax.Output, *, is_key: bool = False
+) -> Iterator[Output]:
+    if item.function:
+        yield _bin(path, item, is_key=is_key)
+    elif item.column[-1] == syntax.STAR:
+        yield from _every(path, item, is_key=is_key)
+    else:
+        instance, column = path.column(item.column)
+        yield _plain(instance, column, item.alias or column.name, is_key=is_key)
+
+
+def _every(path: Path, item: syntax.Output, *, is_key: bool) -> Iterator[Output]:
+    if item.alias is not None:
+        raise malformed("A * can't have a name.")
+    instance = path.instance(item.column)
+    prefix = f"{item.column[0]}:" if len(item.column) == 2 else ""
+    for column in instance.table.columns.values():
+        yield _plain(instance, column, prefix + column.name, is_key=is_key)
+
+
+def _bin(path: Path, item: syntax.Output, *, is_key: bool) -> Output:
+    if item.function != "bin":
+        raise malformed(f"{str(item.function)[:80]!r} can't stand here.")
+    instance, column = path.column(item.column)
+    bucket = bins.bucket(column, item.arguments)
+    numbers = [path.bind(value) for value in bucket.parameters]
+    return Output(
+        name=item.alias or column.name,
+        sql=bucket.sql(instance.sql(column), numbers),
+        type=type_named("jsonb"),
+        writer=bucket.writer,
+        is_key=is_key,
+    )
+
+
+def _aggregate(path: Path, item: syntax.Output) -> Output:
+    word = item.function or ""
+    if word not in _AGGREGATES or item.arguments:
+        raise malformed(f"There is no aggregate {word[:80]!r}.")
+    if item.alias is None:
+        raise malformed("An aggregate needs a name of its own.")
+    if item.column[-1] == syntax.STAR:
+        return _of_rows(path, item, word)
+    instance, column = path.column(item.column)
+    sql = instance.sql(column)
+    if word.startswith("array"):
+        return _array(item.alias, sql, [column], word == "array_d", single=True)
+    kind, written = _type_of(word, column.type)
+    call = {"cnt": f"COUNT({sql})", "cnt_d": f"COUNT(DISTINCT {sql})"}
+    return Output(
+        name=item.alias,
+        sql=call.get(word, f"{word.upper()}({sql})"),
+        type=kind,
+        writer=written,
+    )
+
+
+def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None]:
+    if word.startswith("cnt"):
+        return type_named("int8"), None
+    if word in ("min", "max"):
+        if not column.is_ordered:
+            raise conflict(f"There is no {word} of {column.name}.")
+        return column, column.writer
+    if not column.is_number:
+        raise conflict(f"There is no {word} of {column.name}.")
+    if word == "sum":
+        return column, None
+    return type_named("float8"), _whole
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if number == int(number) and abs(number) < 2**53 else number
+
+
+def _of_rows(path: Path, item: syntax.Output, word: str) -> Output:
+    if word not in _OF_ROWS or item.alias is None:
+        raise malformed(f"There is no {word}(*).")
+    instance = path.instance(item.column)
+    if word == "cnt":
+        return Output(
+            name=item.alias, sql="COUNT(*)", type=type_named("int8"), writer=None
+        )
+    columns = list(instance.table.columns.values())
+    row = ", ".join(instance.sql(column) for column in columns)
+    return _array(item.alias, f"row_array({row})", columns, word == "array_d")
+
+
+def _array(
+    name: str,
+    sql: str,
+    columns: Sequence[Column],
+    distinct: bool,
+    *,
+    single: bool = False,
+) -> Output:
+    """Return an output that collects values, or whole rows, in a list."""
+
+    def as_json(kept: Any) -> Any:
+        values = [kept] if single else json.loads(kept)
+        row = {
+            column.name: column.type.to_json(value)
+            for column, value in zip(columns, values, strict=True)
+        }
+        return row[columns[0].name] if single else row
+
+    return Output(
+        name=name,
+        sql=f"values_array({'DISTINCT ' if distinct else ''}{sql})",
+        type=type_named("jsonb"),
+        writer=lambda kept: [as_json(item) for item in json.loads(kept)],
+    )

@@ -1,0 +1,115 @@
+"""Comments, annotations and ACLs of any model element: stored, shown, not enforced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ermpoll.sandbox import rights
+from ermpoll.sandbox.answers import (
+    Answer,
+    Request,
+    empty_answer,
+    json_answer,
+    text_answer,
+)
+from ermpoll.sandbox.building import a_mapping
+from ermpoll.sandbox.model import Key, Model
+from ermpoll.sandbox.places import Place
+from ermpoll.sandbox.refusals import Refusal, conflict, forbidden, malformed, missing
+from ermpoll.sandbox.sessions import ANONYMOUS
+
+_ATTRIBUTES = {
+    "annotation": "annotations",
+    "acl": "acls",
+    "acl_binding": "acl_bindings",
+}
+
+
+def _holder(place: Place) -> tuple[Any, str]:
+    if place.whole or len(place.elements) != 1:
+        raise missing("One model element is needed.")
+    (element,) = place.elements
+    name = _ATTRIBUTES.get(str(place.prop), "comment")
+    lacks = (isinstance(element, Key) and name.startswith("acl")) or (
+        isinstance(element, Model) and name in ("comment", "acl_bindings")
+    )
+    if lacks:
+        raise missing("This element has no such property.")
+    return element, name
+
+
+def shown(place: Place, owner: bool, request: Request) -> Answer:
+    """Answer a GET of a property, or of one key in it."""
+    element, name = _holder(place)
+    if name == "comment":
+        if element.comment is None:
+            raise missing("There is no comment.")
+        return text_answer(200, f"{element.comment}\n")
+    if name != "annotations" and not owner:
+        raise forbidden("ACLs are the owner's.", anonymous=request.client == ANONYMOUS)
+    values = getattr(element, name)
+    if place.key is None:
+        return json_answer(200, values)
+    if place.key not in values:
+        raise missing(f"There is no {place.prop} {place.key[:80]!r}.")
+    return json_answer(200, values[place.key])
+
+
+def change(request: Request, place: Place, doc: Any) -> Answer:
+    """Answer a PUT or DELETE of a property, or of one key in it."""
+    if request.method not in ("PUT", "DELETE"):
+        raise Refusal(405)
+    element, name = _holder(place)
+    gone = request.method == "DELETE"
+    if name == "comment":
+        if gone and element.comment is None:
+            raise missing("There is no comment.")
+        element.comment = None if gone else doc or ""
+        return empty_answer()
+    if place.key is None:
+        return _change_all(element, name, {} if gone else a_mapping(doc), gone)
+    return _change_one(element, name, place, doc, gone)
+
+
+def _change_all(element: Any, name: str, doc: Any, gone: bool) -> Answer:
+    for key, value in doc.items():
+        _check(element, name, key, value)
+    empty = {acl: [] for acl in rights.CATALOG_ACLS}
+    is_catalog = isinstance(element, Model) and name == "acls"
+    if is_catalog and not doc.get("owner"):
+        raise forbidden("A catalog needs an owner.")
+    setattr(element, name, {**empty, **doc} if is_catalog else dict(doc))
+    if gone or name == "annotations":
+        return empty_answer()
+    return json_answer(200, getattr(element, name))
+
+
+def _change_one(element: Any, name: str, place: Place, doc: Any, gone: bool) -> Answer:
+    values, key = getattr(element, name), str(place.key)
+    if gone:
+        if key not in values:
+            raise missing(f"There is no {place.prop} {key[:80]!r}.")
+        del values[key]
+        return empty_answer()
+    _check(element, name, key, doc)
+    fresh = key not in values
+    values[key] = doc
+    if name == "annotations":
+        return text_answer(201, "") if fresh else empty_answer()
+    return json_answer(200, doc)
+
+
+def _check(element: Any, name: str, key: str, value: Any) -> None:
+    if name != "acls":
+        return
+    if key not in rights.CATALOG_ACLS:
+        raise conflict(f"There is no ACL {key[:80]!r}.")
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise malformed("An ACL is a list of texts.")
+    # Foreign keys may be used by everybody, and nothing else may be written so.
+    if (
+        "*" in value
+        and key not in rights.OPEN_TO_ALL
+        and not hasattr(element, "on_delete")
+    ):
+        raise malformed(f"The ACL {key} can't hold *.")

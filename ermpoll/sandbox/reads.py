@@ -1,0 +1,206 @@
+"""From a parsed address to prepared SQL for GET, and from its rows to JSON.
+
+Preparing decides everything that does not depend on the rows: names, types, order,
+paging. Running binds the values and reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox import projections, syntax
+from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.paths import Path, resolve
+from ermpoll.sandbox.projections import Output
+from ermpoll.sandbox.refusals import Refusal, conflict, malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A GET, ready to run."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns of the answer."""
+        return [output.name for output in self.outputs]
+
+    def run(self, db: sqlite3.Connection) -> list[dict[str, Any]]:
+        """Return the rows, with values as JSON."""
+        names = self.names
+        rows = [dict(zip(names, values, strict=True)) for values in self.run_kept(db)]
+        for output in self.outputs:
+            if output.writer is not None:
+                _write(rows, output.name, output.writer)
+        return rows
+
+    def run_kept(self, db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        """Return the rows, with values as SQLite keeps them."""
+        try:
+            return db.execute(self.sql, self.parameters).fetchall()
+        except (sqlite3.OperationalError, OverflowError) as error:
+            raise _refused(error) from error
+
+
+def _refused(error: Exception) -> Refusal:
+    text = str(error)
+    if "interrupted" in text:
+        return malformed("Query run time limit exceeded.")
+    return conflict(f"The query can't be run: {text}.")
+
+
+def _write(rows: list[dict[str, Any]], name: str, writer: Callable[[Any], Any]) -> None:
+    for row in rows:
+        if row[name] is not None:
+            row[name] = writer(row[name])
+
+
+def prepare(query: syntax.Query, model: Model, *, at: int | None = None) -> Read:
+    """Return the read that `query` asks for.
+
+    Raises
+    ------
+    Refusal
+        409 for unknown names, 400 for sort, page and limit misused.
+    """
+    path = resolve(query.path, model, at=at)
+    outputs = projections.outputs_of(query, path)
+    selected = ", ".join(output.sql for output in outputs)
+    statement = f"{path.body}{_grouping(query, path, outputs)}"
+    distinct = "DISTINCT " if query.api == "entity" and path.joined else ""
+    statement = f"SELECT {distinct}{selected} {statement}"
+    statement = _ordered(query, path, outputs, statement)
+    return Read(
+        sql=statement, parameters=tuple(path.parameters), outputs=tuple(outputs)
+    )
+
+
+def _grouping(query: syntax.Query, path: Path, outputs: Sequence[Output]) -> str:
+    if query.api == "attribute" and path.joined:
+        return f" GROUP BY {path.current.rid}"
+    if query.api == "attributegroup":
+        keys = [str(place) for place, item in enumerate(outputs, 1) if item.is_key]
+        return f" GROUP BY {', '.join(keys)}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """One sort key: the place of its output, from 1, and its direction."""
+
+    place: int
+    output: Output
+    descending: bool
+
+    @property
+    def column(self) -> str:
+        """Its name in a statement around the one that selects it."""
+        return f"o{self.place}"
+
+    def sql(self, *, reverse: bool = False) -> str:
+        # Ascending has NULLs last, descending first, as PostgreSQL orders.
+        down = self.descending != reverse
+        return f"{self.place} {'DESC NULLS FIRST' if down else 'ASC NULLS LAST'}"
+
+
+def _orders(query: syntax.Query, outputs: Sequence[Output]) -> list[_Order]:
+    places = {output.name: place for place, output in enumerate(outputs, 1)}
+    if query.sort and query.api == "aggregate":
+        raise malformed("An aggregate can't be sorted.")
+    for key in query.sort:
+        if key.name not in places:
+            make = conflict if query.api == "entity" else malformed
+            raise make(f"The sort key {key.name[:80]!r} is not in the answer.")
+    return [
+        _Order(
+            place=places[key.name],
+            output=outputs[places[key.name] - 1],
+            descending=key.descending,
+        )
+        for key in query.sort
+    ]
+
+
+def _limit(query: syntax.Query) -> int | None:
+    values = query.option("limit")
+    if values in (None, ("none",)):
+        return None
+    text = values[0] if values and len(values) == 1 else ""
+    if text.startswith("-") and text[1:].isdigit():
+        raise conflict("A limit can't be negative.")
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise malformed("A limit is a number or none.")
+    return int(text)
+
+
+def _ordered(
+    query: syntax.Query, path: Path, outputs: Sequence[Output], statement: str
+) -> str:
+    """Add order, page and limit to a statement."""
+    orders = _orders(query, outputs)
+    limit = _limit(query)
+    _check_pages(query, limit)
+    backwards = query.before is not None and query.after is None
+    pages = [
+        _beyond(path, orders, values, before=before)
+        for values, before in ((query.after, False), (query.before, True))
+        if values is not None
+    ]
+    if pages:
+        names = ", ".join(f"o{place}" for place in range(1, len(outputs) + 1))
+        # A common table expression can name the columns, a subquery can't.
+        statement = (
+            f"WITH page ({names}) AS ({statement}) SELECT * FROM page"
+            f" WHERE {' AND '.join(pages)}"
+        )
+    if orders:
+        keys = ", ".join(order.sql(reverse=backwards) for order in orders)
+        statement += f" ORDER BY {keys}"
+    if limit is not None:
+        statement += f" LIMIT {limit:d}"
+    if backwards:
+        keys = ", ".join(order.sql() for order in orders)
+        statement = f"SELECT * FROM ({statement}) ORDER BY {keys}"
+    return statement
+
+
+def _check_pages(query: syntax.Query, limit: int | None) -> None:
+    for word, values in (("after", query.after), ("before", query.before)):
+        if values is not None and len(values) != len(query.sort):
+            raise malformed(f"@{word} needs a value for each key of @sort.")
+    if query.before is not None and query.after is None and limit is None:
+        raise malformed("@before needs a limit, or @after.")
+
+
+def _beyond(
+    path: Path,
+    orders: Sequence[_Order],
+    values: Sequence[str | None],
+    *,
+    before: bool,
+) -> str:
+    """Return the SQL for rows that sort strictly after (before) the page key."""
+    alternatives = []
+    equal: list[str] = []
+    for order, text in zip(orders, values, strict=True):
+        kept = None if text is None else order.output.type.from_text(text)
+        value = "NULL" if kept is None else path.bind(kept)
+        step = _step(order.column, value, larger=order.descending == before)
+        alternatives.append(" AND ".join([*equal, step]))
+        equal.append(f"{order.column} IS {value}")
+    return "(" + " OR ".join(f"({item})" for item in alternatives) + ")"
+
+
+def _step(column: str, value: str, *, larger: bool) -> str:
+    """Return the SQL for one key beyond `value`, NULL being the largest."""
+    if larger:
+        return "0" if value == "NULL" else f"({column} > {value} OR {column} IS NULL)"
+    if value == "NULL":
+        return f"{column} IS NOT NULL"
+    return f"{column} < {value}"

@@ -1,0 +1,173 @@
+"""Insert, update and delete single rows, with all that hangs on them.
+
+The one place that changes rows: it fills the system columns, keeps unique keys and
+foreign keys (with their actions), and notes every change in the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox.journal import Image, Journal
+from ermpoll.sandbox.model import Column, ForeignKey, Table
+from ermpoll.sandbox.refusals import conflict
+from ermpoll.sandbox.store import Catalog, Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """What a write works with: the open transaction, its time, and who writes."""
+
+    store: Store
+    catalog: Catalog
+    journal: Journal
+    now: int
+    who: str
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection that holds the transaction."""
+        return self.store.db
+
+    def serial(self, column: Column) -> int:
+        """Return the next number of a serial column."""
+        return self.store.next_serial(column.slot)
+
+    def select(
+        self, table: Table, columns: Sequence[Column], values: Sequence[Any]
+    ) -> list[Image]:
+        """Return the rows whose columns hold `values`; NULL matches NULL."""
+        where = " AND ".join(f"{column.slot} IS ?" for column in columns)
+        found = self.db.execute(
+            f"SELECT {', '.join(table.slots)} FROM {table.slot} WHERE {where}", values
+        )
+        return [dict(zip(table.columns, row, strict=True)) for row in found]
+
+    def insert(self, table: Table, image: Image, *, skip: bool = False) -> bool:
+        """Insert one row; with `skip`, return False where a key is taken."""
+        marks = ", ".join("?" * len(image))
+        try:
+            self.db.execute(
+                f"INSERT INTO {table.slot} ({', '.join(table.slots)}) VALUES ({marks})",
+                list(image.values()),
+            )
+        except sqlite3.IntegrityError as error:
+            if skip:
+                return False
+            raise _duplicate(table) from error
+        self.journal.note(table, None, image)
+        return True
+
+    def update(self, table: Table, before: Image, changes: Image) -> Image:
+        """Change one row and return its new version; RMT and RMB move by themselves."""
+        changes = {**changes, "RMT": self.now, "RMB": self.who}
+        sets = ", ".join(f"{table.columns[name].slot} = ?" for name in changes)
+        rid = table.columns["RID"].slot
+        try:
+            self.db.execute(
+                f"UPDATE {table.slot} SET {sets} WHERE {rid} = ?",
+                [*changes.values(), before["RID"]],
+            )
+        except sqlite3.IntegrityError as error:
+            raise _duplicate(table) from error
+        after = {**before, **changes}
+        self.journal.note(table, before, after)
+        return after
+
+    def delete(self, table: Table, before: Image) -> None:
+        """Delete one row."""
+        rid = table.columns["RID"].slot
+        self.db.execute(f"DELETE FROM {table.slot} WHERE {rid} = ?", [before["RID"]])
+        self.journal.note(table, before, None)
+
+    # ---- foreign keys: checked when all rows of a request are written
+
+    def check_references(self, table: Table, images: Sequence[Image]) -> None:
+        """Refuse (409) rows whose foreign keys point nowhere."""
+        for fkey in table.fkeys:
+            for values in {_values(image, fkey.columns) for image in images}:
+                if None not in values and not self._exists(fkey, values):
+                    raise conflict(
+                        f"The foreign key {fkey.name} of {table.title} finds no row."
+                    )
+
+    def _exists(self, fkey: ForeignKey, values: tuple[Any, ...]) -> bool:
+        table = self.catalog.model.table(*fkey.ref_table)
+        return bool(self._holding(table, fkey.ref_columns, values))
+
+    def _holding(
+        self, table: Table, names: Sequence[str], values: Sequence[Any]
+    ) -> list[Image]:
+        return self.select(table, [table.column(name) for name in names], values)
+
+    def settle_deleted(self, table: Table, images: Sequence[Image]) -> None:
+        """Do what the foreign keys on deleted rows say, or refuse (409)."""
+        for other, fkey, values, _ in self._orphans(table, images, None):
+            children = self._holding(other, fkey.columns, values)
+            if fkey.on_delete == "CASCADE":
+                for child in children:
+                    self.delete(other, child)
+                self.settle_deleted(other, children)
+            else:
+                self._loosen(other, fkey, children, fkey.on_delete, None)
+
+    def settle_updated(
+        self, table: Table, befores: Sequence[Image], afters: Sequence[Image]
+    ) -> None:
+        """Do what the foreign keys on changed keys say, or refuse (409)."""
+        for other, fkey, values, new in self._orphans(table, befores, afters):
+            children = self._holding(other, fkey.columns, values)
+            self._loosen(other, fkey, children, fkey.on_update, new)
+
+    def _orphans(
+        self, table: Table, befores: Sequence[Image], afters: Sequence[Image] | None
+    ) -> Iterator[tuple[Table, ForeignKey, tuple[Any, ...], tuple[Any, ...] | None]]:
+        """Yield each key that references had and that no row has any more."""
+        for other, fkey in self.catalog.model.references_to(table):
+            for at, before in enumerate(befores):
+                old = _values(before, fkey.ref_columns)
+                new = None if afters is None else _values(afters[at], fkey.ref_columns)
+                if None not in old and old != new and not self._exists(fkey, old):
+                    yield other, fkey, old, new
+
+    def _loosen(
+        self,
+        table: Table,
+        fkey: ForeignKey,
+        children: Sequence[Image],
+        action: str,
+        new: tuple[Any, ...] | None,
+    ) -> None:
+        if not children:
+            return
+        if action in ("NO ACTION", "RESTRICT"):
+            raise conflict(f"Rows of {table.title} still reference it ({fkey.name}).")
+        values = new if action == "CASCADE" and new is not None else None
+        changes = {
+            name: self._default(table.column(name), action)
+            if values is None
+            else values[at]
+            for at, name in enumerate(fkey.columns)
+        }
+        afters = [self.update(table, child, changes) for child in children]
+        self.check_references(table, afters)
+        self.settle_updated(table, children, afters)
+
+    def _default(self, column: Column, action: str) -> Any:
+        value = None
+        if action == "SET DEFAULT" and column.default is not None:
+            value = column.type.from_json(column.default)
+        if value is None and not column.nullok:
+            raise conflict(f"The column {column.name} can't be NULL.")
+        return value
+
+
+def _values(image: Image, names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(image[name] for name in names)
+
+
+def _duplicate(table: Table) -> Exception:
+    return conflict(f"A key of {table.title} is taken by another row.")

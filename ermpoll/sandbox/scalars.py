@@ -1,0 +1,303 @@
+"""How each basic type reads and writes one value.
+
+`READERS` take a JSON value or a text (PostgreSQL takes the text form of either)
+and return what SQLite keeps, or raise ValueError. `WRITERS` turn what is kept
+into JSON; types without one are kept as their JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+import uuid
+from collections.abc import Callable
+from datetime import datetime, time, timezone
+from functools import lru_cache, partial
+from typing import Any, NoReturn
+
+from ermpoll.sandbox.identifiers import micros_of, moment
+
+_INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*")
+_TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
+_FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
+_OTHER_DATES = ("%Y%m%d", "%m/%d/%Y", "%B %d, %Y", "%b %d, %Y", "%b %d %Y", "%d %b %Y")
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")
+
+
+def loads(text: str | bytes) -> Any:
+    """Return the JSON in `text`; unlike Python's, without NaN and Infinity."""
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def json_text(value: Any) -> str:
+    """Return the text jsonb is kept as: keys sorted, so that equals are equal."""
+    return _clean(
+        json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    )
+
+
+def _clean(text: str) -> str:
+    if "\0" in text or ("\\u0000" in text and _holds_nul(text)):
+        raise ValueError("NUL can't be kept")
+    if not text.isascii():
+        text.encode()
+    return text
+
+
+def _holds_nul(text: str) -> bool:
+    return re.search(r"(?<!\\)(\\\\)*\\u0000", text) is not None
+
+
+def _plain(value: Any) -> str:
+    """Return the text form of any JSON value, as PostgreSQL's ``->>`` has it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read_text(value: Any) -> str:
+    """Return `value` as text; an object or a number is taken as its text form."""
+    text = _plain(value)
+    if "\0" in text:
+        raise ValueError("NUL can't be kept")
+    if not text.isascii():
+        text.encode()
+    return text
+
+
+def _read_integer(limit: int, value: Any) -> int:
+    if type(value) is not int:
+        text = _plain(value)
+        if not _INTEGER.fullmatch(text) or len(text) > 40:
+            raise ValueError("no integer")
+        value = int(text)
+    if not -limit <= value < limit:
+        raise ValueError("out of range")
+    return int(value)
+
+
+def _read_float8(value: Any) -> float:
+    text = _plain(value).strip()
+    if "_" in text:
+        raise ValueError("no number")
+    number = float(text)
+    if not math.isfinite(number):
+        # SQLite keeps NaN as NULL, so neither it nor the infinities are kept.
+        raise ValueError("not finite")
+    return number
+
+
+def _read_float4(value: Any) -> float:
+    kept: float = struct.unpack("f", struct.pack("f", _read_float8(value)))[0]
+    return next(
+        (
+            short
+            for digits in range(6, 10)
+            if struct.pack("f", short := float(f"{kept:.{digits}g}"))
+            == struct.pack("f", kept)
+        ),
+        kept,
+    )
+
+
+def _read_boolean(value: Any) -> int:
+    word = _plain(value).strip().lower()
+    if word in _TRUE:
+        return 1
+    if word in _FALSE:
+        return 0
+    raise ValueError("no boolean")
+
+
+@lru_cache(maxsize=8192)
+def _instant(text: str) -> datetime:
+    text = text.strip()
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        for form in _OTHER_DATES:
+            try:
+                return datetime.strptime(text, form)
+            except ValueError:
+                continue
+        raise
+
+
+def _read_timestamptz(value: Any) -> int:
+    return micros_of(_instant(_plain(value)))
+
+
+def _read_timestamp(value: Any) -> int:
+    # PostgreSQL drops the offset of what goes into a column without zone.
+    return micros_of(_instant(_plain(value)).replace(tzinfo=None))
+
+
+def _read_date(value: Any) -> str:
+    return _instant(_plain(value)).date().isoformat()
+
+
+def _read_time(value: Any) -> str:
+    return _shorter(time.fromisoformat(_plain(value).strip()).replace(tzinfo=None))
+
+
+def _read_timetz(value: Any) -> str:
+    at = time.fromisoformat(_plain(value).strip())
+    return _shorter(at if at.tzinfo else at.replace(tzinfo=timezone.utc))  # noqa: UP017
+
+
+def _shorter(at: time | datetime) -> str:
+    """Return the ISO form of `at`, without trailing zeros in the fraction."""
+    text = at.isoformat()
+    if "." not in text:
+        return text
+    head, tail = text.split(".")
+    digits = tail[:6].rstrip("0")
+    return f"{head}{'.' if digits else ''}{digits}{tail[6:]}"
+
+
+@lru_cache(maxsize=8192)
+def write_timestamptz(kept: int) -> str:
+    """Return ``2024-02-03T02:05:06.789+00:00`` for microseconds since 1970."""
+    return _shorter(moment(kept))
+
+
+def _write_timestamp(kept: int) -> str:
+    return _shorter(moment(kept).replace(tzinfo=None))
+
+
+def _read_uuid(value: Any) -> str:
+    return str(uuid.UUID(_plain(value).strip()))
+
+
+_UNIT_MONTHS = {"year": 12, "mon": 1, "month": 1, "decade": 120, "century": 1200}
+_UNIT_DAYS = {"day": 1, "week": 7}
+_UNIT_MICROS = {
+    "hour": 3_600_000_000,
+    "minute": 60_000_000,
+    "min": 60_000_000,
+    "second": 1_000_000,
+    "sec": 1_000_000,
+    "millisecond": 1000,
+}
+_SPAN = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*([a-z]+)")
+_CLOCK = re.compile(r"([-+]?)(\d+):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?")
+
+
+def _read_interval(value: Any) -> str:
+    text = _plain(value).strip().lower()
+    months = days = micros = 0.0
+    clock = _CLOCK.search(text)
+    if clock:
+        sign, hours, minutes, seconds = clock.groups()
+        span = int(hours) * 3600 + int(minutes) * 60 + float(seconds or 0)
+        micros += (-1 if sign == "-" else 1) * span * 1_000_000
+        text = text.replace(clock.group(0), "")
+    if _SPAN.sub("", text).strip() or not (clock or text):
+        raise ValueError("no interval")
+    for number, unit in _SPAN.findall(text):
+        unit = unit if unit in _UNIT_MONTHS or unit == "s" else unit.rstrip("s")
+        months += float(number) * _UNIT_MONTHS.get(unit, 0)
+        days += float(number) * _UNIT_DAYS.get(unit, 0)
+        micros += float(number) * _UNIT_MICROS.get(unit, 0)
+        if not (unit in _UNIT_MONTHS or unit in _UNIT_DAYS or unit in _UNIT_MICROS):
+            raise ValueError("no interval")
+    return _interval_text(int(months), int(days), int(micros))
+
+
+def _interval_text(months: int, days: int, micros: int) -> str:
+    years, months = divmod(months, 12)
+    words = [
+        f"{count} {unit}{'s' if count != 1 else ''}"
+        for count, unit in ((years, "year"), (months, "mon"), (days, "day"))
+        if count
+    ]
+    if micros or not words:
+        seconds, fraction = divmod(abs(micros), 1_000_000)
+        tail = f".{fraction:06}".rstrip("0") if fraction else ""
+        minutes, seconds = divmod(seconds, 60)
+        clock = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{tail}"
+        words.append(f"{'-' if micros < 0 else ''}{clock}")
+    return " ".join(words)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "text": read_text,
+    "int2": partial(_read_integer, 2**15),
+    "int4": partial(_read_integer, 2**31),
+    "int8": partial(_read_integer, 2**63),
+    "float4": _read_float4,
+    "float8": _read_float8,
+    "boolean": _read_boolean,
+    "date": _read_date,
+    "timestamptz": _read_timestamptz,
+    "timestamp": _read_timestamp,
+    "time": _read_time,
+    "timetz": _read_timetz,
+    "interval": _read_interval,
+    "uuid": _read_uuid,
+    "json": json_text,
+    "jsonb": json_text,
+}
+WRITERS: dict[str, Callable[[Any], Any]] = {
+    "boolean": bool,
+    "timestamptz": write_timestamptz,
+    "timestamp": _write_timestamp,
+    "json": json.loads,
+    "jsonb": json.loads,
+}
+
+
+def text_form(scalar: str, kept: Any) -> str:
+    """Return PostgreSQL's text form of a kept value of the basic type `scalar`."""
+    if scalar == "boolean":
+        return "true" if kept else "false"
+    if scalar == "timestamptz":
+        return write_timestamptz(kept).replace("T", " ").removesuffix(":00")
+    if scalar == "timestamp":
+        return _write_timestamp(kept).replace("T", " ")
+    if scalar in ("json", "jsonb"):
+        return json.dumps(json.loads(kept), ensure_ascii=False)
+    return str(kept)
+
+
+def array_items(text: str) -> list[Any]:
+    """Return the items of PostgreSQL's ``{a,"b,c",NULL}`` or of a JSON array."""
+    text = text.strip()
+    if text.startswith("["):
+        items = loads(text)
+        return items if isinstance(items, list) else [items]
+    if not (text.startswith("{") and text.endswith("}")):
+        raise ValueError("no array")
+    found = re.findall(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^",]*))\s*(?:,|$)', text[1:-1])
+    if not text[1:-1].strip():
+        return []
+    items = [
+        re.sub(r"\\(.)", r"\1", quoted)
+        if quoted
+        else (bare if bare != "NULL" else None)
+        for quoted, bare in found
+    ]
+    return items if text[1:-1].rstrip().endswith(",") else items[: _count(text[1:-1])]
+
+
+def _count(text: str) -> int:
+    return len(re.sub(r'"(?:[^"\\]|\\.)*"', "", text).split(","))
+
+
+def array_text(items: list[Any]) -> str:
+    """Return PostgreSQL's text form of an array's JSON items."""
+    return "{" + ",".join(_array_item(item) for item in items) + "}"
+
+
+def _array_item(item: Any) -> str:
+    if item is None:
+        return "NULL"
+    if isinstance(item, bool):
+        return "t" if item else "f"
+    text = _plain(item)
+    if text and text.upper() != "NULL" and not re.search(r'[\s",{}\\]', text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

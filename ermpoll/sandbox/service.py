@@ -1,0 +1,190 @@
+"""From one HTTP request to one answer: which route, who asks, what is sent back.
+
+Pure of sockets: a request and an answer are records. The order of checks is ERMrest's:
+address and names, then rights, then preconditions, then the body.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+from html import escape
+from urllib.parse import unquote
+
+from ermpoll.sandbox import (
+    catalogs,
+    datarequests,
+    modelrequests,
+    preconditions,
+    rights,
+    scalars,
+)
+from ermpoll.sandbox.answers import (
+    Answer,
+    Request,
+    empty_answer,
+    json_answer,
+    text_answer,
+)
+from ermpoll.sandbox.identifiers import decode
+from ermpoll.sandbox.refusals import Refusal, forbidden, malformed, missing
+from ermpoll.sandbox.representations import error_type
+from ermpoll.sandbox.sessions import ANONYMOUS, Client, Logins, session_doc
+from ermpoll.sandbox.store import Catalog, Store
+
+logger = logging.getLogger(__name__)
+
+_CATALOG = re.compile(r"/ermrest/catalog/([^/@?]+)(?:@([^/?]*))?(?:/(.*))?(?:\?.*)?")
+_FEATURES = (
+    "trs",
+    "tcrs",
+    "history_control",
+    "implicit_fkey_index",
+    "catalog_post_input",
+    "catalog_alias",
+    "quantified_value_lists",
+    "quantified_rid_lists",
+    "rid_lease",
+    "registry_catalog",
+    "csv_array_json",
+)
+_INDEXING = ("btree", "btree_column_list", "trgm", "gin_array")
+
+
+class Service:
+    """An ERMrest service on one store."""
+
+    def __init__(self, store: Store, logins: Logins) -> None:
+        self.store = store
+        self.logins = logins
+
+    def answer(self, request: Request, client: Client | None = None) -> Answer:
+        """Return the answer to a request, of `client` if given; never raises."""
+        if client is None:
+            client = self.logins.client(request.headers)
+        request = replace(request, client=client)
+        try:
+            return self._routed(request)
+        except Refusal as refusal:
+            return _refused(request, refusal)
+        except Exception:  # noqa: BLE001 - an edge: a server answers, whatever it is
+            logger.exception("a request failed", extra={"event": "sandbox-error"})
+            return _refused(request, Refusal(500, "The sandbox has a defect here."))
+
+    def _routed(self, request: Request) -> Answer:
+        path = request.path.partition("?")[0]
+        if path == "/authn/session":
+            return self._session(request)
+        if path == "/ermrest/":
+            return json_answer(200, _advertisement())
+        if path == "/ermrest":
+            return Answer(status=308, headers={"Location": "/ermrest/"})
+        if path.removesuffix("/") == "/ermrest/catalog":
+            return self._create(request)
+        found = _CATALOG.fullmatch(request.path)
+        if found is None:
+            raise missing("There is no such address.")
+        name, snapshot, tail = found.groups()
+        return self._in_catalog(request, unquote(name), snapshot, tail)
+
+    def _in_catalog(
+        self, request: Request, name: str, snapshot: str | None, tail: str | None
+    ) -> Answer:
+        catalog = self.store.catalogs.get(name)
+        if catalog is None:
+            raise missing(f"There is no catalog {name[:80]!r}.")
+        catalogs.welcome(self.store, catalog, request.client)
+        at = None
+        if snapshot is not None:
+            at = decode(unquote(snapshot))
+            if at is None:
+                raise malformed("The snapshot's id can't be read.")
+            catalog = catalogs.as_of(self.store, catalog, at)
+        tail = tail or ""
+        path = tail.partition("?")[0]
+        word = path.partition("/")[0]
+        if word in datarequests.APIS and "/" in path:
+            return datarequests.handle(self.store, catalog, request, tail, at=at)
+        if word == "entity_rid":
+            rid = unquote(path.partition("/")[2])
+            return datarequests.entity_rid(self.store, catalog, request, rid)
+        if not path:
+            return self._catalog(request, catalog, tail, at)
+        return modelrequests.handle(self.store, catalog, request, tail, at=at)
+
+    def _create(self, request: Request) -> Answer:
+        if request.method != "POST":
+            raise Refusal(405)
+        try:
+            doc = scalars.loads(request.body) if request.body.strip() else None
+        except (ValueError, RecursionError) as error:
+            raise malformed("The body is not JSON.") from error
+        catalog = catalogs.create(self.store, doc, request.client)
+        headers = {"Location": f"/ermrest/catalog/{catalog.id}"}
+        if request.accept == "text/plain":
+            answer = text_answer(201, f"{catalog.id}\n", headers)
+        else:
+            answer = json_answer(201, {"id": catalog.id}, headers)
+        return replace(answer, changed=True)
+
+    def _catalog(
+        self, request: Request, catalog: Catalog, tail: str, at: int | None
+    ) -> Answer:
+        if request.method == "GET":
+            rights.demand(catalog.model, request.client, "enumerate")
+            etag = preconditions.etag(request.client.roles, "*", catalog.changed_at)
+            preconditions.check("GET", request.headers, etag)
+            doc = catalogs.shown(catalog, request.client)
+            return json_answer(200, doc, {"ETag": etag})
+        rights.demand(catalog.model, request.client, "owner")
+        if at is not None:
+            raise Refusal(403, "A snapshot can't be changed.")
+        if request.method == "DELETE":
+            self.store.forget(catalog)
+            return replace(empty_answer(), changed=True)
+        if request.method == "POST" and request.path.endswith(("?vacuum", "?analyze")):
+            return empty_answer()
+        raise Refusal(405)
+
+    def _session(self, request: Request) -> Answer:
+        client = request.client
+        if request.method == "POST":
+            return self._login(request)
+        if request.method not in ("GET", "PUT", "DELETE"):
+            raise Refusal(405)
+        if client == ANONYMOUS:
+            raise missing("There is no session.")
+        if request.method == "DELETE":
+            return json_answer(
+                200,
+                {"logout_url": "/"},
+                {"Set-Cookie": "webauthn=; Path=/; Max-Age=0; HttpOnly"},
+            )
+        return json_answer(200, session_doc(client))
+
+    def _login(self, request: Request) -> Answer:
+        if request.client != ANONYMOUS and not self.logins.is_open:
+            raise Refusal(409, "There is a session already.")
+        found = self.logins.login(request.body.decode(errors="replace"))
+        if found is None:
+            raise forbidden("The login is not known.", anonymous=True)
+        client, token = found
+        cookie = f"webauthn={token}; Path=/; HttpOnly"
+        return json_answer(201, session_doc(client), {"Set-Cookie": cookie})
+
+
+def _advertisement() -> dict[str, object]:
+    features: dict[str, object] = {name: True for name in _FEATURES}
+    features["indexing_preferences"] = {name: True for name in _INDEXING}
+    return {"version": "0.5.0", "features": features}
+
+
+def _refused(request: Request, refusal: Refusal) -> Answer:
+    if refusal.status == 304:
+        return Answer(status=304, headers=refusal.headers)
+    kind = error_type(request.accept)
+    text = refusal.text
+    if kind == "text/html":
+        text = f"<html><body><h1>{refusal.status}</h1><p>{escape(text)}</p></body></html>\n"
+    return text_answer(refusal.status, text, {"Content-Type": kind, **refusal.headers})

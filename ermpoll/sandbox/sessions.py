@@ -1,0 +1,97 @@
+"""Who asks: logins by bearer token or cookie, and ``/authn/session``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hmac import compare_digest
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+_SPAN_S = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Somebody who asks; ANONYMOUS is nobody."""
+
+    id: str
+    display_name: str = ""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The ids of the client's roles, without ``*``."""
+        return frozenset([self.id]) if self.id else frozenset()
+
+
+ANONYMOUS = Client("")
+OWNER = Client("https://sandbox.example.org/id/ada", "Ada Lovelace")
+#: Who adds the rows that appear as if by somebody else.
+SOMEBODY = Client("https://sandbox.example.org/id/microscope-2", "Microscope 2")
+
+
+class Logins:
+    """Which token is whose.
+
+    Parameters
+    ----------
+    token
+        The owner's token. None: every request is the owner's.
+    others
+        More tokens, of clients that own nothing.
+    """
+
+    def __init__(
+        self, token: str | None = None, others: Mapping[str, Client] | None = None
+    ) -> None:
+        self._tokens = {**(others or {}), **({token: OWNER} if token else {})}
+        self.is_open = token is None
+        #: True: every login has expired, every request is anonymous.
+        self.expired = False
+
+    def client(self, headers: Mapping[str, str]) -> Client:
+        """Return who sends these headers; an unknown token is no error, but anonymous."""
+        if self.expired:
+            return ANONYMOUS
+        token = _token(headers)
+        for known, client in self._tokens.items():
+            if token is not None and compare_digest(known.encode(), token.encode()):
+                return client
+        return OWNER if self.is_open else ANONYMOUS
+
+    def login(self, form: str) -> tuple[Client, str] | None:
+        """Return the client of a login form's password, and its token, or None."""
+        fields = parse_qs(form)
+        password = fields.get("password", [""])[-1]
+        if self.is_open:
+            return OWNER, password or "sandbox"
+        client = self.client({"Authorization": f"Bearer {password}"})
+        return None if client is ANONYMOUS else (client, password)
+
+
+def _token(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    try:
+        cookie = SimpleCookie(headers.get("Cookie", "")).get("webauthn")
+    except CookieError:
+        return None
+    return None if cookie is None else cookie.value.split("|")[0]
+
+
+def session_doc(client: Client) -> dict[str, Any]:
+    """Return the document of ``GET /authn/session``."""
+    now = datetime.now(UTC)
+    who = {"id": client.id, "display_name": client.display_name}
+    return {
+        "client": who,
+        "attributes": [who],
+        "since": now.isoformat(),
+        "expires": (now + timedelta(seconds=_SPAN_S)).isoformat(),
+        "seconds_remaining": _SPAN_S,
+        "vary_headers": ["cookie"],
+        "tracking": "",
+    }

@@ -1,0 +1,354 @@
+"""The one SQLite database behind a sandbox, and its transactions.
+
+Owns the file, the catalogs' versions, the RID counter, the models' versions and the
+log of writes. Tables and columns are called by numbers in SQLite ("slots"), so no
+text of a client ever becomes SQL. It knows nothing of HTTP and of paths.
+
+Every table ``t1`` has a twin ``t1h``, which a trigger fills with each row version
+that an update or a delete ends; its ``until`` is the time of that write.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ermpoll.errors import ErmpollError
+from ermpoll.sandbox import functions
+from ermpoll.sandbox.identifiers import Clock, encode
+from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.model import Column, Key, Model, Table
+
+_APPLICATION_ID = 0x45524D50  # "ERMP"
+_SCHEMA = """
+CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
+                       last_rid INTEGER, last_slot INTEGER, deleted INTEGER DEFAULT 0);
+CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
+CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
+CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
+                  path TEXT, who TEXT, etag TEXT, rows TEXT);
+"""
+
+
+class StoreError(ErmpollError):
+    """The data file can't be used."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Catalog:
+    """One catalog's state: what its last committed write left."""
+
+    id: str
+    model: Model
+    #: Newest change of rows and of the model, in microseconds since 1970.
+    data_at: int
+    model_at: int
+    last_rid: int = 0
+    last_slot: int = 0
+    #: Clients known to have been here.
+    clients: set[str] = field(default_factory=set)
+    #: Prepared requests by address, for as long as this model holds.
+    prepared: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def changed_at(self) -> int:
+        """Newest change of any kind, in microseconds since 1970."""
+        return max(self.data_at, self.model_at)
+
+    def new_rid(self) -> str:
+        """Return the next RID."""
+        self.last_rid += 1
+        return encode(self.last_rid)
+
+    def new_slot(self, letter: str) -> str:
+        """Return a name for a table (``t``) or column (``c``) in SQLite."""
+        self.last_slot += 1
+        return f"{letter}{self.last_slot}"
+
+
+class Store:
+    """A sandbox's database.
+
+    Parameters
+    ----------
+    path
+        The file, made if it is not there; None: a temporary one that ends with this.
+    keep_log
+        How many writes the log keeps at least; None: all.
+
+    Raises
+    ------
+    StoreError
+        When the file can't be read, is not a sandbox's, or another process has it.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, keep_log: int | None = None):
+        self.db = _opened(path)
+        self.keep_log = keep_log
+        functions.register(self.db, now=lambda: self.clock.last)
+        newest = self.db.execute(
+            "SELECT max(max(data_at, model_at)) FROM catalogs"
+        ).fetchone()[0]
+        self.clock = Clock(newest or 0)
+        self.catalogs = {item.id: item for item in self._load()}
+
+    def close(self) -> None:
+        """Close the database."""
+        self.db.close()
+
+    def _load(self) -> Iterator[Catalog]:
+        rows = self.db.execute(
+            "SELECT id, data_at, model_at, last_rid, last_slot FROM catalogs"
+            " WHERE NOT deleted"
+        ).fetchall()
+        for name, data_at, model_at, last_rid, last_slot in rows:
+            yield Catalog(
+                id=name,
+                model=self.model_of(name, model_at),
+                data_at=data_at,
+                model_at=model_at,
+                last_rid=last_rid,
+                last_slot=last_slot,
+            )
+
+    def model_of(self, catalog: str, at: int) -> Model:
+        """Return the model that held at a time."""
+        (doc,) = self.db.execute(
+            "SELECT doc FROM models WHERE catalog = ? AND at <= ?"
+            " ORDER BY at DESC LIMIT 1",
+            (catalog, at),
+        ).fetchone()
+        return Model.load(json.loads(doc))
+
+    def first_model(self, catalog: str) -> int:
+        """Return the time from which a catalog has a model."""
+        (at,) = self.db.execute(
+            "SELECT min(at) FROM models WHERE catalog = ?", (catalog,)
+        ).fetchone()
+        return int(at)
+
+    def taken(self, name: str) -> bool:
+        """Return whether a catalog of that id is or was there."""
+        return bool(
+            self.db.execute("SELECT 1 FROM catalogs WHERE id = ?", (name,)).fetchone()
+        )
+
+    @contextmanager
+    def writing(self, catalog: Catalog, journal: Journal) -> Iterator[int]:
+        """Hold one write transaction; its time, in microseconds, is the value.
+
+        What the block changes is committed when it ends, or forgotten as a whole when
+        it raises. Afterwards the catalog's data version is that time.
+        """
+        before = (catalog.data_at, catalog.last_rid, catalog.last_slot)
+        now = self.clock.tick()
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield now
+            catalog.data_at = now
+            self._keep(catalog)
+            self._log(catalog, journal, now)
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            catalog.data_at, catalog.last_rid, catalog.last_slot = before
+            raise
+
+    @contextmanager
+    def remodelling(self, catalog: Catalog, journal: Journal) -> Iterator[Model]:
+        """Hold a write transaction around a copy of the model, and put that in place."""
+        model_at, data_at, model = catalog.model_at, catalog.data_at, catalog.model
+        copy = Model.load(json.loads(json.dumps(model.dump())))
+        try:
+            with self.writing(catalog, journal) as now:
+                yield copy
+                catalog.model_at = now
+                self.db.execute(
+                    "INSERT INTO models VALUES (?, ?, ?)",
+                    (catalog.id, now, json.dumps(copy.dump())),
+                )
+        except BaseException:
+            catalog.model_at, catalog.data_at = model_at, data_at
+            raise
+        catalog.data_at = data_at
+        catalog.model = copy
+        catalog.prepared.clear()
+
+    def _keep(self, catalog: Catalog) -> None:
+        self.db.execute(
+            "INSERT INTO catalogs (id, data_at, model_at, last_rid, last_slot)"
+            " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET"
+            " data_at = ?2, model_at = ?3, last_rid = ?4, last_slot = ?5",
+            (
+                catalog.id,
+                catalog.data_at,
+                catalog.model_at,
+                catalog.last_rid,
+                catalog.last_slot,
+            ),
+        )
+
+    def _log(self, catalog: Catalog, journal: Journal, now: int) -> None:
+        if journal.silent:
+            return
+        seq = self.db.execute(
+            "INSERT INTO log (at, catalog, method, path, who, etag, rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                now,
+                catalog.id,
+                journal.method,
+                journal.path,
+                journal.who,
+                journal.etag_at(now),
+                json.dumps(journal.rows, ensure_ascii=False),
+            ),
+        ).lastrowid
+        if self.keep_log is not None and seq is not None and seq % 100 == 0:
+            self.db.execute("DELETE FROM log WHERE seq <= ?", (seq - self.keep_log,))
+
+    def read_log(self, start: int, limit: int) -> list[tuple[Any, ...]]:
+        """Return the logged writes from number `start` on, at most `limit`."""
+        return self.db.execute(
+            "SELECT seq, at, catalog, method, path, who, etag, rows FROM log"
+            " WHERE seq >= ? ORDER BY seq LIMIT ?",
+            (start, limit),
+        ).fetchall()
+
+    def forget(self, catalog: Catalog) -> None:
+        """Delete a catalog for good; its id stays taken."""
+        self.db.execute("UPDATE catalogs SET deleted = 1 WHERE id = ?", (catalog.id,))
+        self.catalogs.pop(catalog.id, None)
+
+    def clear(self) -> None:
+        """Forget all catalogs, so that their ids are free, and empty the log."""
+        slots = self.db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            " AND name GLOB 't[0-9]*'"
+        ).fetchall()
+        self.db.execute("BEGIN IMMEDIATE")
+        for (slot,) in slots:
+            self.db.execute(f"DROP TABLE {slot}")
+        for table in ("catalogs", "models", "serials", "log"):
+            self.db.execute(f"DELETE FROM {table}")
+        self.db.execute("COMMIT")
+        self.catalogs.clear()
+
+    def next_serial(self, slot: str) -> int:
+        """Return the next number of a serial column."""
+        (number,) = self.db.execute(
+            "INSERT INTO serials VALUES (?1, 1) ON CONFLICT (slot) DO UPDATE"
+            " SET last = last + 1 RETURNING last",
+            (slot,),
+        ).fetchone()
+        return int(number)
+
+    # ---- tables, by their slots
+
+    def make_table(self, table: Table) -> None:
+        """Make the SQLite tables of `table` and the indexes of its keys and columns."""
+        slots = ", ".join(table.slots)
+        self.db.execute(f"CREATE TABLE {table.slot} ({slots})")
+        self.db.execute(f"CREATE TABLE {table.slot}h ({slots}, until)")
+        rid = table.columns["RID"].slot
+        self.db.execute(f"CREATE INDEX {table.slot}h_rid ON {table.slot}h ({rid})")
+        self._make_triggers(table)
+        for key in table.keys:
+            self.make_key(table, key)
+        single = {key.columns[0] for key in table.keys if len(key.columns) == 1}
+        for column in table.columns.values():
+            if column.name not in single:
+                self.make_index(table, column)
+
+    def make_column(self, table: Table, column: Column) -> None:
+        """Add a column to the SQLite tables of `table`."""
+        for slot in (table.slot, f"{table.slot}h"):
+            self.db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
+        self._make_triggers(table)
+        self.make_index(table, column)
+
+    def make_index(self, table: Table, column: Column) -> None:
+        """Index a column, if ERMrest would."""
+        if column.type.worth_an_index and column.name not in ("RCB", "RMB"):
+            self.db.execute(
+                f"CREATE INDEX {table.slot}_{column.slot}"
+                f" ON {table.slot} ({column.slot})"
+            )
+
+    def make_key(self, table: Table, key: Key) -> None:
+        """Make the columns of `key` unique; sqlite3.IntegrityError if they are not."""
+        slots = ", ".join(table.columns[name].slot for name in key.columns)
+        self.db.execute(
+            f"CREATE UNIQUE INDEX {self._key_index(table, key)}"
+            f" ON {table.slot} ({slots})"
+        )
+
+    def drop_key(self, table: Table, key: Key) -> None:
+        """Let the columns of `key` repeat."""
+        self.db.execute(f"DROP INDEX {self._key_index(table, key)}")
+
+    def _key_index(self, table: Table, key: Key) -> str:
+        return f"{table.slot}_k{key.rid.replace('-', '')}"
+
+    def _make_triggers(self, table: Table) -> None:
+        slots = ", ".join(table.slots)
+        old = ", ".join(f"old.{slot}" for slot in table.slots)
+        for event in ("UPDATE", "DELETE"):
+            trigger = f"{table.slot}_{event.lower()}"
+            self.db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            self.db.execute(
+                f"CREATE TRIGGER {trigger} AFTER {event} ON {table.slot} BEGIN"
+                f" INSERT INTO {table.slot}h ({slots}, until)"
+                f" VALUES ({old}, transaction_time()); END"
+            )
+
+
+def _opened(path: str | Path | None) -> sqlite3.Connection:
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(
+            "" if path is None else path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=1000,
+            timeout=0,
+        )
+        _prepare(db, on_disk=path is not None)
+    except (sqlite3.Error, StoreError) as error:
+        if db is not None:
+            db.close()
+        raise StoreError(f"The data file {path} {_trouble(error)}") from error
+    return db
+
+
+def _trouble(error: Exception) -> str:
+    if "locked" in str(error):
+        return "is in use by another process; stop that one or name another file."
+    if isinstance(error, StoreError):
+        return "is not a sandbox's; name another file, it is left as it is."
+    return f"can't be used ({error}); name another file."
+
+
+def _prepare(db: sqlite3.Connection, *, on_disk: bool) -> None:
+    if on_disk:
+        # Held from the first statement on, so a second process is refused at once.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    tables: Iterable[tuple[str]] = db.execute("SELECT name FROM sqlite_master")
+    empty = not list(tables)
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if not empty and application != _APPLICATION_ID:
+        raise StoreError
+    db.execute(f"PRAGMA journal_mode = {'WAL' if on_disk else 'MEMORY'}")
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if on_disk else 'OFF'}")
+    db.execute("BEGIN EXCLUSIVE")
+    if empty:
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        for statement in _SCHEMA.split(";"):
+            db.execute(statement)
+    db.execute("COMMIT")

@@ -1,0 +1,227 @@
+"""ERMrest's column types: how each value comes in, is kept, and goes out.
+
+Four forms of a value are told apart: the JSON of bodies, the text of addresses
+and CSV, what SQLite keeps (so that it compares as PostgreSQL would), and
+PostgreSQL's text form. This module turns one into the other, and knows neither
+tables nor SQL. Times are kept as microseconds since 1970, json as its text with
+sorted keys, arrays as the JSON text of their kept elements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ermpoll.sandbox import scalars
+from ermpoll.sandbox.refusals import Refusal, conflict, malformed
+
+#: What SQLite keeps: None, int, float or str.
+Kept: TypeAlias = Any
+_DOMAINS = {
+    "ermrest_rid": "text",
+    "ermrest_rcb": "text",
+    "ermrest_rmb": "text",
+    "ermrest_rct": "timestamptz",
+    "ermrest_rmt": "timestamptz",
+    "ermrest_curie": "text",
+    "ermrest_uri": "text",
+    "longtext": "text",
+    "markdown": "text",
+    "gene_sequence": "text",
+    "color_rgb_hex": "text",
+    "url": "text",
+    "uri": "text",
+    "curie": "text",
+}
+_SERIALS = {"serial2": "int2", "serial4": "int4", "serial8": "int8"}
+_ALIASES = {
+    "bool": "boolean",
+    "smallint": "int2",
+    "int": "int4",
+    "integer": "int4",
+    "bigint": "int8",
+    "real": "float4",
+    "double precision": "float8",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+    "time with time zone": "timetz",
+    "time without time zone": "time",
+    "smallserial": "serial2",
+    "serial": "serial4",
+    "bigserial": "serial8",
+}
+_NUMBERS = ("int2", "int4", "int8", "float4", "float8")
+#: Types whose bad literal in an address is a database error (409), not a 400.
+_DATABASE_CHECKED = (
+    "boolean",
+    "date",
+    "timestamptz",
+    "timestamp",
+    "time",
+    "timetz",
+    "interval",
+    "uuid",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """One column type.
+
+    Attributes
+    ----------
+    name
+        The name in model documents: ``text``, ``ermrest_rid``, ``text[]``.
+    scalar
+        The basic type that holds the values, or an array's elements.
+    array
+        True for an array.
+    """
+
+    name: str
+    scalar: str
+    array: bool = False
+
+    @property
+    def is_json(self) -> bool:
+        """True for json and jsonb, but not for arrays of them."""
+        return self.scalar in ("json", "jsonb") and not self.array
+
+    @property
+    def is_number(self) -> bool:
+        """True for what can be summed."""
+        return self.scalar in _NUMBERS and not self.array
+
+    @property
+    def is_serial(self) -> bool:
+        """True for the types that number rows by themselves."""
+        return self.name in _SERIALS
+
+    @property
+    def is_ordered(self) -> bool:
+        """True for what ``min`` and ``max`` take."""
+        unordered = ("boolean", "json", "jsonb", "uuid")
+        return self.scalar not in unordered or self.array
+
+    @property
+    def worth_an_index(self) -> bool:
+        """True for what ERMrest indexes by itself and filters compare."""
+        longer = ("longtext", "markdown", "gene_sequence", "ermrest_rct", "ermrest_rmt")
+        return not (self.array or self.is_json or self.name in longer)
+
+    def doc(self, *, brief: bool = False) -> dict[str, Any]:
+        """Return the model document; `brief`: as the answer to a creation has it."""
+        if self.array:
+            element = type_named(self.name[:-2]).doc(brief=brief)
+            return {"typename": self.name, "is_array": True, "base_type": element}
+        if self.name in _DOMAINS and not brief:
+            base = {"typename": self.scalar}
+            return {"is_domain": True, "typename": self.name, "base_type": base}
+        return {"typename": self.name}
+
+    def from_json(self, value: Any) -> Kept:
+        """Return what is kept for a value of a body.
+
+        Raises
+        ------
+        Refusal
+            400, when the type can't hold `value`.
+        """
+        if self.array:
+            return None if value is None else self._array(value)
+        if value is None:
+            return "null" if self.is_json else None
+        try:
+            return scalars.READERS[self.scalar](value)
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise malformed(f"A value of type {self.name} can't be read.") from error
+
+    def _array(self, value: Any) -> Kept:
+        if isinstance(value, str):
+            value = scalars.array_items(value)
+        if not isinstance(value, list):
+            raise malformed(f"A value of type {self.name} must be an array.")
+        element = type_named(self.name[:-2])
+        kept = [None if item is None else element.from_json(item) for item in value]
+        return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+    def from_text(self, text: str) -> Kept:
+        """Return what is kept for the text of an address.
+
+        Raises
+        ------
+        Refusal
+            400 or, for types that only the database checks, 409.
+        """
+        try:
+            if self.scalar in ("json", "jsonb"):
+                return scalars.json_text(scalars.loads(text))
+            return scalars.READERS[self.scalar](text)
+        except (ValueError, OverflowError, RecursionError) as error:
+            make = conflict if self.scalar in _DATABASE_CHECKED else malformed
+            raise make(f"{text[:80]!r} is no {self.scalar}.") from error
+
+    def from_csv(self, text: str | None) -> Kept:
+        """Return what is kept for a CSV field; None is an empty unquoted one."""
+        if text is None:
+            return None
+        if self.array:
+            return self.from_json(text)
+        try:
+            return self.from_text(text)
+        except Refusal as error:
+            raise malformed(error.detail) from error
+
+    @property
+    def writer(self) -> Callable[[Kept], Any] | None:
+        """From what is kept to JSON, for values that are not NULL; None: as it is."""
+        element = scalars.WRITERS.get(self.scalar)
+        if not self.array:
+            return element
+        return lambda kept: [
+            item if element is None or item is None else element(item)
+            for item in json.loads(kept)
+        ]
+
+    def to_json(self, kept: Kept) -> Any:
+        """Return the JSON of a kept value."""
+        writer = self.writer
+        return kept if kept is None or writer is None else writer(kept)
+
+    def to_text(self, kept: Kept) -> str:
+        """Return PostgreSQL's text form of a kept value that is not NULL."""
+        if self.array:
+            return scalars.array_text(self.to_json(kept))
+        return scalars.text_form(self.scalar, kept)
+
+
+def _scalar_of(name: str) -> str | None:
+    if name in scalars.READERS:
+        return name
+    return _DOMAINS.get(name) or _SERIALS.get(name)
+
+
+_KNOWN: dict[str, Type] = {}
+
+
+def type_named(name: str) -> Type:
+    """Return the type of that name.
+
+    Raises
+    ------
+    Refusal
+        409, when columns of such a type can't be made.
+    """
+    if name not in _KNOWN:
+        array = name.endswith("[]")
+        stem = name[:-2] if array else name
+        stem = _ALIASES.get(stem, stem)
+        scalar = _scalar_of(stem)
+        if scalar is None:
+            raise conflict(f"The type {name[:80]!r} is not supported.")
+        if stem != (name[:-2] if array else name):
+            return type_named(stem + "[]" * array)
+        _KNOWN[name] = Type(name=name, scalar=scalar, array=array)
+    return _KNOWN[name]
