@@ -63,22 +63,11 @@ def held_rows(jobs: Queue, done: Done, sent_at: float) -> dict[str, Held]:
     Their lease counts from when the claim was sent: the catalog can't have written
     it earlier.
     """
-    spec = jobs.spec
-    held = {}
-    for move in done.won("claim"):
-        change, rmt = move.change, done.written.won[move.rid]
-        row = {**change.before, **change.after, "RMT": rmt}
-        was = change.before.get(spec.state)
-        held[move.rid] = Held(
-            rid=move.rid,
-            rmt=rmt,
-            token=move.token,
-            row=row,
-            was=was if was is None else str(was),
-            attempts=change.before.get(spec.attempts) if spec.attempts else None,
-            deadline=sent_at + spec.lease_s if spec.owner else float("inf"),
-        )
-    return held
+    deadline = sent_at + jobs.spec.lease_s
+    return {
+        move.rid: moves.held_of(jobs.spec, move, done.written.won[move.rid], deadline)
+        for move in done.won("claim")
+    }
 
 
 def finish(

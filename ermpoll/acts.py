@@ -31,6 +31,11 @@ class Done:
     #: RIDs written by token, since somebody had edited the row meanwhile.
     edited: tuple[str, ...] = ()
 
+    @classmethod
+    def nothing(cls) -> Done:
+        """Return what becomes of no moves."""
+        return cls(moves={}, written=Written())
+
     def won(self, *acts: str) -> list[Move]:
         """Return the moves that were written, of these acts or of all."""
         return [

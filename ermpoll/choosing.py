@@ -28,15 +28,22 @@ class Chooser:
 
         Rows that are refused are so paged past; ``limit`` is the size of a page.
         """
-        now = self._catalog.now()
-        if rids is not None:
-            for start in range(0, len(rids), RIDS):
-                part = rids[start : start + RIDS]
-                path = self._queries.candidates(now, len(part), rids=part)
-                page = self._catalog.get(path)
-                yield from page.rows if page else ()
+        if rids is None:
+            yield from self.after(None, limit)
             return
-        last: dict[str, JSON] | None = None
+        now = self._catalog.now()
+        for start in range(0, len(rids), RIDS):
+            part = rids[start : start + RIDS]
+            page = self._catalog.get(
+                self._queries.candidates(now, len(part), rids=part)
+            )
+            yield from page.rows if page else ()
+
+    def after(
+        self, last: dict[str, JSON] | None, limit: int
+    ) -> Iterator[dict[str, JSON]]:
+        """Read the candidates behind a row, or all, ``limit`` to a page."""
+        now = self._catalog.now()
         while True:
             page = self._catalog.get(self._queries.candidates(now, limit, after=last))
             rows = page.rows if page else []

@@ -102,7 +102,7 @@ class Unavailable(CatalogError):
 
 
 class Aborted(Unavailable):
-    """The catalog gave the transaction up, since another came first; nothing happened."""
+    """The catalog gave the transaction up for another; nothing happened."""
 
 
 class WriteRefused(ErmpollError):

@@ -132,6 +132,41 @@ def rescue(spec: Spec, row: Row) -> Move:
     return _move("rescue", row, after, None)
 
 
+def park(spec: Spec, change: Change) -> Move:
+    """Mark a candidate as failed that can't be worked on, with the reason."""
+    after: dict[str, JSON] = {spec.state: spec.failed_word(change.reason)}
+    if spec.error:
+        after[spec.error] = spec.error_text(change.reason)
+    return _move("fail", change.before, after, None)
+
+
+def held_of(spec: Spec, move: Move, rmt: str, deadline: float) -> Held:
+    """Return how a row is held that a claim has won."""
+    change = move.change
+    was = change.before.get(spec.state)
+    return Held(
+        rid=move.rid,
+        rmt=rmt,
+        token=move.token,
+        row={**change.before, **change.after, "RMT": rmt},
+        was=None if was is None else str(was),
+        attempts=change.before.get(spec.attempts) if spec.attempts else None,
+        deadline=deadline if spec.owner else float("inf"),
+    )
+
+
+def holder_of(spec: Spec, row: Row) -> str | None:
+    """Return who holds a claimed row by an ermpoll token, or None."""
+    token = parse_token(row.get(spec.owner)) if spec.owner else None
+    return token.name if token else None
+
+
+def due_s(spec: Spec, row: Row, now: datetime) -> float:
+    """Return in how many seconds a row may be tried again."""
+    at = parse_time(row.get(spec.retry_at)) if spec.retry_at else None
+    return max((at - now).total_seconds(), 0.0) if at else 0.0
+
+
 def attempts_of(spec: Spec, row: Row) -> int:
     """Return how often a row was tried, 0 where nothing is known."""
     value = row.get(spec.attempts) if spec.attempts else None

@@ -1,0 +1,421 @@
+"""The agent: looks, claims, works, completes, until stopped.
+
+A poller around a cycle, and an executor for the work. The poller's thread is the
+agent's one claimer and writer; the executor's threads do the work alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ermpoll import registry, workers
+from ermpoll.acting import check_right
+from ermpoll.board import Listener
+from ermpoll.cycle import Cycle, Parts
+from ermpoll.dryrun import DryRun, dry_run
+from ermpoll.errors import Unavailable, UsageError
+from ermpoll.hand import Hand
+from ermpoll.jobqueue import Queue
+from ermpoll.notices import Notices
+from ermpoll.pacing import Pace
+from ermpoll.poller import Poller
+from ermpoll.records import Looked, Status, Transform, Work
+from ermpoll.results import rids_of
+from ermpoll.tally import Tally
+from ermpoll.tokens import worker_name
+
+if TYPE_CHECKING:
+    from ermpoll.widgets.panel import Panel
+
+logger = logging.getLogger(__name__)
+
+#: How often the last write of a foreground run is tried, about 25 seconds in all.
+LAST_TRIES = 9
+
+
+class Agent:
+    """Do the work of a queue's rows until stopped. Nothing starts by itself.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    work
+        From a claimed row (a dict) to the changes to write with the done state, or
+        None. It may take hours and may be a coroutine function. An exception makes
+        the row failed, or ready again with a back-off where the queue has an
+        attempts column.
+    transform
+        From a candidate to extra changes to write with its claim, or None to leave
+        that row alone.
+    workers
+        Jobs that run at a time.
+    prefetch
+        Rows to claim beyond those that run; None adapts to how long jobs and
+        writes take.
+    notices, poll_s, coalesce_s
+        As for `Poller`.
+    executor
+        Where work is done: any ``concurrent.futures.Executor``; None for threads
+        of this process. One given here is not shut down.
+    name
+        Under it the agent is listed and claims; catalog, table and filter by
+        default. ``start`` stops a running agent of the same name first.
+    time_limit_s
+        Seconds after which a job has failed. A thread can't be ended: its worker
+        is free again when the work comes back.
+
+    Raises
+    ------
+    UsageError
+        ``work`` can't be called or can't travel to the executor; a number that
+        can't be.
+    NoticeError
+        The address of the notices is none.
+    """
+
+    def __init__(
+        self,
+        jobs: Queue,
+        work: Work,
+        *,
+        transform: Transform | None = None,
+        workers: int = 1,
+        prefetch: int | None = None,
+        notices: str | Notices | None = None,
+        poll_s: float = 600,
+        coalesce_s: float = 0.1,
+        executor: Executor | None = None,
+        name: str | None = None,
+        time_limit_s: float | None = None,
+    ) -> None:
+        _check(work, executor, workers, prefetch, time_limit_s)
+        self.jobs = jobs
+        self.work = work
+        self.transform = transform
+        self.name = name or _default_name(jobs)
+        self._workers = workers
+        self._given = executor
+        self._executor: Executor | None = None
+        self._paused = False
+        self._draining = False
+        #: Give back also what still runs; stop when nothing is held any more.
+        self._abandoning = False
+        self._ends_itself = False
+        self._drained = threading.Event()
+        self._tally = Tally()
+        self._hand = Hand(workers, self._job_ended)
+        self._halt = threading.Event()
+        self._poller = Poller(
+            self._look,
+            notices=notices,
+            poll_s=poll_s,
+            coalesce_s=coalesce_s,
+            name=self.name,
+            decorate=self._decorate,
+            listed_as=self,
+            idle=lambda: len(self._hand) == 0,
+        )
+        parts = Parts(
+            jobs=jobs,
+            name=f"{worker_name()} {self.name}",
+            transform=transform,
+            hand=self._hand,
+            tally=self._tally,
+            writer=jobs.writer(self._halt),
+            submit=self._submit,
+            emit=self._poller.emit,
+            wrote=self._poller.wrote,
+            log_in=self._poller.log_in,
+            time_limit_s=time_limit_s,
+        )
+        pace = Pace(workers=workers, lease_s=jobs.spec.lease_s, prefetch=prefetch)
+        self._cycle = Cycle(parts, pace)
+
+    def __repr__(self) -> str:
+        status = self.status
+        return (
+            f"<Agent {self.name!r} {status.state}: {status.completed} completed, "
+            f"{status.failed} failed, {status.held} held>"
+        )
+
+    def _repr_html_(self) -> str:
+        from ermpoll import render
+
+        return render.status(self.status)
+
+    # seeing
+
+    @property
+    def status(self) -> Status:
+        """All that it says of itself at this moment, frozen."""
+        return self._poller.status
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each Event; returns what ends that.
+
+        It is called on the agent's thread: a slow listener delays the looks. One
+        that raises is logged, no more.
+        """
+        return self._poller.subscribe(listener)
+
+    def panel(self) -> Panel:
+        """Give the live view, for a notebook."""
+        from ermpoll.widgets import monitor
+
+        return monitor(self)
+
+    def dry_run(self, limit: int = 5, work: bool = False) -> DryRun:
+        """Show what would be claimed and changed; nothing is written.
+
+        Parameters
+        ----------
+        limit
+            Rows at most.
+        work
+            True calls work on those rows as well. Every write to the catalog is
+            refused and listed, but its effects elsewhere (files, messages) are
+            real.
+        """
+        if limit < 1:
+            raise UsageError(f"limit: expected 1 or more rows, found {limit}")
+        pool = self._given or ThreadPoolExecutor(self._workers, "ermpoll-dry")
+        try:
+            function = self.work if work else None
+            return dry_run(self.jobs, self.transform, limit, function, pool)
+        finally:
+            if pool is not self._given:
+                pool.shutdown()
+
+    # running
+
+    def start(self) -> Agent:
+        """Run in the background until `stop`; twice is the same as once.
+
+        A running agent of the same name is stopped first.
+
+        Raises
+        ------
+        Denied
+            This login has no right to write.
+        """
+        self._begin()
+        self._poller.start()
+        return self
+
+    def stop(self, timeout_s: float = 30, *, abandon: bool = False) -> bool:
+        """Claim no more, give back what was not begun, wait for what runs, stop.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds to wait for running jobs.
+        abandon
+            True gives back the rows of jobs that still run after that: only for a
+            process that is about to end.
+
+        Returns
+        -------
+        bool
+            True when all is written and it has stopped. False when jobs still ran:
+            the status says which rows are held; it stops when they end.
+        """
+        if self._poller.status.state == "stopped":
+            return True
+        self._drain()
+        drained = self._drained.wait(timeout_s)
+        if not drained and abandon:
+            self._abandoning = True
+            self._poller.wake("more")
+            drained = self._drained.wait(max(timeout_s, 5))
+        if not drained:
+            self._ends_itself = True
+            logger.warning(
+                "%s: %d rows are still worked on", self.name, len(self._hand)
+            )
+            return False
+        stopped = self._poller.stop(timeout_s)
+        self._end_pool()
+        return stopped
+
+    def pause(self) -> None:
+        """Claim no more until `resume`; what is held is finished."""
+        self._paused = True
+        self._poller.wake("more")
+
+    def resume(self) -> None:
+        """Claim again."""
+        self._paused = False
+        self._cycle.forget()
+        self._poller.wake("manual")
+
+    def look_now(self) -> None:
+        """Ask for a look at once."""
+        self._poller.look_now()
+
+    def run(self, until_idle: bool = False) -> None:
+        """Run in the foreground until stopped; an interrupt finishes what runs.
+
+        Parameters
+        ----------
+        until_idle
+            Also ends when there is nothing left to take and all is written.
+        """
+        self._begin()
+        self._poller.run(until_idle=until_idle)
+        self._finish_here()
+
+    def run_once(self, rows: object = None) -> int:
+        """Claim once, do the work, write it, all in the foreground.
+
+        Parameters
+        ----------
+        rows
+            Claim these, as far as they are candidates, instead of the first ones.
+
+        Returns
+        -------
+        int
+            Rows that were completed or have failed.
+
+        Raises
+        ------
+        UsageError
+            The agent is running.
+        """
+        if self._poller.status.state != "stopped":
+            raise UsageError(f"{self.name} is running: stop() it first")
+        self._begin()
+        before = self._tally["completed"] + self._tally["failed"]
+        rids = rids_of(rows) if rows is not None else None
+        try:
+            self._cycle.look(rids=rids)
+        finally:
+            self._finish_here()
+        return self._tally["completed"] + self._tally["failed"] - before
+
+    def __enter__(self) -> Agent:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # what the poller's thread does
+
+    def _look(self) -> Looked:
+        if self._draining:
+            self._give_back()
+        looked = self._cycle.look(
+            claiming=not (self._draining or self._paused),
+            conditional=self._poller.because in ("notice", "timer"),
+        )
+        if self._draining and not self._hand:
+            self._drained.set()
+            if self._ends_itself:
+                self._poller.stop()
+                self._end_pool()
+        return looked
+
+    def _give_back(self) -> None:
+        held = self._hand.cancel(running=self._abandoning)
+        if held:
+            self._cycle.give_back(held)
+
+    def _submit(self, row: dict[str, Any]) -> Future[Any]:
+        pool = self._given or self._executor
+        if pool is None:
+            raise RuntimeError("stopped")
+        return pool.submit(workers.do, self.work, row)
+
+    def _job_ended(self) -> None:
+        self._poller.wake("more")
+
+    def _decorate(self, status: Status) -> Status:
+        status = self._tally.fill(status, self._hand, self.jobs.spec.attempts)
+        status = replace(status, workers=self._workers)
+        if status.state == "stopped":
+            return status
+        if self._draining:
+            reason = f"{status.held} rows are still worked on" if status.held else ""
+            return replace(status, state="stopping", reason=reason)
+        if self._paused:
+            return replace(status, state="paused")
+        if status.state in ("waiting", "looking") and status.held:
+            return replace(status, state="working")
+        return status
+
+    # beginning and ending
+
+    def _begin(self) -> None:
+        check_right(self.jobs)
+        self._draining = self._abandoning = self._ends_itself = self._paused = False
+        self._drained.clear()
+        self._halt.clear()
+        if self._given is None and self._executor is None:
+            self._executor = ThreadPoolExecutor(self._workers, "ermpoll-work")
+
+    def _drain(self) -> None:
+        self._draining = True
+        self._hand.hurry()
+        self._poller.wake("more")
+
+    def _finish_here(self) -> None:
+        """Write what is finished, on the caller's thread, until nothing is held."""
+        tries = 0
+        try:
+            while self._hand:
+                self._hand.gather(1.0)
+                try:
+                    self._cycle.look(claiming=False)
+                    tries = 0
+                except Unavailable:
+                    tries += 1
+                    if tries == LAST_TRIES:
+                        raise
+                    self._halt.wait(min(0.1 * 2**tries, 5.0))
+        except KeyboardInterrupt:
+            # a second interrupt: whoever asks twice will not wait
+            self._cycle.give_back(self._hand.cancel(running=True))
+        finally:
+            self._end_pool()
+
+    def _end_pool(self) -> None:
+        pool, self._executor = self._executor, None
+        if isinstance(pool, ThreadPoolExecutor):
+            pool.shutdown(wait=not self._hand.stuck)
+
+
+def _check(
+    work: object,
+    executor: Executor | None,
+    count: int,
+    prefetch: int | None,
+    time_limit_s: float | None,
+) -> None:
+    workers.check_work(work, executor)
+    if count < 1:
+        raise UsageError(f"workers: expected 1 or more, found {count}")
+    if prefetch is not None and prefetch < 0:
+        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
+    if time_limit_s is not None and time_limit_s <= 0:
+        raise UsageError(
+            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
+        )
+
+
+def _default_name(jobs: Queue) -> str:
+    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
+    narrow = jobs.spec.path or jobs.spec.where
+    return f"{address} {jobs.title}" + (f" {narrow}" if narrow else "")
+
+
+@atexit.register
+def _stop_all() -> None:
+    for thing in registry.agents():
+        thing.stop(timeout_s=3)

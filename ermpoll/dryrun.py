@@ -1,0 +1,94 @@
+"""What an agent would do, found out without a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ermpoll import planning, render
+from ermpoll.errors import UsageError
+from ermpoll.records import JSON, Transform, Work
+from ermpoll.results import Plan
+from ermpoll.spec import check_change_of_state
+from ermpoll.workers import changes_of_work, do_dry
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What would be claimed, and what work would have written."""
+
+    #: The claim: which rows, and what it would write.
+    plan: Plan = field(repr=False)
+    #: What work returned, by RID; empty unless it was called.
+    results: Mapping[str, Mapping[str, JSON] | None] = field(
+        default_factory=dict, repr=False
+    )
+    #: How work failed, by RID.
+    errors: Mapping[str, str] = field(default_factory=dict)
+    #: The writes that work attempted and that were refused: ``would PUT ...``.
+    would: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        called = f", work called on {len(self.results)}" if self.results else ""
+        return f"<DryRun: {self.plan!r}{called}, {len(self.would)} writes refused>"
+
+    def _repr_html_(self) -> str:
+        return render.dry_run(self)
+
+
+def dry_run(
+    jobs: Queue,
+    transform: Transform | None,
+    limit: int,
+    work: Work | None,
+    executor: Executor,
+) -> DryRun:
+    """Decide a claim, and with ``work`` call it while every write is refused."""
+    with jobs.catalog.dry_run() as refused:
+        moves = jobs.choose(limit, transform=transform)
+        plan = Plan(jobs, tuple(moves), "apply")
+        if work is None:
+            return DryRun(plan=plan)
+        rows = {
+            move.rid: {**move.change.before, **move.change.after}
+            for move in moves
+            if move.change.kind == "changed"
+        }
+        futures = {rid: executor.submit(do_dry, work, row) for rid, row in rows.items()}
+        results: dict[str, Mapping[str, JSON] | None] = {}
+        errors: dict[str, str] = {}
+        would: list[str] = []
+        for rid, future in futures.items():
+            result, error, lines = future.result()
+            would += lines
+            results[rid], errors[rid] = _checked(jobs, rows[rid], result, error)
+    others = [line for line in refused if line not in would]
+    return DryRun(
+        plan=plan,
+        results=results,
+        errors={rid: error for rid, error in errors.items() if error},
+        would=(*would, *others),
+    )
+
+
+def _checked(
+    jobs: Queue, row: Mapping[str, JSON], result: object, error: str
+) -> tuple[Mapping[str, JSON] | None, str]:
+    """Check a result as the real run does."""
+    if error:
+        return None, error
+    table = jobs.spec.table
+    try:
+        asked = changes_of_work(result)
+    except UsageError as wrong:
+        return None, str(wrong)
+    changes = planning.changes_of(asked, row, table)
+    if isinstance(changes, str):
+        return None, changes
+    refusal = planning.first_refusal(changes, table)
+    return changes, refusal or check_change_of_state(jobs.spec, changes) or ""

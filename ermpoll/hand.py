@@ -1,0 +1,282 @@
+"""The rows an agent holds, from the claim to the last write. Safe from any thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from ermpoll.moves import Held
+from ermpoll.records import Running
+
+
+@dataclass(slots=True)
+class Job:
+    """A held row and the work on it."""
+
+    held: Held
+    future: Future[Any] | None = None
+    #: When a worker had room for it: on the monotonic clock, and for people.
+    since: float | None = None
+    started_at: datetime | None = None
+    #: True once the work ended, or the row is held no more.
+    over: bool = False
+    #: True while a worker is still at a row that is held no more.
+    stuck: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A job that ended: with a result or with an error."""
+
+    held: Held
+    result: object = field(default=None, repr=False)
+    error: str = ""
+    #: The exception itself, where there is one.
+    cause: BaseException | None = field(default=None, repr=False)
+    #: True where the catalog refused what the work returned: no retry helps.
+    final: bool = False
+
+
+class Hand:
+    """The held rows of one agent.
+
+    Parameters
+    ----------
+    workers
+        Jobs that run at a time; further ones wait in the executor.
+    changed
+        Called, from any thread, when a job ended.
+    """
+
+    def __init__(self, workers: int, changed: Callable[[], None]) -> None:
+        self._room = workers
+        self._stuck = 0
+        self._changed = changed
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._waiting: deque[Job] = deque()
+        self._ended: deque[Finished] = deque()
+        self._ripe = threading.Event()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __contains__(self, rid: str) -> bool:
+        return rid in self._jobs
+
+    @property
+    def busy(self) -> int:
+        """Rows whose work has not ended."""
+        with self._lock:
+            return len(self._jobs) - len(self._ended)
+
+    @property
+    def stuck(self) -> int:
+        """Workers that are still at a row which is held no more."""
+        return self._stuck
+
+    @property
+    def ended(self) -> int:
+        """Jobs that ended and are not taken yet."""
+        return len(self._ended)
+
+    def held(self, rids: Iterable[str]) -> list[Held]:
+        """Return how those of the rows are held that are."""
+        with self._lock:
+            return [self._jobs[rid].held for rid in rids if rid in self._jobs]
+
+    def rids(self) -> tuple[str, ...]:
+        """Return the RIDs held."""
+        with self._lock:
+            return tuple(self._jobs)
+
+    def take(
+        self, rows: Iterable[Held], submit: Callable[[dict[str, Any]], Future[Any]]
+    ) -> None:
+        """Hold rows and hand each to the executor."""
+        for held in rows:
+            with self._lock:
+                job = self._jobs[held.rid] = Job(held)
+                self._waiting.append(job)
+                self._promote()
+            try:
+                future = submit(dict(held.row))
+            except RuntimeError as error:  # the executor was shut down
+                self._end(job, error="the executor takes no more work", cause=error)
+                continue
+            job.future = future
+            future.add_done_callback(partial(self._done, job))
+
+    def gather(self, seconds: float) -> None:
+        """Wait, that long at most, until half of the jobs ended or none is left."""
+        with self._lock:
+            if self._is_ripe():
+                return
+            self._ripe.clear()
+        self._ripe.wait(seconds)
+
+    def hurry(self) -> None:
+        """End a wait in `gather`."""
+        self._ripe.set()
+
+    def take_ended(self) -> list[Finished]:
+        """Return the jobs that ended since; their rows stay held until dropped."""
+        with self._lock:
+            ended = [one for one in self._ended if one.held.rid in self._jobs]
+            self._ended.clear()
+        # a renewal may have replaced what is held meanwhile
+        return [replace(one, held=self._jobs[one.held.rid].held) for one in ended]
+
+    def put_back(self, ended: Iterable[Finished]) -> None:
+        """Keep jobs that ended for the next write: this one did not happen."""
+        with self._lock:
+            self._ended.extendleft(one for one in ended if one.held.rid in self._jobs)
+
+    def renewed(self, held: Held) -> None:
+        """Hold a row under its new version and deadline."""
+        with self._lock:
+            if held.rid in self._jobs:
+                self._jobs[held.rid].held = held
+
+    def drop(self, rids: Iterable[str]) -> None:
+        """Hold these rows no more."""
+        with self._lock:
+            for rid in rids:
+                job = self._jobs.pop(rid, None)
+                if job is not None and not job.over:
+                    self._abandon(job)
+            self._promote()
+
+    def cancel(self, *, running: bool = False) -> list[Held]:
+        """Take back what no worker has begun; with ``running`` whatever is left.
+
+        Returns the rows to give back; their jobs' later results are passed over.
+        """
+        with self._lock:
+            jobs = list(self._jobs.values())
+            ended = {one.held.rid for one in self._ended}
+        back = []
+        for job in jobs:
+            if job.held.rid in ended:
+                continue
+            if running or job.future is None or job.future.cancel():
+                back.append(job.held)
+        return back
+
+    def overtime(self, limit_s: float, now: float) -> list[Held]:
+        """Return rows whose work runs for longer than allowed."""
+        with self._lock:
+            return [
+                job.held
+                for job in self._jobs.values()
+                if job.since and not job.over and now - job.since > limit_s
+            ]
+
+    def to_renew(self, lease_s: float, now: float) -> list[Held]:
+        """Return rows of whose lease a third has passed, but not all."""
+        with self._lock:
+            return [
+                job.held
+                for job in self._jobs.values()
+                if now < job.held.deadline <= now + lease_s * 2 / 3
+            ]
+
+    def lapsed(self, now: float) -> list[Held]:
+        """Return rows whose lease is over: they may be somebody else's."""
+        with self._lock:
+            return [job.held for job in self._jobs.values() if job.held.deadline <= now]
+
+    def renewal_due_s(self, lease_s: float, now: float) -> float | None:
+        """Return in how many seconds the next renewal is due, or None."""
+        with self._lock:
+            first = min(
+                (job.held.deadline for job in self._jobs.values()), default=None
+            )
+        if first is None or first == float("inf"):
+            return None
+        return max(first - lease_s * 2 / 3 - now, 0.0)
+
+    def running(self, attempts: str | None) -> tuple[Running, ...]:
+        """Return what workers are busy with, the longest first."""
+        with self._lock:
+            jobs = [
+                job for job in self._jobs.values() if job.started_at and not job.over
+            ]
+        return tuple(
+            Running(
+                rid=job.held.rid,
+                since=job.started_at or datetime.now(UTC),
+                attempt=_attempt(job.held.row, attempts),
+                row=job.held.row,
+            )
+            for job in jobs
+        )
+
+    def worked_s(self, rid: str) -> float | None:
+        """Return for how long a worker has been at a row, or None."""
+        with self._lock:
+            job = self._jobs.get(rid)
+        return (
+            None if job is None or job.since is None else time.monotonic() - job.since
+        )
+
+    def _done(self, job: Job, future: Future[Any]) -> None:
+        try:
+            cause = future.exception()
+        except CancelledError:
+            return
+        if cause is None:
+            self._end(job, result=future.result())
+        else:
+            self._end(job, cause=cause)
+
+    def _end(self, job: Job, **how: Any) -> None:
+        with self._lock:
+            if job.stuck:
+                job.stuck = False
+                self._stuck -= 1
+                self._room += 1
+            elif job.over:
+                return
+            else:
+                self._leave(job)
+                self._ended.append(Finished(held=job.held, **how))
+            self._promote()
+            if self._is_ripe():
+                self._ripe.set()
+        self._changed()
+
+    def _is_ripe(self) -> bool:
+        return len(self._ended) * 2 >= len(self._jobs)
+
+    def _promote(self) -> None:
+        """Note which jobs have a worker by now: the oldest ones that have not ended."""
+        while self._room > 0 and self._waiting:
+            job = self._waiting.popleft()
+            if not job.over:
+                self._room -= 1
+                job.since, job.started_at = time.monotonic(), datetime.now(UTC)
+
+    def _leave(self, job: Job) -> None:
+        job.over = True
+        self._room += job.since is not None
+
+    def _abandon(self, job: Job) -> None:
+        """Let go of a row; its worker has room again only when it comes back."""
+        if job.since and job.future and not (job.future.done() or job.future.cancel()):
+            job.over = job.stuck = True
+            self._stuck += 1
+        else:
+            self._leave(job)
+
+
+def _attempt(row: Mapping[str, Any], attempts: str | None) -> int | None:
+    value = row.get(attempts) if attempts else None
+    return value if isinstance(value, int) else None

@@ -1,0 +1,53 @@
+"""What an agent has done so far: counts, and the rate. Safe from any thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from ermpoll.board import PerMinute
+from ermpoll.hand import Hand
+from ermpoll.records import Status
+from ermpoll.writes import Written
+
+
+class Tally:
+    """The counts of one agent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._per_min = PerMinute()
+
+    def add(self, what: str, n: int = 1) -> None:
+        """Count ``n`` more of something that Status has a field for."""
+        with self._lock:
+            self._counts[what] += n
+            if what in ("completed", "failed"):
+                self._per_min.add(time.monotonic(), n)
+
+    def wrote(self, written: Written) -> None:
+        """Count the PUTs of a write."""
+        with self._lock:
+            self._counts["writes"] += written.sent
+            self._counts["wasted"] += written.wasted
+            self._counts["unknown"] += len(written.unknown)
+
+    def __getitem__(self, what: str) -> int:
+        return self._counts[what]
+
+    def fill(self, status: Status, hand: Hand, attempts: str | None) -> Status:
+        """Return the status with an agent's half filled in."""
+        with self._lock:
+            counts: dict[str, Any] = dict(self._counts)
+            per_min = self._per_min.counts(time.monotonic())
+        return replace(
+            status,
+            **counts,
+            running=hand.running(attempts),
+            held=len(hand),
+            jobs_per_min=per_min,
+        )
