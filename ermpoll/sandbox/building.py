@@ -98,7 +98,7 @@ class Builder:
             rid=self.catalog.new_rid(),
             schema=schema.name,
             name=name,
-            slot=self.catalog.new_slot("t"),
+            slot=self.store.new_slot("t"),
             **common(doc),
         )
         for item in a_list(doc.get("column_definitions")):
@@ -129,7 +129,7 @@ class Builder:
             rid=self.catalog.new_rid(),
             name=name,
             typename=kind.name,
-            slot=self.catalog.new_slot("c"),
+            slot=self.store.new_slot("c"),
             nullok=nullok is not False,
             default=None if name in SYSTEM_COLUMNS else default,
             **common(doc),

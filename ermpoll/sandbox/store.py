@@ -27,7 +27,7 @@ from ermpoll.sandbox.model import Column, Key, Model, Table
 _APPLICATION_ID = 0x45524D50  # "ERMP"
 _SCHEMA = """
 CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
-                       last_rid INTEGER, last_slot INTEGER, deleted INTEGER DEFAULT 0);
+                       last_rid INTEGER, deleted INTEGER DEFAULT 0);
 CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
 CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
 CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
@@ -49,7 +49,6 @@ class Catalog:
     data_at: int
     model_at: int
     last_rid: int = 0
-    last_slot: int = 0
     #: Clients known to have been here.
     clients: set[str] = field(default_factory=set)
     #: Prepared requests by address, for as long as this model holds.
@@ -64,11 +63,6 @@ class Catalog:
         """Return the next RID."""
         self.last_rid += 1
         return encode(self.last_rid)
-
-    def new_slot(self, letter: str) -> str:
-        """Return a name for a table (``t``) or column (``c``) in SQLite."""
-        self.last_slot += 1
-        return f"{letter}{self.last_slot}"
 
 
 class Store:
@@ -103,17 +97,16 @@ class Store:
 
     def _load(self) -> Iterator[Catalog]:
         rows = self.db.execute(
-            "SELECT id, data_at, model_at, last_rid, last_slot FROM catalogs"
+            "SELECT id, data_at, model_at, last_rid FROM catalogs"
             " WHERE NOT deleted"
         ).fetchall()
-        for name, data_at, model_at, last_rid, last_slot in rows:
+        for name, data_at, model_at, last_rid in rows:
             yield Catalog(
                 id=name,
                 model=self.model_of(name, model_at),
                 data_at=data_at,
                 model_at=model_at,
                 last_rid=last_rid,
-                last_slot=last_slot,
             )
 
     def model_of(self, catalog: str, at: int) -> Model:
@@ -145,7 +138,7 @@ class Store:
         What the block changes is committed when it ends, or forgotten as a whole when
         it raises. Afterwards the catalog's data version is that time.
         """
-        before = (catalog.data_at, catalog.last_rid, catalog.last_slot)
+        before = (catalog.data_at, catalog.last_rid)
         now = self.clock.tick()
         self.db.execute("BEGIN IMMEDIATE")
         try:
@@ -157,7 +150,7 @@ class Store:
         except BaseException:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
-            catalog.data_at, catalog.last_rid, catalog.last_slot = before
+            catalog.data_at, catalog.last_rid = before
             raise
 
     @contextmanager
@@ -182,16 +175,10 @@ class Store:
 
     def _keep(self, catalog: Catalog) -> None:
         self.db.execute(
-            "INSERT INTO catalogs (id, data_at, model_at, last_rid, last_slot)"
-            " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET"
-            " data_at = ?2, model_at = ?3, last_rid = ?4, last_slot = ?5",
-            (
-                catalog.id,
-                catalog.data_at,
-                catalog.model_at,
-                catalog.last_rid,
-                catalog.last_slot,
-            ),
+            "INSERT INTO catalogs (id, data_at, model_at, last_rid)"
+            " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET"
+            " data_at = ?2, model_at = ?3, last_rid = ?4",
+            (catalog.id, catalog.data_at, catalog.model_at, catalog.last_rid),
         )
 
     def _log(self, catalog: Catalog, journal: Journal, now: int) -> None:
@@ -250,6 +237,10 @@ class Store:
         return int(number)
 
     # ---- tables, by their slots
+
+    def new_slot(self, letter: str) -> str:
+        """Return a new name for a table (``t``) or a column (``c``) in SQLite."""
+        return f"{letter}{self.next_serial('slots')}"
 
     def make_table(self, table: Table) -> None:
         """Make the SQLite tables of `table` and the indexes of its keys and columns."""

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import ermpoll
+from ermpoll.sandbox import Box
+from tests.sandbox.client import Client, closing
+
+
+@pytest.fixture
+def client(shared_box: Box) -> Iterator[Client]:
+    """A client on a new, empty catalog."""
+    with closing(Client(shared_box.new_catalog())) as client:
+        yield client
+
+
+@pytest.fixture
+def demo(box: Box) -> Iterator[Client]:
+    """A client on the fresh demo catalog."""
+    with closing(Client(box.url)) as client:
+        yield client
+
+
+@pytest.fixture
+def own_box() -> Iterator[Box]:
+    """A sandbox of the test's own."""
+    with ermpoll.sandbox.start() as box:
+        yield box
