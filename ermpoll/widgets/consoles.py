@@ -43,7 +43,7 @@ class ConsolePanel(Panel):
             self.dry_run = RehearsalPanel(agent)
         self.agent = self.monitor.agent
         self._panels: tuple[Panel, ...] = (self.monitor, self.preview, self.dry_run)
-        self._tabs = W.Tab([panel.nested() for panel in self._panels])
+        self._tabs = W.Tab([panel.nested(self) for panel in self._panels])
         self._tabs.titles = ("Monitor", "Preview", "Dry run")
         self._tabs.selected_index = 0
         self._show(self._error_line, self._tabs)
@@ -110,7 +110,7 @@ class FleetPanel(Panel):
         super().__init__(f"console of {len(agents)} agents")
         self.monitors = tuple(MonitorPanel(agent, folded=True) for agent in agents)
         self._none = html()
-        rows = [monitor.nested() for monitor in self.monitors]
+        rows = [monitor.nested(self) for monitor in self.monitors]
         self._show(self._error_line, self._none, *rows)
 
     def close(self) -> None:

@@ -113,7 +113,7 @@ class MonitorPanel(Panel):
     def open(self) -> str:
         """Show the selected failed rows in full; returns their errors."""
         failures = self._backlog.now.failures
-        column = self.jobs.error or self.jobs.state
+        column = self.jobs.spec.error or self.jobs.state
         rows = {str(row["RID"]): row for row in failures.rows}
         said = {rid: str(rows[rid].get(column) or "") for rid in self.selected}
         self._opened_html = detail.records(
@@ -256,6 +256,9 @@ class MonitorPanel(Panel):
             why = reason or ("" if picks.selected else "Tick a row first")
             enable(getattr(buttons, word), not why, why, "Writes to the table")
         enable(buttons.open, bool(self.selected), "Tick a row first", "Show in full")
+
+    def _spoken(self) -> str:
+        return f"{self.agent.name}: {self._said or self.agent.status.state}"
 
     def _again_s(self) -> float | None:
         return self._again

@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from ermpoll.render.page import fill, page, stylesheet
 from ermpoll.render.plain import plain
+from ermpoll.widgets.browser import Voice
 from ermpoll.widgets.threads import Commands, Publisher
 
 _numbers = itertools.count(1)
@@ -37,10 +38,10 @@ class Panel:
         self._name = f"ermpoll-panel-{next(_numbers)}"
         self.label = label
         self.buttons = SimpleNamespace()
-        self.zone: tzinfo = UTC
         self.closed = False
         self._error = ""
         self._seen = False
+        self._built = False
         self._lock = threading.RLock()
         #: Held by whatever acts: a method called from a cell waits for a clicked one.
         self._acting = threading.RLock()
@@ -53,7 +54,9 @@ class Panel:
         self._reads = Commands(self._fail, name=f"{self._name}-reads")
         self._style = html(fill("style.html", style=Markup(stylesheet(live=True))))
         self._error_line = html(css="ermpoll-error")
-        self.widget = W.VBox([self._style])
+        self._voice = Voice(self._publisher.mark, monotonic)
+        self._unseen = [self._style] + [w for w in [self._voice.widget] if w]
+        self.widget = W.VBox(self._unseen)
         for name in ("ermpoll", "ermpoll-live"):
             self.widget.add_class(name)
 
@@ -67,6 +70,10 @@ class Panel:
         """Give the static HTML of the present state, without the style."""
         raise NotImplementedError
 
+    def _spoken(self) -> str:
+        """Give what a screen reader should hear of the present state, or ""."""
+        return ""
+
     def _again_s(self) -> float | None:
         """Give the seconds after which the page is stale by itself, or None."""
         return None
@@ -78,10 +85,17 @@ class Panel:
         """What went wrong last in a button, or ""."""
         return self._error
 
+    @property
+    def zone(self) -> tzinfo:
+        """The zone that times are shown in: the browser's once it is known, or UTC."""
+        return self._voice.zone
+
     def refresh(self) -> None:
         """Draw the present state now."""
         with self._lock:
-            if not self.closed:
+            # News may come before the widgets are all there.
+            if self._built and not self.closed:
+                self._voice.say(self._name, self._error or self._spoken())
                 self._error_line.value = self._error and fill(
                     "line.html", tone="bad", text=self._error
                 )
@@ -124,15 +138,20 @@ class Panel:
 
     def _show(self, *children: W.Widget) -> None:
         """Put the children on the page, once."""
-        self.widget.children = (self._style, *children)
+        self.widget.children = (*self._unseen, *children)
+        self._built = True
         # The page counts its views of us only when the count is not None.
         self.widget._view_count = 0
         self.widget.observe(lambda _: self._viewed(), "_view_count")
         self.refresh()
 
-    def nested(self) -> W.Widget:
+    def nested(self, around: Panel) -> W.Widget:
         """Give the widget for a panel around this one, which brings the style."""
-        self.widget.children = self.widget.children[1:]
+        self.widget.children = self.widget.children[len(self._unseen) :]
+        for widget in self._unseen:
+            widget.close()
+        self._voice = around._voice
+        self._voice.heard(self._publisher.mark)
         return self.widget
 
     def _button(
@@ -238,11 +257,12 @@ def _close_all(widget: W.Widget) -> None:
 
 
 def roles(jobs: Any) -> Mapping[str, str]:
-    """Give the colour class of each word of a queue."""
-    ready = jobs.ready if isinstance(jobs.ready, list | tuple) else (jobs.ready,)
+    """Give the colour class of each state word of a queue."""
+    spec = jobs.spec
+    ready = {spec.label(word): "mut" for word in spec.ready}
     return {
-        jobs.failed_label: "bad",
-        str(jobs.done): "ok",
-        str(jobs.claimed): "accent",
-        **{"NULL" if word is None else str(word): "mut" for word in ready},
+        spec.failed_label: "bad",
+        spec.done: "ok",
+        spec.claimed: "accent",
+        **ready,
     }

@@ -185,6 +185,9 @@ class PreviewPanel(Panel):
             )
         return text + (f" · {len(self.selected):,} selected" if self.selected else "")
 
+    def _spoken(self) -> str:
+        return self._said or self._counts(len(self.shown))
+
     def _hint(self) -> str:
         if not len(self.candidates):
             return "No row is a candidate now."

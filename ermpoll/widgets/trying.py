@@ -192,6 +192,9 @@ class TrialPanel(Panel):
             self.buttons.csv, ready, "Nothing to save yet", "One line a changed cell"
         )
 
+    def _spoken(self) -> str:
+        return self._summary()
+
     def _title_html(self, title: str) -> str:
         sent = counted(self._writes, "write") + " sent"
         return fill("title.html", title=title, text=self._summary(), strong=sent)
