@@ -209,10 +209,7 @@ class Sandbox:
 
     def log(self, start: int = 1, limit: int = 1_000_000) -> list[list[Any]]:
         """Return the committed writes from number `start` on."""
-        return [
-            [*row[:-1], json.loads(row[-1])]
-            for row in self.store.read_log(start, limit)
-        ]
+        return self.store.read_log(start, limit)
 
     def new_catalog(self) -> str:
         """Make an empty catalog and return its address."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox.model import Table
+from ermpoll.sandbox.model import Model, Table
 
 #: A row version: column name to what SQLite keeps.
 Image = dict[str, Any]
@@ -24,24 +24,29 @@ class Journal:
     etag_at: Callable[[int], str] = str
     #: True: this is no request, leave it out of the log.
     silent: bool = False
-    #: ``[table, RID, before, after]`` with values as JSON; None: no such version.
+    #: ``[schema, table, before, after]``, a version as the list of its kept values in
+    #: column order, or None. They become JSON when the log is read.
     rows: list[list[Any]] = field(default_factory=list)
 
     def note(self, table: Table, before: Image | None, after: Image | None) -> None:
         """Note one row that was inserted, changed or deleted."""
-        if self.silent:
-            return
-        either = after or before or {}
-        old = None if before is None else as_json(table, before)
-        new = None if after is None else as_json(table, after)
-        self.rows.append([table.title, either["RID"], old, new])
+        old = None if before is None else list(before.values())
+        new = None if after is None else list(after.values())
+        self.rows.append([table.schema, table.name, old, new])
 
 
-def as_json(table: Table, image: Image) -> dict[str, Any]:
-    """Return a row version with its values as JSON."""
-    row = dict(image)
-    for name, column in table.columns.items():
-        kept = row[name]
-        if kept is not None and (writer := column.type.writer):
-            row[name] = writer(kept)
-    return row
+def told(model: Model, row: list[Any]) -> list[Any]:
+    """Return ``[S:T, RID, before, after]`` with values as JSON, of a noted row."""
+    schema, name, *versions = row
+    table = model.table(schema, name)
+    before, after = (_as_json(table, version) for version in versions)
+    return [table.title, (after or before or {}).get("RID"), before, after]
+
+
+def _as_json(table: Table, kept: list[Any] | None) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    return {
+        column.name: column.type.to_json(value)
+        for column, value in zip(table.columns.values(), kept, strict=True)
+    }

@@ -6,8 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.sandbox import altering, modeldocs, preconditions, properties, rights
-from ermpoll.sandbox import scalars
+from ermpoll.sandbox import (
+    altering,
+    modeldocs,
+    preconditions,
+    properties,
+    rights,
+    scalars,
+)
 from ermpoll.sandbox.answers import (
     Answer,
     Request,

@@ -19,6 +19,8 @@ STREAM = "application/x-json-stream"
 CSV = "text/csv"
 _SUPPORTED = (JSON, STREAM, CSV)
 _SHORT = {"csv": CSV, "json": JSON}
+# json.dumps would make an encoder for every row.
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 _FIELD = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)')
 
 
@@ -89,7 +91,7 @@ def write(
     """
     if kind == CSV:
         return _csv(rows, types, get, json_arrays).encode()
-    texts = [json.dumps(row, ensure_ascii=False) for row in rows]
+    texts = [_ENCODE(row) for row in rows]
     if kind == STREAM:
         return "".join(f"{text}\n" for text in texts).encode()
     return ("[" + ",\n ".join(texts) + "]\n").encode()

@@ -7,7 +7,7 @@ foreign keys (with their actions), and notes every change in the journal.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +85,12 @@ class Transaction:
 
     # ---- foreign keys: checked when all rows of a request are written
 
-    def check_references(self, table: Table, images: Sequence[Image]) -> None:
-        """Refuse (409) rows whose foreign keys point nowhere."""
-        for fkey in table.fkeys:
+    def check_references(
+        self, table: Table, images: Sequence[Image], changed: Iterable[str]
+    ) -> None:
+        """Refuse (409) rows whose foreign keys, on changed columns, point nowhere."""
+        names = set(changed)
+        for fkey in [item for item in table.fkeys if names & set(item.columns)]:
             for values in {_values(image, fkey.columns) for image in images}:
                 if None not in values and not self._exists(fkey, values):
                     raise conflict(
@@ -130,7 +133,9 @@ class Transaction:
             for at, before in enumerate(befores):
                 old = _values(before, fkey.ref_columns)
                 new = None if afters is None else _values(afters[at], fkey.ref_columns)
-                if None not in old and old != new and not self._exists(fkey, old):
+                if old == new or None in old:
+                    continue
+                if not self._exists(fkey, old):
                     yield other, fkey, old, new
 
     def _loosen(
@@ -153,7 +158,7 @@ class Transaction:
             for at, name in enumerate(fkey.columns)
         }
         afters = [self.update(table, child, changes) for child in children]
-        self.check_references(table, afters)
+        self.check_references(table, afters, fkey.columns)
         self.settle_updated(table, children, afters)
 
     def _default(self, column: Column, action: str) -> Any:

@@ -21,7 +21,7 @@ from typing import Any
 from ermpoll.errors import ErmpollError
 from ermpoll.sandbox import functions
 from ermpoll.sandbox.identifiers import Clock, encode
-from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.journal import Journal, told
 from ermpoll.sandbox.model import Column, Key, Model, Table
 
 _APPLICATION_ID = 0x45524D50  # "ERMP"
@@ -97,8 +97,7 @@ class Store:
 
     def _load(self) -> Iterator[Catalog]:
         rows = self.db.execute(
-            "SELECT id, data_at, model_at, last_rid FROM catalogs"
-            " WHERE NOT deleted"
+            "SELECT id, data_at, model_at, last_rid FROM catalogs WHERE NOT deleted"
         ).fetchall()
         for name, data_at, model_at, last_rid in rows:
             yield Catalog(
@@ -200,13 +199,24 @@ class Store:
         if self.keep_log is not None and seq is not None and seq % 100 == 0:
             self.db.execute("DELETE FROM log WHERE seq <= ?", (seq - self.keep_log,))
 
-    def read_log(self, start: int, limit: int) -> list[tuple[Any, ...]]:
-        """Return the logged writes from number `start` on, at most `limit`."""
-        return self.db.execute(
-            "SELECT seq, at, catalog, method, path, who, etag, rows FROM log"
-            " WHERE seq >= ? ORDER BY seq LIMIT ?",
+    def read_log(self, start: int, limit: int) -> list[list[Any]]:
+        """Return the logged writes from number `start` on, at most `limit`.
+
+        Each is ``[seq, at, catalog, method, path, who, etag, rows]``, with the rows as
+        `journal.told` tells them.
+        """
+        writes = self.db.execute(
+            "SELECT log.*, max(models.at) FROM log JOIN models"
+            " ON models.catalog = log.catalog AND models.at <= log.at"
+            " WHERE seq >= ? GROUP BY seq ORDER BY seq LIMIT ?",
             (start, limit),
         ).fetchall()
+        versions = {(write[2], write[-1]) for write in writes}
+        models = {version: self.model_of(*version) for version in versions}
+        return [
+            [*head, [told(models[head[2], at], row) for row in json.loads(rows)]]
+            for *head, rows, at in writes
+        ]
 
     def forget(self, catalog: Catalog) -> None:
         """Delete a catalog for good; its id stays taken."""

@@ -92,7 +92,7 @@ class Insert:
         done = [
             image for image in images if work.insert(self.table, image, skip=self.skip)
         ]
-        work.check_references(self.table, done)
+        work.check_references(self.table, done, self.table.columns)
         return Written(parts=((_named(columns), done),))
 
     def _is_filled(self, column: Column) -> bool:
@@ -183,7 +183,7 @@ class Upsert:
         afters = [work.update(self.table, before, image) for before, image in pairs]
         new = [item for item, matches in zip(images, found, strict=True) if not matches]
         whole = [self._insert(work, image) for image in new]
-        work.check_references(self.table, [*afters, *whole])
+        work.check_references(self.table, [*afters, *whole], names)
         work.settle_updated(self.table, [before for before, _ in pairs], afters)
         return Written(
             parts=(
@@ -257,7 +257,8 @@ class Update:
             )
             for before, item in matched.values()
         ]
-        work.check_references(self.table, afters)
+        changed = [column.name for _, column in self.targets]
+        work.check_references(self.table, afters, changed)
         work.settle_updated(self.table, befores, afters)
         return Written(parts=((both, [item for _, item in matched.values()]),))
 
