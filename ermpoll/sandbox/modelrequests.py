@@ -230,7 +230,7 @@ def _put(
     if place.kind == "table":
         return json_answer(200, modeldocs.table_doc(place.table, True))
     docs = [element_doc(place.table, item, True) for item in place.elements]
-    return json_answer(200, docs if place.kind == "fkeys" else docs[0])
+    return json_answer(200, docs[0])
 
 
 def _delete(
