@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ermpoll.sandbox import tables
 from ermpoll.sandbox.building import (
     Builder,
     action_of,
@@ -12,7 +13,15 @@ from ermpoll.sandbox.building import (
     constraint_name,
     text_of,
 )
-from ermpoll.sandbox.model import Column, ForeignKey, Key, Model, Schema, Table
+from ermpoll.sandbox.model import (
+    Column,
+    Element,
+    ForeignKey,
+    Key,
+    Model,
+    Schema,
+    Table,
+)
 from ermpoll.sandbox.places import Place
 from ermpoll.sandbox.refusals import conflict
 from ermpoll.sandbox.values import type_named
@@ -21,10 +30,7 @@ from ermpoll.sandbox.values import type_named
 def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
     """Change what the document names of an element; absent members stay."""
     for element in place.elements:
-        for name, value in common(doc).items():
-            setattr(element, name, value)
-        if "comment" in doc and doc["comment"] is None:
-            element.comment = None
+        _alter_common(element, doc)
         if isinstance(element, Schema):
             _rename_schema(builder.model, element, doc)
         elif isinstance(element, Table):
@@ -34,6 +40,13 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
             _alter_column(builder, place.table, element, doc)
         elif isinstance(element, Key | ForeignKey):
             _alter_constraint(element, doc)
+
+
+def _alter_common(element: Element, doc: Mapping[str, Any]) -> None:
+    for name, value in common(doc).items():
+        setattr(element, name, value)
+    if "comment" in doc and doc["comment"] is None:
+        element.comment = None
 
 
 def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None:
@@ -170,7 +183,7 @@ def _drop_key(builder: Builder, table: Table, key: Key) -> None:
         # The real service takes this and then fails for good; nobody wants that.
         raise conflict("The key on RID can't be dropped.")
     _check_unreferenced(builder.model, table, key)
-    builder.store.drop_key(table, key)
+    tables.drop_key(builder.store.db, table, key)
     table.keys.remove(key)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox.sessions import Client
+from ermpoll.sandbox.sessions import ANONYMOUS, Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Request:
     #: Lookups ignore case.
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
-    client: Client = Client("")
+    client: Client = ANONYMOUS
 
     @property
     def accept(self) -> str:

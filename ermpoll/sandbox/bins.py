@@ -1,4 +1,4 @@
-"""``bin(column;count;min;max)``: which of `count` equal parts of a range a value is in."""
+"""``bin(column;count;min;max)``: in which of equal parts of a range a value is."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Box:
         return connect(self.url, login, read_only=read_only, timeout_s=timeout_s)
 
     def jobs(self, **options: Any) -> Queue:
-        """Return the queue of ``Imaging:Image``; `options` replace those of the demo."""
+        """Return the queue of ``Imaging:Image``; `options` replace the demo's."""
         from ermpoll.jobqueue import Queue
 
         return Queue(self.catalog(), demo.TABLE, **{**demo.QUEUE, **options})

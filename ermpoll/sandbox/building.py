@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ermpoll.sandbox import tables
 from ermpoll.sandbox.model import (
     SYSTEM_COLUMNS,
     Column,
@@ -112,7 +113,7 @@ class Builder:
         if not any(key.columns == ["RID"] for key in table.keys):
             raise malformed("A table needs a key on RID.")
         schema.tables[name] = table
-        self.store.make_table(table)
+        tables.make_table(self.store.db, table)
         return table
 
     def column(self, doc: Mapping[str, Any]) -> Column:
@@ -202,7 +203,7 @@ class Builder:
         """Add a key to a table that is there; refuse (409) when its rows repeat."""
         key = self.key(table, doc)
         try:
-            self.store.make_key(table, key)
+            tables.make_key(self.store.db, table, key)
         except sqlite3.IntegrityError as error:
             raise conflict("Rows of the table repeat these columns.") from error
         table.keys.append(key)
@@ -214,7 +215,7 @@ class Builder:
         if column.name in table.columns:
             raise conflict(f"The column {column.name!r} exists.")
         table.columns[column.name] = column
-        self.store.make_column(table, column)
+        tables.make_column(self.store.db, table, column)
         if column.default is not None:
             self.store.db.execute(
                 f"UPDATE {table.slot} SET {column.slot} = ?",
@@ -231,11 +232,9 @@ class Builder:
     def _constraint(
         self, table: Table, doc: Mapping[str, Any], columns: Sequence[str], suffix: str
     ) -> str:
-        taken = {
-            item.name
-            for other in self.model.schemas[table.schema].tables.values()
-            for item in (*other.keys, *other.fkeys)
-        } | {item.name for item in table.keys}
+        tables = [table, *self.model.schemas[table.schema].tables.values()]
+        taken = {key.name for other in tables for key in other.keys}
+        taken |= {fkey.name for other in tables for fkey in other.fkeys}
         given = constraint_name(doc)
         if given is not None:
             if given in taken:

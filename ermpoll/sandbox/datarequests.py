@@ -7,15 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from ermpoll.sandbox import preconditions, reads, representations, rights, writes
+from ermpoll.sandbox import (
+    preconditions,
+    reads,
+    representations,
+    rights,
+    updates,
+    writes,
+)
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.identifiers import encode, moment, normalise
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.parsing import parse
 from ermpoll.sandbox.refusals import Refusal, malformed, missing
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store import Catalog, Store
-from ermpoll.sandbox.syntax import Query, parse
+from ermpoll.sandbox.syntax import Query
 
 _PREPARED = 2000
 
@@ -31,9 +39,9 @@ class Write(Protocol):
 _WRITES: dict[tuple[str, str], tuple[Callable[[Query, Model], Write], str]] = {
     ("entity", "POST"): (writes.insert, "insert"),
     ("entity", "PUT"): (writes.upsert, "write"),
-    ("entity", "DELETE"): (writes.delete, "delete"),
-    ("attribute", "DELETE"): (writes.delete, "update"),
-    ("attributegroup", "PUT"): (writes.update, "update"),
+    ("entity", "DELETE"): (updates.delete, "delete"),
+    ("attribute", "DELETE"): (updates.delete, "update"),
+    ("attributegroup", "PUT"): (updates.update, "update"),
 }
 APIS = ("entity", "attribute", "attributegroup", "aggregate")
 

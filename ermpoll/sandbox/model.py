@@ -113,6 +113,13 @@ class Schema(Element):
     name: str
     tables: dict[str, Table] = field(default_factory=dict)
 
+    def table(self, name: str, *, last: bool = False) -> Table:
+        """Return a table, or refuse: 404 for an address's `last` part, else 409."""
+        if name not in self.tables:
+            make = missing if last else conflict
+            raise make(f"There is no table {self.name}:{name[:80]}.")
+        return self.tables[name]
+
 
 @dataclass(slots=True, kw_only=True)
 class Model:
@@ -130,7 +137,7 @@ class Model:
             yield from schema.tables.values()
 
     def schema(self, name: str, *, last: bool = False) -> Schema:
-        """Return a schema, or refuse: 404 for the `last` part of an address, else 409."""
+        """Return a schema, or refuse: 404 for an address's `last` part, else 409."""
         if name not in self.schemas:
             make = missing if last else conflict
             raise make(f"There is no schema {name[:80]!r}.")
@@ -138,14 +145,10 @@ class Model:
 
     def table(self, schema: str, name: str, *, last: bool = False) -> Table:
         """Return a table, or refuse as `schema` does."""
-        tables = self.schema(schema).tables
-        if name not in tables:
-            make = missing if last else conflict
-            raise make(f"There is no table {schema}:{name[:80]}.")
-        return tables[name]
+        return self.schema(schema).table(name, last=last)
 
     def find_table(self, name: tuple[str, ...]) -> Table:
-        """Return the table that ``T`` or ``S:T`` means in a data path, or refuse (409)."""
+        """Return the table that ``T`` or ``S:T`` is in data paths, or refuse (409)."""
         if len(name) == 2:
             return self.table(*name)
         found = [table for table in self.tables() if table.name == name[0]]

@@ -56,7 +56,7 @@ def handle(
         if place.prop is not None:
             answer = properties.change(request, place, doc)
         else:
-            answer = _STEPS[request.method](builder, request, place, doc, tail)
+            answer = _STEPS[request.method](builder, place, doc)
     headers = {**answer.headers, "ETag": _etag(request, catalog)}
     return replace(answer, headers=headers, changed=True)
 
@@ -124,38 +124,31 @@ def element_doc(table: Table, element: Any, owner: bool) -> Any:
 # ---- adding
 
 
-def _post(
-    builder: Builder, request: Request, place: Place, doc: Any, tail: str
-) -> Answer:
+def _post(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.kind == "schemas":
         return _post_many(builder, doc)
     if place.kind == "schema":
-        name = locate_name(tail)
-        builder.schema({"schema_name": name})
+        builder.schema({"schema_name": place.key})
         return text_answer(201, "")
     if place.kind == "tables" and place.schema:
         doc = a_mapping(doc)
-        table = builder.table(place.schema, doc)
-        builder.add_fkeys(table, a_list(doc.get("foreign_keys")))
-        return json_answer(201, modeldocs.table_doc(table, True, fresh=True))
-    table = place.table
-    if table is None or not place.whole:
+        made = builder.table(place.schema, doc)
+        builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
+        return json_answer(201, modeldocs.table_doc(made, True, fresh=True))
+    if place.table is None or not place.whole:
         raise Refusal(405)
+    return _post_part(builder, place, place.table, doc)
+
+
+def _post_part(builder: Builder, place: Place, table: Table, doc: Any) -> Answer:
     if place.kind == "columns":
         column = builder.add_column(table, a_mapping(doc))
         return json_answer(201, modeldocs.column_doc(column, True, fresh=True))
     if place.kind == "keys":
         key = builder.add_key(table, a_mapping(doc))
         return json_answer(201, [modeldocs.key_doc(table, key)])
-    made = builder.add_fkeys(table, [doc])
-    return json_answer(201, [modeldocs.fkey_doc(table, item, True) for item in made])
-
-
-def locate_name(tail: str) -> str:
-    """Return the last name of an address that names something new."""
-    from ermpoll.sandbox.places import split
-
-    return split(tail)[-1]
+    fkeys = builder.add_fkeys(table, [doc])
+    return json_answer(201, [modeldocs.fkey_doc(table, item, True) for item in fkeys])
 
 
 def _post_many(builder: Builder, doc: Any) -> Answer:
@@ -188,11 +181,11 @@ def _one(builder: Builder, doc: Any) -> Callable[[], Any] | None:
     """Make one schema or table; return what tells its document when all is made."""
     if "table_name" in doc:
         schema = builder.model.schema(str(doc.get("schema_name")))
-        table = builder.table(schema, doc)
-        return lambda: modeldocs.table_doc(table, True)
+        made = builder.table(schema, doc)
+        return lambda: modeldocs.table_doc(made, True)
     if "schema_name" in doc:
-        made = _schema(builder, doc)
-        return lambda: modeldocs.schema_doc(made, True)
+        whole = _schema(builder, doc)
+        return lambda: modeldocs.schema_doc(whole, True)
     if "foreign_key_columns" not in doc:
         raise malformed("The document is no schema, table or foreign key.")
     return None
@@ -217,9 +210,7 @@ def _links(builder: Builder, doc: Any) -> None:
 # ---- changing and taking away
 
 
-def _put(
-    builder: Builder, request: Request, place: Place, doc: Any, tail: str
-) -> Answer:
+def _put(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
         raise Refusal(405)
     altering.alter(builder, place, a_mapping(doc))
@@ -233,9 +224,7 @@ def _put(
     return json_answer(200, docs[0])
 
 
-def _delete(
-    builder: Builder, request: Request, place: Place, doc: Any, tail: str
-) -> Answer:
+def _delete(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
         raise Refusal(405)
     altering.drop(builder, place)

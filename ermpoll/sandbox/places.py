@@ -6,12 +6,20 @@ its properties (``annotation``) and a key of that. Names are decoded here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
-from ermpoll.sandbox.model import Column, ForeignKey, Key, Model, Schema, Table
+from ermpoll.sandbox.model import (
+    Column,
+    Element,
+    ForeignKey,
+    Key,
+    Model,
+    Schema,
+    Table,
+)
 from ermpoll.sandbox.refusals import Refusal, malformed, missing
 
 Kind: TypeAlias = Literal[
@@ -39,20 +47,14 @@ class Place:
     table: Table | None = None
     elements: tuple[Any, ...] = ()
     whole: bool = False
-    #: ``acl``, ``annotation``, ..., and the key in it, or None.
+    #: ``acl``, ``annotation``, ..., or None.
     prop: str | None = None
+    #: The key in that property, or the name of the schema to make.
     key: str | None = None
-
-
-def split(tail: str) -> list[str]:
-    """Return the decoded segments of the raw address after the catalog."""
-    path = tail.partition("?")[0].removesuffix("/")
-    return [_decoded(part) for part in path.split("/")]
 
 
 def _decoded(text: str) -> str:
     try:
-        # Commas and colons separate names where they stand raw: keep the others apart.
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
         raise malformed("The address holds percent runs that are not UTF-8.") from error
@@ -99,27 +101,31 @@ def _element(model: Model, raw: Sequence[str], creating: bool) -> Place:
         raise missing("There is no such address.")
     if len(raw) == 1:
         return Place(kind="schemas", whole=True)
-    name = _decoded(raw[1])
     if creating and len(raw) == 2:
-        return Place(kind="schema", elements=())
-    schema = model.schema(name, last=len(raw) == 2)
+        return Place(kind="schema", key=_decoded(raw[1]))
+    schema = model.schema(_decoded(raw[1]), last=len(raw) == 2)
     if len(raw) == 2:
         return Place(kind="schema", schema=schema, elements=(schema,))
+    return _in_schema(schema, raw)
+
+
+def _in_schema(schema: Schema, raw: Sequence[str]) -> Place:
     if raw[2] != "table":
         raise missing("There is no such address.")
     if len(raw) == 3:
         return Place(kind="tables", schema=schema, whole=True)
-    table = model.table(schema.name, _decoded(raw[3]), last=len(raw) == 4)
+    table = schema.table(_decoded(raw[3]), last=len(raw) == 4)
     if len(raw) == 4:
         return Place(kind="table", schema=schema, table=table, elements=(table,))
     return _part(schema, table, raw[4], raw[5:])
 
 
 def _part(schema: Schema, table: Table, word: str, rest: Sequence[str]) -> Place:
+    finders: dict[str, Callable[[Table, Sequence[str]], Sequence[Element]]]
     finders = {"column": _columns, "key": _keys, "foreignkey": _fkeys}
     if word not in finders:
         raise missing("There is no such address.")
-    elements: Sequence[Column | Key | ForeignKey] = finders[word](table, rest)
+    elements = finders[word](table, rest)
     if rest and not elements:
         raise missing(f"The table {table.title} has no such {word}.")
     kinds: dict[str, Kind] = {"column": "columns", "key": "keys", "foreignkey": "fkeys"}

@@ -74,7 +74,7 @@ def change(request: Request, place: Place, doc: Any) -> Answer:
 def _change_all(element: Any, name: str, doc: Any, gone: bool) -> Answer:
     for key, value in doc.items():
         _check(element, name, key, value)
-    empty = {acl: [] for acl in rights.CATALOG_ACLS}
+    empty: dict[str, Any] = {acl: [] for acl in rights.CATALOG_ACLS}
     is_catalog = isinstance(element, Model) and name == "acls"
     if is_catalog and not doc.get("owner"):
         raise forbidden("A catalog needs an owner.")

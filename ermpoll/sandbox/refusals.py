@@ -68,5 +68,5 @@ def missing(detail: str) -> Refusal:
 
 
 def forbidden(detail: str, *, anonymous: bool = False) -> Refusal:
-    """Return the refusal for want of rights: 401 for a client without login, else 403."""
+    """Return the refusal for want of rights: 401 without login, else 403."""
     return Refusal(401 if anonymous else 403, detail)

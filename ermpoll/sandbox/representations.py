@@ -35,7 +35,7 @@ def input_type(header: str | None) -> str:
 
 
 def output_type(option: tuple[str, ...] | None, accept: str, default: str) -> str:
-    """Return the type to answer with: the option, else the Accept header, else a default.
+    """Return the type to answer with: option, else Accept header, else default.
 
     As on the real service, q-values sort ascending: the least preferred of the types
     that are supported wins.

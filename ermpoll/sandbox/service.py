@@ -186,5 +186,5 @@ def _refused(request: Request, refusal: Refusal) -> Answer:
     kind = error_type(request.accept)
     text = refusal.text
     if kind == "text/html":
-        text = f"<html><body><h1>{refusal.status}</h1><p>{escape(text)}</p></body></html>\n"
+        text = f"<html><body><p>{escape(text.strip())}</p></body></html>\n"
     return text_answer(refusal.status, text, {"Content-Type": kind, **refusal.headers})

@@ -52,7 +52,7 @@ class Logins:
         self.expired = False
 
     def client(self, headers: Mapping[str, str]) -> Client:
-        """Return who sends these headers; an unknown token is no error, but anonymous."""
+        """Return who sends these headers; with an unknown token: ANONYMOUS."""
         if self.expired:
             return ANONYMOUS
         token = _token(headers)

@@ -3,9 +3,6 @@
 Owns the file, the catalogs' versions, the RID counter, the models' versions and the
 log of writes. Tables and columns are called by numbers in SQLite ("slots"), so no
 text of a client ever becomes SQL. It knows nothing of HTTP and of paths.
-
-Every table ``t1`` has a twin ``t1h``, which a trigger fills with each row version
-that an update or a delete ends; its ``until`` is the time of that write.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from ermpoll.errors import ErmpollError
 from ermpoll.sandbox import functions
 from ermpoll.sandbox.identifiers import Clock, encode
 from ermpoll.sandbox.journal import Journal, told
-from ermpoll.sandbox.model import Column, Key, Model, Table
+from ermpoll.sandbox.model import Model
 
 _APPLICATION_ID = 0x45524D50  # "ERMP"
 _SCHEMA = """
@@ -154,7 +151,7 @@ class Store:
 
     @contextmanager
     def remodelling(self, catalog: Catalog, journal: Journal) -> Iterator[Model]:
-        """Hold a write transaction around a copy of the model, and put that in place."""
+        """Hold a write transaction around a copy of the model, then put it in place."""
         model_at, data_at, model = catalog.model_at, catalog.data_at, catalog.model
         copy = Model.load(json.loads(json.dumps(model.dump())))
         try:
@@ -246,68 +243,9 @@ class Store:
         ).fetchone()
         return int(number)
 
-    # ---- tables, by their slots
-
     def new_slot(self, letter: str) -> str:
         """Return a new name for a table (``t``) or a column (``c``) in SQLite."""
         return f"{letter}{self.next_serial('slots')}"
-
-    def make_table(self, table: Table) -> None:
-        """Make the SQLite tables of `table` and the indexes of its keys and columns."""
-        slots = ", ".join(table.slots)
-        self.db.execute(f"CREATE TABLE {table.slot} ({slots})")
-        self.db.execute(f"CREATE TABLE {table.slot}h ({slots}, until)")
-        rid = table.columns["RID"].slot
-        self.db.execute(f"CREATE INDEX {table.slot}h_rid ON {table.slot}h ({rid})")
-        self._make_triggers(table)
-        for key in table.keys:
-            self.make_key(table, key)
-        single = {key.columns[0] for key in table.keys if len(key.columns) == 1}
-        for column in table.columns.values():
-            if column.name not in single:
-                self.make_index(table, column)
-
-    def make_column(self, table: Table, column: Column) -> None:
-        """Add a column to the SQLite tables of `table`."""
-        for slot in (table.slot, f"{table.slot}h"):
-            self.db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
-        self._make_triggers(table)
-        self.make_index(table, column)
-
-    def make_index(self, table: Table, column: Column) -> None:
-        """Index a column, if ERMrest would."""
-        if column.type.worth_an_index and column.name not in ("RCB", "RMB"):
-            self.db.execute(
-                f"CREATE INDEX {table.slot}_{column.slot}"
-                f" ON {table.slot} ({column.slot})"
-            )
-
-    def make_key(self, table: Table, key: Key) -> None:
-        """Make the columns of `key` unique; sqlite3.IntegrityError if they are not."""
-        slots = ", ".join(table.columns[name].slot for name in key.columns)
-        self.db.execute(
-            f"CREATE UNIQUE INDEX {self._key_index(table, key)}"
-            f" ON {table.slot} ({slots})"
-        )
-
-    def drop_key(self, table: Table, key: Key) -> None:
-        """Let the columns of `key` repeat."""
-        self.db.execute(f"DROP INDEX {self._key_index(table, key)}")
-
-    def _key_index(self, table: Table, key: Key) -> str:
-        return f"{table.slot}_k{key.rid.replace('-', '')}"
-
-    def _make_triggers(self, table: Table) -> None:
-        slots = ", ".join(table.slots)
-        old = ", ".join(f"old.{slot}" for slot in table.slots)
-        for event in ("UPDATE", "DELETE"):
-            trigger = f"{table.slot}_{event.lower()}"
-            self.db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-            self.db.execute(
-                f"CREATE TRIGGER {trigger} AFTER {event} ON {table.slot} BEGIN"
-                f" INSERT INTO {table.slot}h ({slots}, until)"
-                f" VALUES ({old}, transaction_time()); END"
-            )
 
 
 def _opened(path: str | Path | None) -> sqlite3.Connection:

@@ -51,7 +51,9 @@ class Client:
         if isinstance(data, str):
             data = data.encode()
         sent = {**self.headers, **(headers or {})}
-        if data is not None and not any(name.lower() == "content-type" for name in sent):
+        if data is not None and not any(
+            name.lower() == "content-type" for name in sent
+        ):
             sent["Content-Type"] = "application/json"
         self.connection.request(method, self.root + path, data, sent)
         response = self.connection.getresponse()

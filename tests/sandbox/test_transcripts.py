@@ -32,9 +32,7 @@ class Symbols:
                 self.agree(expected[name], found[name]) for name in expected
             )
         if isinstance(expected, list) and isinstance(found, list):
-            return len(expected) == len(found) and all(
-                map(self.agree, expected, found)
-            )
+            return len(expected) == len(found) and all(map(self.agree, expected, found))
         return bool(expected == found) and type(expected) is type(found)
 
     def _bind(self, symbol: str, found: Any) -> bool:
@@ -49,7 +47,9 @@ class Symbols:
         """Return a request's part with the bound values in it."""
         if isinstance(value, str):
             return _SYMBOL.sub(
-                lambda m: quote(self.bound[m[0]], safe="") if encode else self.bound[m[0]],
+                lambda m: (
+                    quote(self.bound[m[0]], safe="") if encode else self.bound[m[0]]
+                ),
                 value,
             )
         if isinstance(value, dict):

@@ -1,0 +1,323 @@
+"""One connection to the loopback broker: frames in, frames out, by pika's codec."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pika import exceptions, frame, spec
+from pika.amqp_object import Method
+
+if TYPE_CHECKING:
+    from ermpoll.sandbox.broker import Broker
+
+logger = logging.getLogger(__name__)
+
+#: The exchange that ERMrest sends to.
+EXCHANGE = "ermrest_changes"
+_HEADER = b"AMQP\x00\x00\x09\x01"
+_HEARTBEAT_S = 30
+_FRAME_MAX = 131072
+#: A queue that nobody consumes keeps this many messages.
+_QUEUE_MAX = 100_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Queue:
+    """Messages that wait, and who takes them."""
+
+    name: str
+    owner: Peer | None
+    messages: deque[bytes] = field(default_factory=lambda: deque(maxlen=_QUEUE_MAX))
+    consumers: list[Consumer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """A channel that takes the messages of a queue."""
+
+    peer: Peer
+    channel: int
+    tag: str
+    queue: Queue
+    no_ack: bool
+
+
+class Peer:
+    """One connection."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._broker = broker
+        self._reader = reader
+        self._writer = writer
+        self._tags = itertools.count(1)
+        self._steps = {
+            spec.Connection.StartOk: self._login,
+            spec.Connection.Open: self._reply(spec.Connection.OpenOk),
+            spec.Connection.Close: self._close,
+            spec.Channel.Open: self._reply(spec.Channel.OpenOk),
+            spec.Channel.Close: self._close_channel,
+            spec.Exchange.Declare: self._declare_exchange,
+            spec.Queue.Declare: self._declare_queue,
+            spec.Queue.Bind: self._bind,
+            spec.Queue.Unbind: self._unbind,
+            spec.Queue.Delete: self._delete_queue,
+            spec.Queue.Purge: self._purge,
+            spec.Basic.Qos: self._reply(spec.Basic.QosOk),
+            spec.Basic.Consume: self._consume,
+            spec.Basic.Cancel: self._cancel,
+            spec.Basic.Get: self._get,
+            spec.Basic.Publish: self._publish,
+            spec.Basic.Ack: self._ack,
+            spec.Basic.Nack: self._ack,
+            spec.Basic.Reject: self._ack,
+            spec.Confirm.Select: self._reply(spec.Confirm.SelectOk),
+        }
+        self._publishing: str | None = None
+        self.unacked: set[tuple[int, int]] = set()
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+
+    async def run(self) -> None:
+        """Serve the connection until it ends."""
+        heartbeats = asyncio.get_running_loop().create_task(self._heartbeats())
+        try:
+            if await self._reader.readexactly(len(_HEADER)) != _HEADER:
+                self._writer.write(_HEADER)
+                return
+            self._start()
+            await self._frames()
+        except (OSError, asyncio.IncompleteReadError, exceptions.AMQPError):
+            logger.debug("a connection to the broker ended")
+        except asyncio.CancelledError:
+            # Raised only by our own stop(), which waits for this task.
+            logger.debug("the broker stops")
+        finally:
+            heartbeats.cancel()
+            self._writer.close()
+
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_S / 2)
+            self._writer.write(frame.Heartbeat().marshal())
+
+    async def _frames(self) -> None:
+        data = b""
+        while not self._writer.is_closing():
+            chunk = await self._reader.read(65536)
+            if not chunk:
+                return
+            data += chunk
+            while data:
+                used, item = frame.decode_frame(data)
+                if item is None:
+                    break
+                data = data[used:]
+                self._take(item)
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, frame.Body) and self._publishing is not None:
+            self._broker.publish(item.fragment, self._publishing)
+            self._publishing = None
+        if not isinstance(item, frame.Method):
+            return
+        step = self._steps.get(type(item.method))
+        if step is not None:
+            step(item.channel_number, item.method)
+        elif not isinstance(item.method, _SILENT):
+            name = item.method.NAME
+            self.send(0, spec.Connection.Close(540, f"NOT_IMPLEMENTED {name}", 0, 0))
+
+    def send(self, channel: int, method: Method) -> None:
+        """Send one method."""
+        self._writer.write(frame.Method(channel, method).marshal())
+
+    def abort(self) -> None:
+        """Break the connection."""
+        self._writer.transport.abort()
+        self.task.cancel()
+
+    def _reply(self, answer: Any) -> Any:
+        return lambda channel, method: self.send(channel, answer())
+
+    def _start(self) -> None:
+        features = {"basic.nack": True, "consumer_cancel_notify": True}
+        properties = {"product": "ermpoll sandbox", "capabilities": features}
+        self.send(
+            0,
+            spec.Connection.Start(
+                server_properties=properties, mechanisms="PLAIN", locales="en_US"
+            ),
+        )
+
+    def _login(self, channel: int, method: Any) -> None:
+        given = method.response
+        given = given.encode() if isinstance(given, str) else given
+        wanted = self._broker.login
+        if wanted is not None and given != f"\0{wanted[0]}\0{wanted[1]}".encode():
+            text = "ACCESS_REFUSED - the login is not known"
+            self.send(0, spec.Connection.Close(403, text, 0, 0))
+            return
+        self.send(0, spec.Connection.Tune(2047, _FRAME_MAX, _HEARTBEAT_S))
+
+    def _close(self, channel: int, method: Any) -> None:
+        self.send(0, spec.Connection.CloseOk())
+        self._writer.close()
+
+    def _close_channel(self, channel: int, method: Any) -> None:
+        for queue in self._broker.queues.values():
+            queue.consumers = [
+                item
+                for item in queue.consumers
+                if item.peer is not self or item.channel != channel
+            ]
+        self.unacked = {item for item in self.unacked if item[0] != channel}
+        self.send(channel, spec.Channel.CloseOk())
+
+    def _refuse(self, channel: int, code: int, text: str, method: Any) -> None:
+        number, kind = divmod(method.INDEX, 1 << 16)
+        self.send(channel, spec.Channel.Close(code, text, number, kind))
+
+    def _declare_exchange(self, channel: int, method: Any) -> None:
+        known = self._broker.exchanges.get(method.exchange)
+        if known is None and method.passive:
+            self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
+            return
+        differs = known is not None and (method.type != known or method.durable)
+        if differs and not method.passive:
+            text = f"PRECONDITION_FAILED - exchange {method.exchange} differs"
+            self._refuse(channel, 406, text, method)
+            return
+        self._broker.exchanges.setdefault(method.exchange, method.type)
+        self._broker.bindings.setdefault(method.exchange, set())
+        self.send(channel, spec.Exchange.DeclareOk())
+
+    def _declare_queue(self, channel: int, method: Any) -> None:
+        name = method.queue or f"amq.gen-{next(self._broker.names)}"
+        queue = self._broker.queues.get(name)
+        if queue is None and method.passive:
+            self._refuse(channel, 404, f"NOT_FOUND - {name}", method)
+            return
+        if queue is None:
+            owner = self if method.exclusive else None
+            queue = self._broker.queues[name] = Queue(name=name, owner=owner)
+        if queue.owner not in (None, self):
+            self._refuse(channel, 405, f"RESOURCE_LOCKED - {name}", method)
+            return
+        counts = len(queue.messages), len(queue.consumers)
+        self.send(channel, spec.Queue.DeclareOk(name, *counts))
+
+    def _queue(self, channel: int, method: Any) -> Queue | None:
+        queue = self._broker.queues.get(method.queue)
+        if queue is None:
+            self._refuse(channel, 404, f"NOT_FOUND - {method.queue}", method)
+        return queue
+
+    def _bind(self, channel: int, method: Any) -> None:
+        queue = self._queue(channel, method)
+        if queue is None:
+            return
+        if method.exchange not in self._broker.bindings:
+            self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
+            return
+        self._broker.bindings[method.exchange].add(queue.name)
+        self.send(channel, spec.Queue.BindOk())
+
+    def _unbind(self, channel: int, method: Any) -> None:
+        self._broker.bindings.get(method.exchange, set()).discard(method.queue)
+        self.send(channel, spec.Queue.UnbindOk())
+
+    def _delete_queue(self, channel: int, method: Any) -> None:
+        queue = self._broker.queues.get(method.queue)
+        self._broker.drop_queue(method.queue)
+        self.send(channel, spec.Queue.DeleteOk(len(queue.messages) if queue else 0))
+
+    def _purge(self, channel: int, method: Any) -> None:
+        queue = self._queue(channel, method)
+        if queue is not None:
+            count = len(queue.messages)
+            queue.messages.clear()
+            self.send(channel, spec.Queue.PurgeOk(count))
+
+    def _consume(self, channel: int, method: Any) -> None:
+        queue = self._queue(channel, method)
+        if queue is None:
+            return
+        tag = method.consumer_tag or f"ctag-{next(self._broker.names)}"
+        self.send(channel, spec.Basic.ConsumeOk(tag))
+        queue.consumers.append(
+            Consumer(
+                peer=self, channel=channel, tag=tag, queue=queue, no_ack=method.no_ack
+            )
+        )
+        self._broker.drain(queue)
+
+    def _cancel(self, channel: int, method: Any) -> None:
+        for queue in self._broker.queues.values():
+            queue.consumers = [
+                item for item in queue.consumers if item.tag != method.consumer_tag
+            ]
+        self.send(channel, spec.Basic.CancelOk(method.consumer_tag))
+
+    def _get(self, channel: int, method: Any) -> None:
+        queue = self._queue(channel, method)
+        if queue is None:
+            return
+        if not queue.messages:
+            self.send(channel, spec.Basic.GetEmpty())
+            return
+        body, left = queue.messages.popleft(), len(queue.messages)
+        tag = self._tag(channel, method.no_ack)
+        self.send(channel, spec.Basic.GetOk(tag, False, EXCHANGE, "", left))
+        self._send_body(channel, body)
+
+    def _publish(self, channel: int, method: Any) -> None:
+        self._publishing = method.exchange
+
+    def _ack(self, channel: int, method: Any) -> None:
+        tag, multiple = method.delivery_tag, getattr(method, "multiple", False)
+        self.unacked = {
+            item
+            for item in self.unacked
+            if item[0] != channel
+            or not (item[1] == tag or (multiple and (not tag or item[1] <= tag)))
+        }
+
+    def _tag(self, channel: int, no_ack: bool) -> int:
+        tag = next(self._tags)
+        if not no_ack:
+            self.unacked.add((channel, tag))
+        return tag
+
+    def deliver(self, consumer: Consumer, exchange: str, body: bytes) -> None:
+        """Send a message to a consumer."""
+        tag = self._tag(consumer.channel, consumer.no_ack)
+        method = spec.Basic.Deliver(consumer.tag, tag, False, exchange, "")
+        self.send(consumer.channel, method)
+        self._send_body(consumer.channel, body)
+
+    def _send_body(self, channel: int, body: bytes) -> None:
+        properties = spec.BasicProperties()
+        self._writer.write(frame.Header(channel, len(body), properties).marshal())
+        if body:
+            self._writer.write(frame.Body(channel, body).marshal())
+
+
+#: Methods that need no answer.
+_SILENT = (
+    spec.Connection.TuneOk,
+    spec.Connection.CloseOk,
+    spec.Channel.CloseOk,
+    spec.Channel.FlowOk,
+    spec.Basic.CancelOk,
+)

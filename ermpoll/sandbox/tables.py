@@ -1,0 +1,73 @@
+"""The SQLite tables behind a model's tables, by their slots.
+
+Every table ``t1`` has a twin ``t1h``, which a trigger fills with each row version
+that an update or a delete ends; its ``until`` is the time of that write.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ermpoll.sandbox.model import Column, Key, Table
+
+
+def make_table(db: sqlite3.Connection, table: Table) -> None:
+    """Make the SQLite tables of `table` and the indexes of its keys and columns."""
+    slots = ", ".join(table.slots)
+    db.execute(f"CREATE TABLE {table.slot} ({slots})")
+    db.execute(f"CREATE TABLE {table.slot}h ({slots}, until)")
+    rid = table.columns["RID"].slot
+    db.execute(f"CREATE INDEX {table.slot}h_rid ON {table.slot}h ({rid})")
+    _make_triggers(db, table)
+    for key in table.keys:
+        make_key(db, table, key)
+    single = {key.columns[0] for key in table.keys if len(key.columns) == 1}
+    for column in table.columns.values():
+        if column.name not in single:
+            make_index(db, table, column)
+
+
+def make_column(db: sqlite3.Connection, table: Table, column: Column) -> None:
+    """Add a column to the SQLite tables of `table`."""
+    for slot in (table.slot, f"{table.slot}h"):
+        db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
+    _make_triggers(db, table)
+    make_index(db, table, column)
+
+
+def make_index(db: sqlite3.Connection, table: Table, column: Column) -> None:
+    """Index a column, if ERMrest would."""
+    if column.type.worth_an_index and column.name not in ("RCB", "RMB"):
+        db.execute(
+            f"CREATE INDEX {table.slot}_{column.slot} ON {table.slot} ({column.slot})"
+        )
+
+
+def make_key(db: sqlite3.Connection, table: Table, key: Key) -> None:
+    """Make the columns of `key` unique; sqlite3.IntegrityError if they are not."""
+    slots = ", ".join(table.columns[name].slot for name in key.columns)
+    db.execute(
+        f"CREATE UNIQUE INDEX {_key_index(table, key)} ON {table.slot} ({slots})"
+    )
+
+
+def drop_key(db: sqlite3.Connection, table: Table, key: Key) -> None:
+    """Let the columns of `key` repeat."""
+    db.execute(f"DROP INDEX {_key_index(table, key)}")
+
+
+def _key_index(table: Table, key: Key) -> str:
+    return f"{table.slot}_k{key.rid.replace('-', '')}"
+
+
+def _make_triggers(db: sqlite3.Connection, table: Table) -> None:
+    slots = ", ".join(table.slots)
+    old = ", ".join(f"old.{slot}" for slot in table.slots)
+    for event in ("UPDATE", "DELETE"):
+        trigger = f"{table.slot}_{event.lower()}"
+        db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+        db.execute(
+            f"CREATE TRIGGER {trigger} AFTER {event} ON {table.slot} BEGIN"
+            f" INSERT INTO {table.slot}h ({slots}, until)"
+            f" VALUES ({old}, transaction_time()); END"
+        )

@@ -1,0 +1,142 @@
+"""What PUT of attribute groups and DELETE do, after the address was understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox import syntax
+from ermpoll.sandbox.journal import Image
+from ermpoll.sandbox.model import Column, Model, Table
+from ermpoll.sandbox.paths import resolve
+from ermpoll.sandbox.reads import Read, prepare
+from ermpoll.sandbox.refusals import conflict, forbidden, malformed, missing
+from ermpoll.sandbox.rows import Transaction
+from ermpoll.sandbox.writes import Body, Written, check_unique, not_null, only_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """PUT of an attribute group: update by the group keys, insert nothing."""
+
+    table: Table
+    #: Name in the body, and column.
+    keys: tuple[tuple[str, Column], ...]
+    targets: tuple[tuple[str, Column], ...]
+
+    def run(self, work: Transaction, body: Body) -> Written:
+        """Update the rows that match; input rows that match nothing are passed over."""
+        both = (*self.keys, *self.targets)
+        names = [name for name, _ in both]
+        staged = [
+            {
+                name: not_null(column, body.kept(column, row, name))
+                for name, column in both
+            }
+            for row in body.rows(names, names)
+        ]
+        check_unique([self._key(item) for item in staged])
+        columns = [column for _, column in self.keys]
+        matched: dict[str, tuple[Image, Image]] = {}
+        for item in staged:
+            for before in work.select(self.table, columns, self._key(item)):
+                matched[before["RID"]] = before, item
+        befores = [before for before, _ in matched.values()]
+        afters = [
+            work.update(
+                self.table, before, {c.name: item[name] for name, c in self.targets}
+            )
+            for before, item in matched.values()
+        ]
+        changed = [column.name for _, column in self.targets]
+        work.check_references(self.table, afters, changed)
+        work.settle_updated(self.table, befores, afters)
+        return Written(parts=((both, [item for _, item in matched.values()]),))
+
+    def _key(self, staged: Image) -> tuple[Any, ...]:
+        return tuple(staged[name] for name, _ in self.keys)
+
+
+def update(query: syntax.Query, model: Model) -> Update:
+    """Return the update that a PUT of an attribute group asks for, or refuse."""
+    table = only_table(query, model)
+    keys, targets = (
+        _targets(query, model, items) for items in (query.outputs, query.extras)
+    )
+    if not targets:
+        raise malformed("An update needs group keys and targets.")
+    for items in (keys, targets):
+        columns = [column.name for _, column in items]
+        if len(set(columns)) != len(columns):
+            raise malformed("A column stands twice among the keys or the targets.")
+    names = [name for name, _ in (*keys, *targets)]
+    if len(set(names)) != len(names):
+        raise conflict("Two columns have the same name in the body.")
+    for _, column in targets:
+        if column.is_system:
+            raise forbidden(f"The column {column.name} can't be set.")
+    return Update(table=table, keys=keys, targets=targets)
+
+
+def _targets(
+    query: syntax.Query, model: Model, items: Sequence[syntax.Output]
+) -> tuple[tuple[str, Column], ...]:
+    path = resolve(query.path, model)
+    if any(item.function or item.column[-1] == syntax.STAR for item in items):
+        raise malformed("Only columns can be group keys and targets of an update.")
+    columns = [path.column(item.column)[1] for item in items]
+    return tuple(
+        (item.alias or column.name, column)
+        for item, column in zip(items, columns, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """DELETE of entities, or of some of their attributes."""
+
+    table: Table
+    read: Read
+    #: The columns to clear, or None: delete the rows.
+    columns: tuple[Column, ...] | None
+
+    def run(self, work: Transaction, body: Body) -> Written:
+        """Delete or clear what the path finds, or refuse (404) when that is nothing."""
+        names = self.read.names
+        found = self.read.run_kept(work.db)
+        befores = [dict(zip(names, row, strict=True)) for row in found if row[0]]
+        if not befores:
+            raise missing("No row matches.")
+        if self.columns is None:
+            for before in befores:
+                work.delete(self.table, before)
+            work.settle_deleted(self.table, befores)
+        else:
+            nothing = {column.name: None for column in self.columns}
+            afters = [work.update(self.table, item, nothing) for item in befores]
+            work.settle_updated(self.table, befores, afters)
+        return Written(parts=())
+
+
+def delete(query: syntax.Query, model: Model) -> Delete:
+    """Return the delete that a path asks for, or refuse."""
+    path = resolve(query.path, model)
+    table = path.current.table
+    whole = syntax.Query(api="entity", path=query.path)
+    read = prepare(whole, model)
+    columns = _cleared(query, model, table) if query.api == "attribute" else None
+    return Delete(table=table, read=read, columns=columns)
+
+
+def _cleared(query: syntax.Query, model: Model, table: Table) -> tuple[Column, ...]:
+    columns = tuple(column for _, column in _targets(query, model, query.outputs))
+    keys = {name for key in table.keys for name in key.columns}
+    if any(column.type.scalar == "json" for column in table.columns.values()):
+        raise conflict("Rows with json columns can't be compared.")
+    for column in columns:
+        if column.is_system and column.name not in keys:
+            raise forbidden(f"The column {column.name} can't be set.")
+        if column.name in keys or not column.nullok:
+            raise conflict(f"The column {column.name} can't be cleared.")
+    return columns
