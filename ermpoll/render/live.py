@@ -17,6 +17,7 @@ from ermpoll.render.shapes import JobsLike
 from ermpoll.render.tables import Grid, Head
 from ermpoll.render.values import (
     Cell,
+    cell,
     clean,
     clock,
     counted,
@@ -122,7 +123,9 @@ def counts(
     total = sum(counted_rows.values())
     bars: list[dict[str, Any]] = []
     x = 0.0
-    for word, count in list(counted_rows.items())[:30]:
+    order = sorted(counted_rows, key=lambda word: [*roles, word].index(word))
+    for word in order[:30]:
+        count = counted_rows[word]
         width = 100 * count / total if total else 0.0
         bars.append(
             {
@@ -164,18 +167,20 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
         f"Running now ({len(status.running)} of {counted(status.workers, 'worker')},"
         f" {status.held:,} held)"
     )
+    names = [name for name in jobs.columns if name != "RID"][:1] if jobs else []
     lines = [
         Line(
             rid=one.rid,
             link=(jobs.link(one.rid) or "") if jobs else "",
             cells=[
+                *(cell(one.row.get(name), limit=40) for name in names),
                 Cell(text=duration((now - one.since).total_seconds())),
-                Cell(text=f"{one.attempt}" if one.attempt is not None else "1"),
+                Cell(text=f"{one.attempt or 1}"),
             ],
         )
         for one in status.running[:20]
     ]
-    heads = [Head(text="for"), Head(text="attempt")]
+    heads = [Head(text=clean(name, 40)) for name in (*names, "for", "attempt")]
     grid = Grid(label="Running now", heads=heads, lines=lines)
     return fill("running.html", grid=grid, caption=caption)
 
@@ -222,7 +227,8 @@ def agents(statuses: Sequence[Status], *, zone: tzinfo = UTC) -> str:
 def _course(label: str, values: Sequence[int]) -> dict[str, str]:
     if not values:
         return _figure("0", label)
-    shown = values[-30:]
+    # The running minute is not over: it counts where it is ahead of the last.
+    shown = [*values[-30:-1], max(values[-2:])]
     top = max(*shown, 1)
     step = _SPARK_WIDTH / max(1, len(shown) - 1)
     heights = [3 + (_SPARK_HEIGHT - 6) * (1 - value / top) for value in shown]

@@ -32,7 +32,7 @@ class ConsolePanel(Panel):
         jobs = jobs if agent is None else agent.jobs
         super().__init__(f"console of {jobs.title}")
         self.jobs = jobs
-        self.preview = PreviewPanel(jobs)
+        self.preview = PreviewPanel(jobs, changed=self._publisher.mark)
         self.monitor: MonitorPanel
         self.dry_run: DryRunPanel | RehearsalPanel
         if agent is None:
@@ -44,7 +44,6 @@ class ConsolePanel(Panel):
         self.agent = self.monitor.agent
         self._panels: tuple[Panel, ...] = (self.monitor, self.preview, self.dry_run)
         self._tabs = W.Tab([panel.nested(self) for panel in self._panels])
-        self._tabs.titles = ("Monitor", "Preview", "Dry run")
         self._tabs.selected_index = 0
         self._show(self._error_line, self._tabs)
 
@@ -91,7 +90,9 @@ class ConsolePanel(Panel):
         return self.preview.selected or None
 
     def _draw(self) -> None:
-        """Nothing: its panels draw themselves."""
+        titles = ("Monitor", f"Preview {self.preview.total:,}", "Dry run")
+        if self._tabs.titles != titles:
+            self._tabs.titles = titles
 
     def _body(self) -> str:
         return "".join(panel._body() for panel in self._panels)

@@ -26,7 +26,7 @@ from ermpoll.widgets.panel import (
 )
 from ermpoll.widgets.picks import Picks
 
-_FAILURES = "Failed (newest first)"
+_FAILURES = "Failed"
 _STALE = "Claimed and overdue"
 
 
@@ -233,7 +233,7 @@ class MonitorPanel(Panel):
         if rows is None or picks.selected:
             # Rows that are ticked stay where they are until something is done.
             return
-        picks.show(self.jobs, rows.rows, rows.columns, self.zone)
+        picks.show(self.jobs, rows.rows, _first_of(self.jobs, rows), self.zone)
         text = f"{picks.label}: {max(total, len(rows)):,}"
         caption.value = fill("line.html", tone="mut", text=text)
 
@@ -277,6 +277,17 @@ class MonitorPanel(Panel):
             live.log(status, now=now, zone=self.zone),
         ]
         return "".join(parts)
+
+
+def _first_of(jobs: Any, rows: Any) -> list[str]:
+    """The columns that say why and since when, before those that say what."""
+    spec = jobs.spec
+    if rows.kind == "failures":
+        first = [spec.error or spec.state, spec.attempts, "RMT"]
+    else:
+        first = [spec.owner, "RMT", "RMB"]
+    what = [name for name in jobs.columns if name != "RID"][:1]
+    return [name for name in (*first, *what) if name]
 
 
 def _again_s(status: Status, waits_s: float | None) -> float | None:

@@ -206,7 +206,7 @@ class Panel:
             self._publisher.mark()
 
     def _draw_live(self) -> None:
-        if not self.is_hidden:
+        if self._built and not self.is_hidden:
             self.refresh()
 
 
@@ -257,12 +257,11 @@ def _close_all(widget: W.Widget) -> None:
 
 
 def roles(jobs: Any) -> Mapping[str, str]:
-    """Give the colour class of each state word of a queue."""
+    """Give the colour class of each state word of a queue, in the order of its life."""
     spec = jobs.spec
-    ready = {spec.label(word): "mut" for word in spec.ready}
     return {
-        spec.failed_label: "bad",
-        spec.done: "ok",
+        **{spec.label(word): "mut" for word in spec.ready},
         spec.claimed: "accent",
-        **ready,
+        spec.done: "ok",
+        spec.failed_label: "bad",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as W
@@ -34,12 +34,15 @@ class PreviewPanel(Panel):
         The Claim made by this panel's button, or None.
     """
 
-    def __init__(self, jobs: Any, *, limit: int = 500) -> None:
+    def __init__(
+        self, jobs: Any, *, limit: int = 500, changed: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(f"preview of {jobs.title}")
         self.jobs = jobs
         self.candidates: Any = None
         self.claimed: Any = None
         self._limit = limit
+        self._changed = changed
         self._waiting: int | None = None
         self._said = ""
         self._opened = ""
@@ -56,6 +59,7 @@ class PreviewPanel(Panel):
             more = self.candidates.more
             self._waiting = self.jobs.waiting() if more else len(self.candidates)
         self.refresh()
+        self._changed()
 
     def why(self) -> str:
         """Say of each selected row why it would be taken or not, and show its values.
@@ -115,6 +119,11 @@ class PreviewPanel(Panel):
     def shown(self) -> list[Row]:
         """The rows that match the search, sorted, at most 50."""
         return self._matching()[:_SHOWN]
+
+    @property
+    def total(self) -> int:
+        """How many candidates there were when they were read."""
+        return self._waiting if self._waiting is not None else len(self.candidates)
 
     def _chosen(self) -> tuple[str, ...]:
         if not self.selected:
@@ -177,8 +186,7 @@ class PreviewPanel(Panel):
         show(self._release, self.claimed is not None)
 
     def _counts(self, shown: int) -> str:
-        waiting = self._waiting if self._waiting is not None else len(self.candidates)
-        text = f"showing {shown:,} of {counted(waiting, 'candidate')}"
+        text = f"showing {shown:,} of {counted(self.total, 'candidate')}"
         if self._search.value:
             text += (
                 f", {len(self._matching()):,} match “{clean(self._search.value, 40)}”"

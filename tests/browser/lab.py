@@ -86,9 +86,10 @@ class Book:
             f'body[data-jp-theme-light="{light}"]', state="attached"
         )
 
-    def button(self, name: str) -> Any:
-        """Find a panel's button by what stands on it; the last where several do."""
-        return self.page.get_by_role("button", name=name, exact=False).last
+    def button(self, name: str, exact: bool = True) -> Any:
+        """Find a panel's button that can be seen; the last where several are alike."""
+        panels = self.page.locator(".ermpoll-live")
+        return panels.get_by_role("button", name=name, exact=exact).last
 
     def errors(self) -> list[str]:
         """Give the error outputs on the page."""
@@ -174,14 +175,15 @@ def _heard(book: Book, line: Any) -> None:
 
 
 def _quiet(settings: Path) -> None:
-    """No news, no update checks, no completer documents."""
+    """No news, no update checks; cells stay in the page when they are scrolled away."""
     overrides = settings / "app" / "overrides.json"
-    folder = overrides.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    notices = {"fetchNews": "false", "checkForUpdates": False}
-    overrides.write_text(
-        json.dumps({"@jupyterlab/apputils-extension:notification": notices})
-    )
+    overrides.parent.mkdir(parents=True, exist_ok=True)
+    news = {"fetchNews": "false", "checkForUpdates": False}
+    made = {
+        "@jupyterlab/apputils-extension:notification": news,
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    }
+    overrides.write_text(json.dumps(made))
 
 
 def _free_port() -> int:
