@@ -133,7 +133,7 @@ def jupyter_command(
 @contextmanager
 def _sandbox() -> Iterator[str]:
     """Run a sandbox in a process of its own and give the line that announces it."""
-    command = [sys.executable, "-m", "ermpoll", "sandbox"]
+    command = [sys.executable, "-m", "ermpoll", "sandbox", "--control"]
     with _child(command, stdout=subprocess.PIPE, text=True) as child:
         line = child.stdout.readline().strip() if child.stdout else ""
         if not line.startswith("{"):

@@ -163,7 +163,7 @@ def test_lab_prints_an_address_that_works_and_ends_all_it_started(
         assert process.wait(timeout=30) == 0
     assert f":{port}/" in address
     assert b"JupyterLab" in page
-    assert len(children) == 2
+    assert len(children) >= 2
     assert not [child for child in children if child.is_running()]
 
 

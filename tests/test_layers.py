@@ -49,7 +49,7 @@ def test_every_contract_is_kept(tree: Path) -> None:
     [
         ("planning", "from ermpoll import catalog", "layers below it"),
         ("frames", "import ermpoll.render", "layers below it"),
-        ("poller", "from ermpoll.jobqueue import Queue", "layers below it"),
+        ("schedule", "from ermpoll.notices import Notices", "layers below it"),
         ("sandbox/__init__", "import ermpoll.frames", "layers below it"),
         ("agent", "import ermpoll.sandbox", "needs the sandbox"),
         ("jobqueue", "import pandas", "pandas has one door"),
