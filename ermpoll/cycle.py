@@ -78,6 +78,8 @@ class Cycle:
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
         self._last_etag: str | None = None
+        #: When a time that is stored in a row comes, on the monotonic clock.
+        self._due_at: float | None = None
         #: Candidates that can't be worked on, to be marked as failed.
         self._park: list[Move] = []
 
@@ -197,7 +199,9 @@ class Cycle:
                 room, transform=parts.transform, rids=rids, name=parts.name
             )
             return _Choice(moves=self._startable(chosen), looked=True)
-        etag = self._baseline if conditional and not self._limbo else None
+        # a conditional read can't see that time has passed
+        due = self._due_at is not None and time.monotonic() >= self._due_at
+        etag = None if due or self._limbo or not conditional else self._baseline
         path = jobs.queries.candidates(self._catalog.now(), room + 1)
         page = self._catalog.get(path, etag=etag)
         if page is None:
@@ -361,12 +365,13 @@ class Cycle:
         moved = choice.etag is not None and choice.etag != self._baseline
         settled = not (done.written.unknown or self._limbo or self._park)
         idle = choice.looked and not choice.full and settled and not done.written.missed
-        if choice.looked:
-            self._baseline = choice.etag if idle else None
         hand = self._parts.hand
         now = time.monotonic()
+        if choice.looked:
+            self._baseline = choice.etag if idle else None
+            self._due_at = None if choice.due_s is None else now + choice.due_s
         due = [
-            choice.due_s,
+            None if self._due_at is None else max(self._due_at - now, 0.0),
             hand.renewal_due_s(self._spec.lease_s, now),
             self._parts.time_limit_s if hand.busy else None,
             1.0 if not settled else None,

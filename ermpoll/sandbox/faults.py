@@ -22,9 +22,10 @@ ROW_PRICE_S = 0.0004
 class FaultPlan:
     """All that is to go wrong. The defaults are: nothing."""
 
-    #: Answer with this status and do nothing, the next `times` requests.
+    #: Answer with this status and do nothing.
     status: int | None = None
-    times: int = 1
+    #: How many requests a status, a lost reply or a delay strikes; None: all.
+    times: int | None = None
     #: Share of writes that end in 503 ``Transaction aborted.``, without effect.
     abort: float = 0.0
     #: Do the write, then close the connection: True always, a whole number that
@@ -54,7 +55,7 @@ class FaultPlan:
     def __post_init__(self) -> None:
         """Check the values."""
         for name in ("abort", "delay_s", "freeze_s", "times"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"faults: {name} must be at least 0.")
         for name in ("status", "status_after"):
             value = getattr(self, name)
@@ -88,7 +89,7 @@ class Faults:
     def arm(self, plan: FaultPlan) -> None:
         """Put a plan in force instead of the one before."""
         self.plan = plan
-        self._left = plan.times if plan.status else 0
+        self._left = float("inf") if plan.times is None else plan.times
         counted = plan.drop_reply is not True and plan.drop_reply >= 1
         self._drops = int(plan.drop_reply) if counted else None
         self._random = random.Random(plan.seed)
@@ -98,22 +99,29 @@ class Faults:
         """Return what happens to the next request, which has that method."""
         plan = self.plan
         named = plan.methods is None or method in plan.methods
-        if self._left and named:
-            self._left -= 1
+        writes = method in (plan.methods or _WRITES)
+        if writes and plan.abort and self._random.random() < plan.abort:
             return Verdict(
-                delay_s=plan.delay_s, status=plan.status, detail="A fault on demand."
+                delay_s=plan.delay_s if self._left else 0.0,
+                status=503,
+                detail="Transaction aborted.",
             )
-        strikes = method in (plan.methods or _WRITES)
-        if strikes and plan.abort and self._random.random() < plan.abort:
-            return Verdict(
-                delay_s=plan.delay_s, status=503, detail="Transaction aborted."
+        if not self._left:
+            return Verdict()
+        delay_s = plan.delay_s if named else 0.0
+        if plan.status and named:
+            verdict = Verdict(
+                delay_s=delay_s, status=plan.status, detail="A fault on demand."
             )
-        dropped = strikes and self._drop()
-        return Verdict(
-            delay_s=plan.delay_s if named else 0.0,
-            drop_reply=dropped and plan.status_after is None,
-            status_after=plan.status_after if dropped else None,
-        )
+        else:
+            dropped = writes and self._drop()
+            verdict = Verdict(
+                delay_s=delay_s,
+                drop_reply=dropped and plan.status_after is None,
+                status_after=plan.status_after if dropped else None,
+            )
+        self._left -= verdict != Verdict()
+        return verdict
 
     def _drop(self) -> bool:
         if self._drops is not None:
