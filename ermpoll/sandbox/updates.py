@@ -73,6 +73,9 @@ def update(query: syntax.Query, model: Model) -> Update:
     names = [name for name, _ in (*keys, *targets)]
     if len(set(names)) != len(names):
         raise conflict("Two columns have the same name in the body.")
+    for name, column in (*keys, *targets):
+        if name != column.name and name in table.columns:
+            raise conflict(f"The alias {name} is a column of the table as well.")
     for _, column in targets:
         if column.is_system:
             raise forbidden(f"The column {column.name} can't be set.")
