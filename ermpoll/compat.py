@@ -5,13 +5,23 @@ The only module that subclasses deriva-py. Without it the name says what to inst
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ermpoll import permits, seed
 from ermpoll.answers import error_of
-from ermpoll.errors import CatalogError, ErmpollError, PreconditionFailed, Unavailable
+from ermpoll.errors import (
+    CatalogError,
+    ErmpollError,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+    WriteRefused,
+)
 from ermpoll.records import Page, Row, Transform
 
 if TYPE_CHECKING:
@@ -44,15 +54,22 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
     Parameters
     ----------
     scheme, server, catalog_id, credentials, caching, session_config
-        As for deriva-py's class.
+        As for deriva-py's class. The cache keeps the last ``CACHED`` answers.
     amqp_server
-        Host of the broker, ``host:port``, or a whole ``amqp://`` address; the
-        catalog's host by default.
+        Host of the broker, ``host:port``, or a whole ``amqp://`` or ``amqps://``
+        address; the catalog's host by default.
 
     Raises
     ------
     ErmpollError
         deriva-py is not installed.
+
+    Notes
+    -----
+    Unlike deriva-py's: no PUT is repeated by the transport, whatever
+    ``session_config`` says; rows given to `put` or `post` as ``data`` are sent as
+    JSON; while `ermpoll`'s dry run calls a function, that function's writes are
+    refused here as well.
     """
 
     def __init__(
@@ -73,8 +90,11 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         super().__init__(
             scheme, server, catalog_id, credentials or {}, caching, session_config
         )
-        self.amqp_server = amqp_server or server.rpartition(":")[0] or server
+        self.amqp_server = amqp_server or server
         self.notice_exchange = "ermrest_changes"
+        # a catalog's host may stand with its port, which is not the broker's
+        broker = amqp_server or re.sub(r":\d*$", "", server)
+        self._notices = broker if "://" in broker else f"amqp://{broker}"
 
     def _get_new_session(self, session_config: Any = None) -> None:
         super()._get_new_session(session_config)
@@ -96,9 +116,20 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         self, path: str, data: Any = None, json: Any = None, *args: Any, **options: Any
     ) -> Any:
         """Write, as deriva-py does; rows given as ``data`` are sent as JSON."""
-        if isinstance(data, list | dict) and json is None:
-            data, json = None, data
-        return super().put(path, data, json, *args, **options)
+        _check_dry(f"would PUT {path.lstrip('/')}")
+        return super().put(path, *_body(data, json), *args, **options)
+
+    def post(
+        self, path: str, data: Any = None, json: Any = None, *args: Any, **options: Any
+    ) -> Any:
+        """Insert, as deriva-py does; rows given as ``data`` are sent as JSON."""
+        _check_dry(f"would POST {path.lstrip('/')}")
+        return super().post(path, *_body(data, json), *args, **options)
+
+    def delete(self, path: str, *args: Any, **options: Any) -> Any:
+        """Delete, as deriva-py does."""
+        _check_dry(f"would DELETE {path.lstrip('/')}")
+        return super().delete(path, *args, **options)
 
     def state_change_once(
         self,
@@ -107,12 +138,16 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         row_transform_func: Transform,
         idle_etag: str | None = None,
     ) -> tuple[str | None, list[tuple[Row, Row]]]:
-        """Read candidates, transform them, write them; see `state_change_once`.
+        """Read candidates, transform them, write them.
+
+        See `ermpoll.state_change_once`, whose promises hold.
 
         Raises
         ------
         LostRace
             A ConcurrentUpdate: others kept writing for a minute.
+        requests.RequestException
+            As deriva-py's class: the catalog refuses, or can't be reached.
         """
         try:
             return seed.state_change_once(
@@ -122,8 +157,13 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
                 row_transform_func,
                 idle_etag,
             )
-        except PreconditionFailed as error:
+        except seed.LostRace as error:
             raise LostRace(str(error)) from error
+        except CatalogError as error:
+            # deriva-py's callers know the errors of requests
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
 
     def blocking_poll(
         self,
@@ -137,10 +177,9 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         Errors of the job end the call; those of the network, the broker and the
         login are waited out.
         """
-        address = self.amqp_server
         seed.blocking_poll(
             look_for_work,
-            notices=address if "://" in address else f"amqp://{address}",
+            notices=self._notices,
             polling_seconds=polling_seconds,
             coalesce_seconds=coalesce_seconds,
             stop=stop,
@@ -152,28 +191,55 @@ class _Door:
 
     def __init__(self, catalog: PollingErmrestCatalog) -> None:
         self._catalog = catalog
+        self.url: str = catalog.get_server_uri()
 
     def get(self, path: str, *, etag: str | None = None) -> Page | None:
-        # a header of our own keeps deriva-py's cache out: its 304 would hide ours
+        # a header of our own and "stream" keep deriva-py's cache out: its 304 would
+        # hide ours, and it would take our 304 for rows
         headers = {"if-none-match": etag or '"none"'}
-        response = self._ask("GET", path, headers=headers)
+        call = partial(self._catalog.get, _rooted(path), headers=headers, stream=True)
+        response = _asked("GET", path, call)
         return None if response.status_code == 304 else _page(response)
 
     def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
         headers = {"if-match": guard} if guard else {}
-        with permits.real():
-            response = self._ask("PUT", path, json=[*rows], headers=headers)
-        return _page(response)
+        call = partial(self._catalog.put, _rooted(path), json=[*rows], headers=headers)
+        return _page(_asked("PUT", path, call))
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        path = path if path.startswith("/") else f"/{path}"
-        call = self._catalog.get if method == "GET" else self._catalog.put
+    def session(self) -> LoggedIn | None:
         try:
-            return call(path, **options)
-        except ConcurrentUpdate as error:
-            raise PreconditionFailed(status=412, url=path) from error
-        except OSError as error:  # every error of requests is one
-            raise _typed(method, path, error) from error
+            response = _asked("GET", "/authn/session", self._catalog.get_authn_session)
+        except NotFound:
+            return None
+        return LoggedIn(id=str(response.json()["client"]["id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """Who is logged in."""
+
+    id: str
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _asked(method: str, path: str, call: Callable[[], Any]) -> Any:
+    """Call deriva-py; its errors come out as ours, with the original as the cause."""
+    try:
+        return call()
+    except ConcurrentUpdate as error:
+        raise PreconditionFailed(status=412, url=path) from error
+    except OSError as error:  # every error of requests is one
+        response = getattr(error, "response", None)
+        if response is not None:
+            raise error_of(method, response.status_code, path, response.text) from error
+        raise Unavailable(
+            f"{method} {path}: no answer ({type(error).__name__})",
+            url=path,
+            doubtful=method != "GET",
+        ) from error
 
 
 def _page(response: Any) -> Page:
@@ -182,12 +248,16 @@ def _page(response: Any) -> Page:
     )
 
 
-def _typed(method: str, path: str, error: OSError) -> CatalogError:
-    response = getattr(error, "response", None)
-    if response is not None:
-        return error_of(method, response.status_code, path, response.text)
-    return Unavailable(
-        f"{method} {path}: no answer ({type(error).__name__})",
-        url=path,
-        doubtful=method != "GET",
+def _body(data: Any, json: Any) -> tuple[Any, Any]:
+    """Return ``data`` and ``json``, with rows where they are sent as JSON."""
+    return (
+        (None, data) if isinstance(data, list | dict) and json is None else (data, json)
     )
+
+
+def _check_dry(line: str) -> None:
+    """Refuse a write of a function that a dry run calls."""
+    sink = permits.dry_sink()
+    if sink is not None:
+        sink.append(line)
+        raise WriteRefused(f"no write was sent, since a dry run is going on: {line}")

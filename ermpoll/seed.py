@@ -8,42 +8,62 @@ any write to any table makes it start over.
 from __future__ import annotations
 
 import logging
-import random
 import re
-import socket
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
-from urllib.parse import unquote
+from typing import Protocol
 
-from ermpoll import paths, permits
+from ermpoll import permits, updates
 from ermpoll.errors import (
     Aborted,
-    Denied,
+    CatalogError,
     PreconditionFailed,
     Unavailable,
     UsageError,
 )
+from ermpoll.lanes import lane_of
 from ermpoll.notices import Notices
 from ermpoll.poller import Poller
 from ermpoll.records import JSON, Looked, Page, Row, Transform
+from ermpoll.turns import Patience, turn_of
+from ermpoll.weather import is_weather
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that a change of state is tried again after lost races or lost answers.
 PATIENCE_S = 60.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
+
+
+class LostRace(PreconditionFailed):
+    """Others kept writing to the catalog; nothing was written."""
+
+    #: `blocking_poll` waits it out. A PreconditionFailed of the job itself ends it.
+    ermpoll_weather = True
+
+
+class LoggedIn(Protocol):
+    """A login as the server sees it."""
+
+    @property
+    def id(self) -> str:
+        """Its id, as RMB has it."""
 
 
 class Door(Protocol):
     """What reads and writes: a catalog."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
 
     def get(self, path: str, *, etag: str | None = None) -> Page | None:
         """Read rows; None for 304."""
 
     def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
         """Write rows under an ETag."""
+
+    def session(self) -> LoggedIn | None:
+        """Return who is logged in; None when it isn't known."""
 
 
 def state_change_once(
@@ -62,7 +82,8 @@ def state_change_once(
     update
         Path of the update: ``attributegroup/Foo/id;state``.
     transform
-        From a candidate to the row to write, or None to leave it alone.
+        From a candidate to the row to write, or None to leave it alone. After a
+        lost race it is called again, with what is there then.
     idle_etag
         From the call before: no-op while the catalog is still at it.
 
@@ -75,40 +96,49 @@ def state_change_once(
 
     Raises
     ------
-    PreconditionFailed
-        Others kept writing for a minute; nothing was written.
+    LostRace
+        A PreconditionFailed: others kept writing for a minute; nothing was written.
+    UsageError
+        The transform returned something else than a row; nothing was written.
     CatalogError
-        By status. What the transform raises is passed on; nothing was written.
+        By status. With ``doubtful`` no certain answer came for a minute.
+    Exception
+        What the transform raises is passed on; nothing was written.
 
     Notes
     -----
-    A lost answer is settled by reading the rows back: they count as written by us
-    if all hold what was asked for, from one moment. Two workers that write the
-    same words can't be told apart so; a `Queue` with an owner column can.
+    A write whose answer was lost is sent again unchanged, under its old guard,
+    until one answer is certain. If that is 412, the rows are read back; see
+    `ermpoll.updates.written_by` for what counts as ours then. Callers within one
+    process take turns. Two processes with one login that write the same words to
+    the same rows at the same moment, while an answer is lost, can't be told apart:
+    write a value of your own with the state, or use a `Queue` with an owner column.
     """
-    deadline = time.monotonic() + PATIENCE_S
-    pause, tries = threading.Event(), 0
+    patience = Patience(PATIENCE_S)
     while True:
-        page = catalog.get(query, etag=idle_etag)
-        if page is None:
-            return idle_etag, []
-        plan = _planned(page.rows, transform)
-        full = _is_full(query, page.rows)
-        if not plan:
-            return None if full else page.etag, []
-        _point_out(update, plan)
-        try:
-            written = _put_once(catalog, update, plan, page.etag)
-        except (PreconditionFailed, Aborted) as error:
-            tries += 1
-            if time.monotonic() > deadline:
-                error.ermpoll_weather = True  # type: ignore[union-attr]
-                raise
-            longest = min(FIRST_WAIT_S * 2 ** min(tries, 10), LONGEST_WAIT_S)
-            pause.wait(longest * random.random())
-            continue
-        # our own PUT carried the baseline as its guard, so its ETag hides nothing
-        return None if full else written.etag, _pairs(update, plan, written.rows)
+        with turn_of(catalog.url):
+            page = catalog.get(query, etag=idle_etag)
+            if page is None:
+                return idle_etag, []
+            plan = _planned(page.rows, transform)
+            full = _is_full(query, page.rows)
+            if not plan:
+                return None if full else page.etag, []
+            known = updates.parse(update, [asked for _, asked in plan])
+            _point_out(known, plan)
+            written = _written(catalog, update, known, plan, page.etag)
+        if isinstance(written, Page):
+            pairs = updates.pairs(known, plan, written.rows)
+            # our own PUT carried the baseline as its guard: its ETag hides nothing
+            return None if full else written.etag, pairs
+        if not patience.wait():
+            raise LostRace(
+                f"expected a moment without other writers to write {len(plan)} rows "
+                f"to {update}, found none in {PATIENCE_S:g} s; nothing was written",
+                status=written.status,
+                url=written.url,
+                detail=written.detail,
+            ) from written
 
 
 def blocking_poll(
@@ -157,22 +187,10 @@ def blocking_poll(
         poll_s=polling_seconds,
         coalesce_s=coalesce_seconds,
     )
-    poller.run(stop=stop)
+    with permits.real():
+        poller.run(stop=stop)
     if ended:
         raise ended[0]
-
-
-def is_weather(error: BaseException) -> bool:
-    """Whether an error of a look passes by itself: network, broker, login, a race."""
-    if getattr(error, "ermpoll_weather", False):
-        return True
-    if isinstance(error, Unavailable | Denied | ConnectionError | TimeoutError):
-        return not isinstance(error, Denied) or error.status == 401
-    if isinstance(error, socket.gaierror):
-        return True
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    foreign = type(error).__module__.partition(".")[0] in ("requests", "urllib3")
-    return foreign and (status is None or status in (401, 408, 429) or status >= 500)
 
 
 def _planned(
@@ -192,97 +210,68 @@ def _planned(
     return plan
 
 
-def _put_once(
-    catalog: Door, update: str, plan: Sequence[tuple[Row, Row]], etag: str | None
-) -> Page:
-    """Send the PUT until its answer is certain."""
+def _written(
+    catalog: Door,
+    path: str,
+    update: updates.Update | None,
+    plan: Sequence[tuple[Row, Row]],
+    etag: str | None,
+) -> Page | CatalogError:
+    """Send the PUT until its answer is certain; an error: a race was lost."""
+    if etag is None:
+        raise CatalogError(
+            f"expected an ETag with the rows of {catalog.url}, found none; "
+            "is there a proxy that takes it out?",
+            url=catalog.url,
+        )
     rows = [asked for _, asked in plan]
-    deadline, pause, tries = time.monotonic() + PATIENCE_S, threading.Event(), 0
-    doubtful = False
+    patience, doubtful = Patience(PATIENCE_S), False
     while True:
         try:
-            with permits.real():
-                return catalog.put(update, rows, guard=etag)
-        except PreconditionFailed:
-            written = _read_back(catalog, update, rows) if doubtful else None
-            if written is None:
-                raise
-            return written
-        except Aborted:
-            if not doubtful:
-                raise
+            with lane_of(catalog.url):
+                return catalog.put(path, rows, guard=etag)
+        except PreconditionFailed as error:
+            ours = _read_back(catalog, update, rows, etag) if doubtful else None
+            return ours or error
         except Unavailable as error:
-            doubtful = doubtful or error.doubtful
-            if not error.doubtful or time.monotonic() > deadline:
+            if isinstance(error, Aborted) and not doubtful:
+                return error
+            if not (doubtful or error.doubtful):
                 raise
-        tries += 1
-        longest = min(FIRST_WAIT_S * 2 ** min(tries, 10), LONGEST_WAIT_S)
-        pause.wait(longest * random.random())
+            doubtful = True
+            if not patience.wait():
+                error.doubtful = True
+                raise
 
 
-def _read_back(catalog: Door, update: str, rows: Sequence[Row]) -> Page | None:
-    """Return the rows as written, if all hold what was asked for, from one moment."""
-    parts = _parts(update)
-    if parts is None:
+def _read_back(
+    catalog: Door, update: updates.Update | None, rows: Sequence[Row], etag: str
+) -> Page | None:
+    """Return the rows of a write whose answer was lost, if it was committed."""
+    if update is None:
         return None
-    table, keys, targets = parts
-    moments, found = set(), []
-    for row in rows:
-        # the key may itself be a target: it then holds the new value already
-        fixed = {k: c for k, c in keys.items() if c not in targets.values()}
-        wanted = [*fixed.items(), *targets.items()]
-        path = "/".join(_is(column, row.get(name)) for name, column in wanted)
-        page = catalog.get(f"entity/{table}/{path}")
-        if page is None or len(page.rows) != 1:
-            return None
-        moments.add(page.rows[0].get("RMT"))
-        found.append({name: row.get(name) for name in (*keys, *targets)})
-    # the ETag of a read would hide what others wrote meanwhile: none is given
-    return Page(rows=found, etag=None, url=update) if len(moments) == 1 else None
-
-
-def _is(column: str, value: JSON) -> str:
-    if value is None or isinstance(value, str | bool | int | float):
-        return paths.equals(unquote(column), value)
-    return f"!{column}::null::"
-
-
-def _pairs(
-    update: str, plan: Sequence[tuple[Row, Row]], written: Sequence[Row]
-) -> list[tuple[Row, Row]]:
-    """Pair each candidate with its row as written; those not written are left out."""
-    parts = _parts(update)
-    if parts is None:  # by whole row: the catalog writes all or none
-        return list(plan)
-    keys = list(parts[1])
-    answers = {tuple(map(_plain, (row.get(k) for k in keys))): row for row in written}
-    pairs: list[tuple[Row, Row]] = []
-    for candidate, asked in plan:
-        answer = answers.get(tuple(map(_plain, (asked.get(k) for k in keys))))
-        if answer is not None:
-            pairs.append((candidate, {**asked, **answer}))
-    return pairs
-
-
-def _plain(value: Any) -> str:
-    return str(value)
-
-
-def _parts(update: str) -> tuple[str, dict[str, str], dict[str, str]] | None:
-    """Take an attributegroup path apart: table, keys and targets by body name."""
-    match = re.fullmatch(
-        r"/?attributegroup/(?P<table>[^/?]+)/(?P<keys>[^;/?]+);(?P<targets>[^/?]+)"
-        r"(?:\?.*)?",
-        update,
+    patience = Patience(PATIENCE_S)
+    while True:
+        try:
+            login = catalog.session()
+            client = login.id if login else None
+            found = updates.written_by(catalog, update, rows, since=etag, client=client)
+            break
+        except Unavailable:
+            if not patience.wait():
+                raise
+    logger.warning(
+        "%s: an answer was lost; the rows %s",
+        update.path,
+        "were written" if found is not None else "were not written by us",
+        extra={"event": "settled", "rows": len(found or ())},
     )
-    if match is None:
-        return None
-
-    def items(text: str) -> dict[str, str]:
-        pairs = (item.rpartition(":=") for item in text.split(","))
-        return {unquote(name or column): column for name, _, column in pairs}
-
-    return match["table"], items(match["keys"]), items(match["targets"])
+    # the ETag of a read would hide what others wrote meanwhile: none is given
+    return (
+        None
+        if found is None
+        else Page(rows=[dict(r) for r in found], etag=None, url="")
+    )
 
 
 def _is_full(query: str, rows: Sequence[object]) -> bool:
@@ -291,31 +280,17 @@ def _is_full(query: str, rows: Sequence[object]) -> bool:
     return limit is not None and len(rows) >= int(limit[1])
 
 
-def _point_out(update: str, plan: Sequence[tuple[Row, Row]]) -> None:
+def _point_out(update: updates.Update | None, plan: Sequence[tuple[Row, Row]]) -> None:
     """Warn of what the catalog would swallow, or set to NULL without being asked."""
-    parts = _parts(update)
-    if parts is None:
+    if update is None:
         return
-    named = {*parts[1], *parts[2]}
     for what, names in (
-        ("are not in the update path and will not be written", _strange(plan, named)),
-        ("are missing in some rows and will become NULL", _missing(plan, named)),
+        ("are not in the update path: not written", updates.swallowed(update, plan)),
+        ("are missing in some rows: they become NULL", updates.nulled(update, plan)),
     ):
         if names:
+            listed = sorted(names)
+            extra = {"event": "swallowed", "columns": listed}
             logger.warning(
-                "%s: %s %s", update, ", ".join(sorted(names)), what,
-                extra={"event": "swallowed", "columns": sorted(names)},
-            )  # fmt: skip
-
-
-def _strange(plan: Sequence[tuple[Row, Row]], named: set[str]) -> set[str]:
-    return {
-        name
-        for candidate, asked in plan
-        for name, value in asked.items()
-        if name not in named and candidate.get(name) != value
-    }
-
-
-def _missing(plan: Sequence[tuple[Row, Row]], named: set[str]) -> set[str]:
-    return {name for _, asked in plan for name in named if name not in asked}
+                "%s: %s %s", update.path, ", ".join(listed), what, extra=extra
+            )

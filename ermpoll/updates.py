@@ -1,0 +1,197 @@
+"""An update path and the rows for it: what it names, and what became of it.
+
+Knows how ``attributegroup/T/key;target`` and ``entity/T`` name columns. Reads where
+it must; never writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
+
+from ermpoll import paths
+from ermpoll.clock import etag_time, parse_time
+from ermpoll.errors import BadRequest, Conflict, NotFound
+from ermpoll.records import JSON, Page, Row
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
+_GROUP = re.compile(
+    r"/?attributegroup/(?P<table>[^/?]+)/(?P<keys>[^;/?]+);(?P<targets>[^/?]+)(?:\?.*)?"
+)
+_ENTITY = re.compile(r"/?entity/(?P<table>[^/?]+)/?(?:\?.*)?")
+
+
+class Reads(Protocol):
+    """What reads rows: a catalog."""
+
+    def get(self, path: str) -> Page | None:
+        """Read rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """An update path taken apart."""
+
+    #: As given.
+    path: str
+    #: As it stands in the path: ``S:T``, quoted.
+    table: str
+    #: The name in a row's body -> the column it is compared with.
+    keys: Mapping[str, str]
+    #: The name in a row's body -> the column it is written to.
+    targets: Mapping[str, str]
+    #: Whether each row is written whole: columns it doesn't name become NULL.
+    whole: bool = False
+
+
+def parse(path: str, rows: Sequence[Row]) -> Update | None:
+    """Take an update path apart; None where its keys can't be told.
+
+    Parameters
+    ----------
+    rows
+        The rows to write: an ``entity`` path names no columns, they do.
+    """
+    if group := _GROUP.fullmatch(path):
+        keys, targets = _items(group["keys"]), _items(group["targets"])
+        return Update(path=path, table=group["table"], keys=keys, targets=targets)
+    entity = _ENTITY.fullmatch(path)
+    if entity is None or not all("RID" in row for row in rows):
+        return None
+    names = {name for row in rows for name in row if name not in _SYSTEM}
+    return Update(
+        path=path,
+        table=entity["table"],
+        keys={"RID": "RID"},
+        targets={name: name for name in sorted(names)},
+        whole=True,
+    )
+
+
+def swallowed(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
+    """Return the names that rows give new values for, and the path doesn't write."""
+    named = {*update.keys, *update.targets}
+    if update.whole:
+        return set()
+    return {
+        name
+        for candidate, asked in plan
+        for name, value in asked.items()
+        if name not in named and candidate.get(name) != value
+    }
+
+
+def nulled(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
+    """Return the names that would become NULL in a row that doesn't name them."""
+    named = {*update.keys, *update.targets}
+    missing: set[str] = set()
+    for candidate, asked in plan:
+        wanted = named.union(candidate) if update.whole else named
+        missing |= wanted.difference(asked)
+    return missing.difference(_SYSTEM)
+
+
+def pairs(
+    update: Update | None, plan: Sequence[tuple[Row, Row]], written: Sequence[Row]
+) -> list[tuple[Row, Row]]:
+    """Pair each candidate with its row as written; those not written are left out."""
+    keys = list(update.keys) if update else []
+    answers = {_key(row, keys): row for row in written} if keys else {}
+    found: list[tuple[Row, Row]] = []
+    for candidate, asked in plan:
+        answer = answers.get(_key(asked, keys))
+        if answer is not None:
+            found.append((candidate, {**asked, **answer}))
+        elif len(written) >= len(plan):
+            # all were written, and the answer spells this key in another way
+            found.append((candidate, asked))
+    return found
+
+
+def written_by(
+    catalog: Reads,
+    update: Update,
+    rows: Sequence[Row],
+    *,
+    since: str | None,
+    client: str | None,
+) -> list[Row] | None:
+    """Read whether an update whose answer was lost was committed.
+
+    Parameters
+    ----------
+    since
+        The ETag that guarded it.
+    client
+        The id of this login, or None when it isn't known.
+
+    Returns
+    -------
+    list of rows, or None
+        The rows as written, if all of them, and no other row of the table, were
+        written at one moment after ``since`` by this login and hold what was asked
+        for. None otherwise.
+
+    Notes
+    -----
+    The table keeps no more than that. Another process with the same login that
+    wrote the same words to the same rows while our write was under way looks the
+    same; a value of one's own among the targets (a host name, a random text) tells
+    them apart.
+    """
+    try:
+        traces = [_trace(catalog, update, row) for row in rows]
+        moments = {at for at, _ in traces}
+        at = next(iter(moments))
+        before = etag_time(since)
+        if len(moments) != 1 or at is None or (before is not None and at <= before):
+            return None
+        if client is not None and any(who != client for _, who in traces):
+            return None
+        if _count(catalog, update.table, at) != len(rows):
+            return None
+    except (BadRequest, Conflict, NotFound):
+        return None  # a table without system columns tells nothing
+    named = (*update.keys, *update.targets)
+    return [{name: row.get(name) for name in named} for row in rows]
+
+
+def _trace(catalog: Reads, update: Update, row: Row) -> tuple[datetime | None, JSON]:
+    """Return when and by whom the row was written last, if it holds what was asked."""
+    # a key that is itself a target holds the new value already
+    fixed = {n: c for n, c in update.keys.items() if c not in update.targets.values()}
+    wanted = [*fixed.items(), *update.targets.items()]
+    filters = [_is(column, row.get(name)) for name, column in wanted]
+    page = catalog.get(
+        paths.join("attribute", update.table, *filters, "RMT,RMB?limit=2")
+    )
+    if page is None or len(page.rows) != 1:
+        return None, None
+    return parse_time(page.rows[0]["RMT"]), page.rows[0]["RMB"]
+
+
+def _count(catalog: Reads, table: str, at: datetime) -> JSON:
+    moment = paths.equals("RMT", at.isoformat())
+    page = catalog.get(paths.join("aggregate", table, moment, "n:=cnt(RID)"))
+    return page.rows[0]["n"] if page and page.rows else None
+
+
+def _is(column: str, value: JSON) -> str:
+    if value is None or isinstance(value, str | bool | int | float):
+        return paths.equals(column, value)
+    return f"!{paths.quote(column)}::null::"
+
+
+def _key(row: Row, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(row.get(name)) for name in names)
+
+
+def _items(text: str) -> dict[str, str]:
+    parts = (item.rpartition(":=") for item in text.split(","))
+    return {unquote(name or column): unquote(column) for name, _, column in parts}
