@@ -81,7 +81,11 @@ class Backlog:
         if self._jobs is None or seen == self._seen:
             return None
         wait_s = self._read_at + EVERY_S - monotonic()
-        if self._seen is not None and wait_s > 0:
+        if self._seen is None and wait_s > 0:
+            # It was read when the panel was made.
+            self._seen = seen
+            return None
+        if wait_s > 0:
             return wait_s
         self._seen = seen
         self._lane.submit("read", self.read)
@@ -92,3 +96,14 @@ def _seen(status: Status) -> tuple[object, ...]:
     """What must change before the table is read again: looks that were no 304."""
     looks = sum(status.looks.get(word, 0) for word in ("rows", "empty"))
     return (looks, status.state == "stopped")
+
+
+def telling(jobs: Any, rows: Any) -> list[str]:
+    """Name the columns that say why and since when, before one that says what."""
+    spec = jobs.spec
+    if rows.kind == "failures":
+        first = [spec.error or spec.state, spec.attempts, "RMT"]
+    else:
+        first = [spec.owner, "RMT", "RMB"]
+    what = [name for name in jobs.columns if name != "RID"][:1]
+    return [name for name in (*first, *what) if name]

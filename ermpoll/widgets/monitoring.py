@@ -14,7 +14,7 @@ from ermpoll.records import Event, Status
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
 from ermpoll.render.values import counted
-from ermpoll.widgets.backlog import ROWS, Backlog
+from ermpoll.widgets.backlog import ROWS, Backlog, telling
 from ermpoll.widgets.panel import (
     Panel,
     box,
@@ -158,8 +158,8 @@ class MonitorPanel(Panel):
         self._title, self._counts, self._figures = html(), html(), html()
         self._running, self._log, self._opened = html(), html(), html()
         self._failed_caption, self._stale_caption = html(), html()
-        self._failures = Picks(_FAILURES, ROWS, mark)
-        self._stale = Picks(_STALE, ROWS, mark)
+        self._failures = self._kept(Picks(_FAILURES, ROWS, mark))
+        self._stale = self._kept(Picks(_STALE, ROWS, mark))
         self._head = box(
             "ermpoll-head", self._title, box("ermpoll-acts", *self._main())
         )
@@ -233,7 +233,7 @@ class MonitorPanel(Panel):
         if rows is None or picks.selected:
             # Rows that are ticked stay where they are until something is done.
             return
-        picks.show(self.jobs, rows.rows, _first_of(self.jobs, rows), self.zone)
+        picks.show(self.jobs, rows.rows, telling(self.jobs, rows), self.zone)
         text = f"{picks.label}: {max(total, len(rows)):,}"
         caption.value = fill("line.html", tone="mut", text=text)
 
@@ -277,17 +277,6 @@ class MonitorPanel(Panel):
             live.log(status, now=now, zone=self.zone),
         ]
         return "".join(parts)
-
-
-def _first_of(jobs: Any, rows: Any) -> list[str]:
-    """The columns that say why and since when, before those that say what."""
-    spec = jobs.spec
-    if rows.kind == "failures":
-        first = [spec.error or spec.state, spec.attempts, "RMT"]
-    else:
-        first = [spec.owner, "RMT", "RMB"]
-    what = [name for name in jobs.columns if name != "RID"][:1]
-    return [name for name in (*first, *what) if name]
 
 
 def _again_s(status: Status, waits_s: float | None) -> float | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import ipywidgets as W
 from markupsafe import Markup
@@ -23,6 +23,16 @@ from ermpoll.widgets.browser import Voice
 from ermpoll.widgets.threads import Commands, Publisher
 
 _numbers = itertools.count(1)
+
+
+class Closing(Protocol):
+    """Something to close."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+Part = TypeVar("Part", bound=Closing)
 
 
 class Panel:
@@ -54,6 +64,7 @@ class Panel:
         self._reads = Commands(self._fail, name=f"{self._name}-reads")
         self._style = html(fill("style.html", style=Markup(stylesheet(live=True))))
         self._error_line = html(css="ermpoll-error")
+        self._parts: list[Closing] = []
         self._voice = Voice(self._publisher.mark, monotonic)
         self._unseen = [self._style] + [w for w in [self._voice.widget] if w]
         self.widget = W.VBox(self._unseen)
@@ -108,6 +119,8 @@ class Panel:
         self._reads.close(timeout_s=1)
         self._commands.close(timeout_s=1)
         with self._lock:
+            for picks in self._parts:
+                picks.close()
             _close_all(self.widget)
 
     def __enter__(self) -> Panel:
@@ -144,6 +157,11 @@ class Panel:
         self.widget._view_count = 0
         self.widget.observe(lambda _: self._viewed(), "_view_count")
         self.refresh()
+
+    def _kept(self, part: Part) -> Part:
+        """Keep a part that has widgets which are not on the page; it closes them."""
+        self._parts.append(part)
+        return part
 
     def nested(self, around: Panel) -> W.Widget:
         """Give the widget for a panel around this one, which brings the style."""

@@ -42,6 +42,11 @@ class Picks:
         self._table = html()
         self.widget = box("ermpoll-picks", self._column, self._table)
 
+    def close(self) -> None:
+        """Close the boxes, those that are not shown as well."""
+        for one in self._boxes:
+            one.close()
+
     @property
     def selected(self) -> tuple[str, ...]:
         """The RIDs of the rows that are ticked, from the top."""

@@ -140,7 +140,8 @@ class PreviewPanel(Panel):
         self._down = W.ToggleButton(description="descending", tooltip="Largest first")
         for control in (self._search, self._sort, self._down):
             control.observe(lambda _: mark(), "value")
-        self._picks = Picks(f"Candidates of {self.jobs.title}", _SHOWN, mark)
+        label = f"Candidates of {self.jobs.title}"
+        self._picks = self._kept(Picks(label, _SHOWN, mark))
         self._note, self._details = html(), html()
         self._release = self._button("release", "Release", "Give the claimed rows back")
         acts = box(

@@ -41,7 +41,7 @@ class Rehearsal(Trial):
         with self._entered():
             self.result = self._agent.dry_run(limit=self._limit, work=self._work)
         self.total = self.passed = len(self.result.plan.changes)
-        self.would = list(dict.fromkeys((*self.would, *self.result.would)))
+        self.would = list(self.result.would)
         return self.result.plan
 
 

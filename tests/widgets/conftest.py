@@ -1,0 +1,30 @@
+"""Panels over the real sandbox, closed when the test ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import ermpoll
+from ermpoll.widgets.panel import Panel
+
+
+@pytest.fixture
+def jobs(box: ermpoll.sandbox.Box) -> ermpoll.Queue:
+    return box.jobs()
+
+
+@pytest.fixture
+def keep() -> Iterator[Callable[[Any], Any]]:
+    """Pass a panel through; it is closed at the end, and before what it watches."""
+    kept: list[Panel] = []
+
+    def passed(panel: Any) -> Any:
+        kept.append(panel)
+        return panel
+
+    yield passed
+    for panel in kept:
+        panel.close()

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import ermpoll
+from tests import pages
+from tests.waiting import until
+
+
+def test_a_watch_starts_when_it_is_told_and_shows_what_comes(jobs, keep, box):
+    watch = keep(ermpoll.watch(jobs, box.amqp_url))
+    assert watch.candidates is None
+    watch.buttons.start.click()
+    until(lambda: watch.agent.status.notices.state == "push")
+    until(lambda: watch.candidates is not None)
+    before = watch.candidates
+
+    jobs.claim(rows=before.rids[:1])
+
+    until(lambda: watch.candidates.rids[0] == before.rids[1])
+    until(lambda: "1 came, 1 went" in watch._log.value)
+    until(lambda: before.rids[1] in watch._rows.value)
+    watch.stop()
+    assert watch.agent.status.state == "stopped"
+
+
+def test_a_watch_reads_only(jobs, keep, box):
+    watch = keep(ermpoll.watch(jobs))
+    watch.start()
+    until(lambda: watch.candidates is not None)
+
+    assert box.log == ()
+    assert watch._failed_box.layout.display == "none"
+
+
+def test_a_saved_watch_shows_state_and_candidates(jobs, keep):
+    watch = keep(ermpoll.watch(jobs))
+    watch.start()
+    until(lambda: watch.candidates is not None)
+    watch.stop()
+
+    text = pages.text_of(watch._repr_html_())
+    assert "watch of Imaging:Image ○ stopped since" in text
+    assert watch.candidates.rids[0] in text
+
+
+def test_a_second_watch_replaces_the_first_when_it_starts(jobs, keep):
+    first, second = keep(ermpoll.watch(jobs)), keep(ermpoll.watch(jobs))
+
+    first.start()
+    second.start()
+
+    until(lambda: first.agent.status.state == "stopped")
+    assert ermpoll.agents() == [second.agent]
+
+
+def test_closing_a_watch_stops_its_poller(jobs):
+    watch = ermpoll.watch(jobs)
+    watch.start()
+
+    watch.close()
+    watch.close()
+
+    assert ermpoll.agents() == []
