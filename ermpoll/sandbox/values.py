@@ -139,12 +139,14 @@ class Type:
             raise malformed(f"A value of type {self.name} can't be read.") from error
 
     def _array(self, value: Any) -> Kept:
-        if isinstance(value, str):
-            value = scalars.array_items(value)
-        if not isinstance(value, list):
+        try:
+            items = scalars.array_items(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise malformed(f"A value of type {self.name} can't be read.") from error
+        if not isinstance(items, list):
             raise malformed(f"A value of type {self.name} must be an array.")
         element = type_named(self.name[:-2])
-        kept = [None if item is None else element.from_json(item) for item in value]
+        kept = [None if item is None else element.from_json(item) for item in items]
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
     def from_text(self, text: str) -> Kept:

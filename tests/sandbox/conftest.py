@@ -7,6 +7,7 @@ import pytest
 import ermpoll
 from ermpoll.sandbox import Box
 from tests.sandbox.client import Client, closing
+from tests.sandbox.jobs import make
 
 
 @pytest.fixture
@@ -28,3 +29,9 @@ def own_box() -> Iterator[Box]:
     """A sandbox of the test's own."""
     with ermpoll.sandbox.start() as box:
         yield box
+
+
+@pytest.fixture
+def jobs(client: Client) -> Client:
+    """A client on a catalog with table ``Ops:Job`` and three rows."""
+    return make(client)
