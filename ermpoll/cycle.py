@@ -115,7 +115,8 @@ class Cycle:
             parts.hand.put_back(ended)
             raise
         if own or choice.moves:
-            ran_dry = parts.hand.busy < self.pace.workers
+            # what ended before this write is in hand until it is settled
+            ran_dry = parts.hand.busy - len(ended) < self.pace.workers
             self.pace = self.pace.cycled(time.monotonic() - begun, ran_dry)
         won = self._settle(done, ended, begun)
         return self._looked(choice, done, won)
@@ -139,9 +140,7 @@ class Cycle:
             hand.drop([held.rid])
         ended = hand.take_ended()
         for one in ended:
-            worked_s = hand.worked_s(one.held.rid)
-            if worked_s is not None:
-                self.pace = self.pace.worked(worked_s)
+            self.pace = self.pace.worked(one.worked_s)
         if limit_s is not None:
             error = f"timed out after {limit_s:g} s"
             late = hand.overtime(limit_s, time.monotonic())
@@ -364,7 +363,9 @@ class Cycle:
     def _looked(self, choice: _Choice, done: Done, claimed: int) -> Looked:
         moved = choice.etag is not None and choice.etag != self._baseline
         settled = not (done.written.unknown or self._limbo or self._park)
-        idle = choice.looked and not choice.full and settled and not done.written.missed
+        # a row that was freed just now is a candidate that this look did not read
+        unread = choice.full or done.written.missed or done.won("rescue")
+        idle = choice.looked and settled and not unread
         hand = self._parts.hand
         now = time.monotonic()
         if choice.looked:
@@ -376,9 +377,8 @@ class Cycle:
             self._parts.time_limit_s if hand.busy else None,
             1.0 if not settled else None,
         ]
-        more = choice.looked and (choice.full or bool(done.written.missed))
         return Looked(
-            more=more and hand.busy < self.pace.capacity,
+            more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
             found=bool(claimed or done.won()),
             due_s=min((s for s in due if s is not None), default=None),
             outcome=(

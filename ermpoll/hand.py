@@ -40,6 +40,8 @@ class Finished:
     error: str = ""
     #: The exception itself, where there is one.
     cause: BaseException | None = field(default=None, repr=False)
+    #: Seconds that the work took.
+    worked_s: float = 0.0
     #: True where the catalog refused what the work returned: no retry helps.
     final: bool = False
 
@@ -219,14 +221,6 @@ class Hand:
             for job in jobs
         )
 
-    def worked_s(self, rid: str) -> float | None:
-        """Return for how long a worker has been at a row, or None."""
-        with self._lock:
-            job = self._jobs.get(rid)
-        return (
-            None if job is None or job.since is None else time.monotonic() - job.since
-        )
-
     def _done(self, job: Job, future: Future[Any]) -> None:
         try:
             cause = future.exception()
@@ -247,7 +241,8 @@ class Hand:
                 return
             else:
                 self._leave(job)
-                self._ended.append(Finished(held=job.held, **how))
+                worked_s = time.monotonic() - job.since if job.since else 0.0
+                self._ended.append(Finished(held=job.held, worked_s=worked_s, **how))
             self._promote()
             if self._is_ripe():
                 self._ripe.set()
