@@ -47,7 +47,8 @@ def test_failures_and_problems_come_first_with_their_traceback_folded(jobs, keep
 
     text = pages.text_of(panel._repr_html_())
     assert "1 failed · 1 problem" in text
-    assert text.index(rids[2]) < text.index(rids[1]) < text.index(rids[0])
+    first, second = text.index(f"problem {rids[2]}"), text.index(f"failed {rids[1]}")
+    assert first < second < text.index(f"changed {rids[0]}")
     assert "<details><summary>KeyError" in panel._result.value
 
 

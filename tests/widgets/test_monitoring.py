@@ -163,7 +163,7 @@ def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     waits.append(read.follow(with_looks(status, looks[3])))
 
     assert waits == [None, None, 5.0, None]
-    assert lane.words == ["read", "read"]
+    assert lane.words == ["read"]
 
 
 class Lane:
@@ -245,6 +245,7 @@ def test_a_flood_of_events_sends_few_messages_and_ends_right(jobs, keep):
     sent = []
     panel._title.observe(lambda change: sent.append(change.new), "value")
     panel.start()
+    until(lambda: poller.status.looks)
 
     for _ in range(20_000):
         notices.notify()
