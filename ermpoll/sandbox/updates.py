@@ -66,6 +66,18 @@ def update(query: syntax.Query, model: Model) -> Update:
     )
     if not targets:
         raise malformed("An update needs group keys and targets.")
+    _check_names(table, keys, targets)
+    for _, column in targets:
+        if column.is_system:
+            raise forbidden(f"The column {column.name} can't be set.")
+    return Update(table=table, keys=keys, targets=targets)
+
+
+def _check_names(
+    table: Table,
+    keys: Sequence[tuple[str, Column]],
+    targets: Sequence[tuple[str, Column]],
+) -> None:
     for items in (keys, targets):
         columns = [column.name for _, column in items]
         if len(set(columns)) != len(columns):
@@ -76,10 +88,6 @@ def update(query: syntax.Query, model: Model) -> Update:
     for name, column in (*keys, *targets):
         if name != column.name and name in table.columns:
             raise conflict(f"The alias {name} is a column of the table as well.")
-    for _, column in targets:
-        if column.is_system:
-            raise forbidden(f"The column {column.name} can't be set.")
-    return Update(table=table, keys=keys, targets=targets)
 
 
 def _targets(
