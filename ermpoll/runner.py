@@ -25,6 +25,8 @@ Body: TypeAlias = Callable[[threading.Event], None]
 class _Run:
     thread: threading.Thread
     stop: threading.Event
+    #: Set at the end of a run on its caller's thread, which lives on after it.
+    over: threading.Event | None = None
 
 
 #: What a start did: begin a thread, take back a stop, or nothing.
@@ -89,7 +91,7 @@ class Runner:
         with self._lock:
             if self._run is not None:
                 raise UsageError(f"{name} is running already: stop() it first.")
-            run = self._begin(threading.current_thread())
+            run = self._begin(threading.current_thread(), over=threading.Event())
         try:
             body(run.stop)
         finally:
@@ -108,12 +110,14 @@ class Runner:
             run.stop.set()
         self._wake()
         if run.thread is not threading.current_thread():
-            run.thread.join(timeout_s)
+            run.over.wait(timeout_s) if run.over else run.thread.join(timeout_s)
         return self._run is not run
 
-    def _begin(self, thread: threading.Thread) -> _Run:
+    def _begin(
+        self, thread: threading.Thread, over: threading.Event | None = None
+    ) -> _Run:
         self._begun()
-        self._run = _Run(thread=thread, stop=threading.Event())
+        self._run = _Run(thread=thread, stop=threading.Event(), over=over)
         return self._run
 
     def _end(self, run: _Run, why: str = "") -> bool:
@@ -123,6 +127,8 @@ class Runner:
                 return False
             self._run = None
         self._ended(why)
+        if run.over:
+            run.over.set()
         return True
 
     def _thread(self, body: Body) -> None:

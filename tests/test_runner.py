@@ -1,0 +1,68 @@
+"""One thread of control at a time, on a thread of its own or on the caller's."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from ermpoll.errors import UsageError
+from ermpoll.runner import Runner
+
+
+def idle(stop: threading.Event) -> None:
+    stop.wait(30)
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner(wake=lambda: None, begun=lambda: None, ended=lambda why: None)
+
+
+def test_stopping_a_run_on_the_callers_thread_does_not_wait_for_that_thread(
+    runner: Runner,
+) -> None:
+    stopped: list[tuple[bool, float]] = []
+
+    def stop(body_stop: threading.Event) -> None:
+        def act() -> None:
+            began = time.monotonic()
+            stopped.append((runner.stop(10), time.monotonic() - began))
+
+        stopper = threading.Thread(target=act)
+        stopper.start()
+        idle(body_stop)
+        threads.append(stopper)
+
+    threads: list[threading.Thread] = []
+
+    runner.run("ermpoll-test", stop)
+    threads[0].join(5)
+
+    (ended, took_s) = stopped[0]
+    assert ended
+    assert took_s < 1
+
+
+def test_stopping_a_thread_waits_for_its_end(runner: Runner) -> None:
+    runner.start("ermpoll-test", idle)
+
+    assert runner.stop(5)
+    assert not runner.running
+
+
+def test_a_second_run_at_the_same_time_is_refused(runner: Runner) -> None:
+    runner.start("ermpoll-test", idle)
+
+    with pytest.raises(UsageError, match="running already"):
+        runner.run("ermpoll-test", idle)
+
+    runner.stop(5)
+
+
+def test_a_run_can_follow_a_run(runner: Runner) -> None:
+    runner.run("ermpoll-test", lambda stop: None)
+    runner.start("ermpoll-test", idle)
+
+    assert runner.stop(5)
