@@ -178,9 +178,20 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
             agent.run_once()
         else:
             agent.run(until_idle=options.until_idle)
-    failed = agent.status.failed
-    _say(f"{agent.name}: {agent.status.completed} done, {failed} failed")
-    return 1 if failed and not told_to_stop.is_set() else 0
+    status = agent.status
+    _say(f"{agent.name}: {status.completed} done, {status.failed} failed")
+    if told_to_stop.is_set():
+        _leave_running_work()
+        return 0
+    return 1 if status.failed else 0
+
+
+def _leave_running_work() -> None:
+    """End the process where work still runs: Python would wait for it for ever."""
+    if any(thread.name.startswith("ermpoll-work") for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def find_agent(text: str) -> Agent:
@@ -226,7 +237,7 @@ def _stopped_by_signals(agent: Agent, timeout_s: float) -> Iterator[threading.Ev
     def stop_when_told() -> None:
         over.wait()
         if told.is_set():
-            agent.stop(timeout_s=timeout_s)
+            agent.stop(timeout_s=timeout_s, abandon=True)
 
     def tell(number: int, frame: object) -> None:
         told.set()

@@ -10,6 +10,8 @@ import sys
 import textwrap
 import threading
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,12 @@ import ermpoll
 from ermpoll import cli
 from ermpoll.errors import UsageError
 
+#: The rows of these tests have a specimen of their own, so that one failure is one.
 AGENT = """
 import ermpoll
 
 box = ermpoll.sandbox.start()
-jobs = box.jobs(max_attempts=1)
+jobs = box.jobs(where="Specimen=T1", max_attempts=1)
 
 def work(row):
     {work}
@@ -31,17 +34,32 @@ agent = ermpoll.Agent(jobs, work, poll_s=60, notices=box.amqp_url)
 """
 
 
-def start(
+@contextmanager
+def started(
     folder: Path, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[str]]:
+    """The command as a process of its own, which does not outlive the test."""
+    with subprocess.Popen(
         [sys.executable, "-m", "ermpoll", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
         env={**os.environ, **(environment or {})},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command until it ends by itself."""
+    with started(folder, *arguments, environment=environment) as process:
+        said, complained = process.communicate(timeout=40)
+    return subprocess.CompletedProcess([], process.returncode, said, complained)
 
 
 def announced(box: ermpoll.sandbox.Box) -> dict[str, str]:
@@ -55,18 +73,18 @@ def write_agent(folder: Path, work: str) -> None:
 
 
 def test_sandbox_prints_one_line_of_json_first_and_serves(tmp_path: Path) -> None:
-    process = start(tmp_path, "sandbox")
-    assert process.stdout
-    first = json.loads(process.stdout.readline())
-
-    catalog = json.load(urllib.request.urlopen(first["url"], timeout=10))
-    process.send_signal(signal.SIGTERM)
+    with started(tmp_path, "sandbox") as process:
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        with urllib.request.urlopen(first["url"], timeout=10) as answer:
+            catalog = json.load(answer)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=10)
 
     assert first["pid"] == process.pid
     assert first["amqp"].startswith("amqp://localhost:")
     assert catalog["id"] == "1"
-    assert process.wait(timeout=10) == 0
-    process.communicate()
+    assert code == 0
 
 
 def test_sandbox_with_a_port_that_is_taken_exits_with_two(
@@ -74,28 +92,25 @@ def test_sandbox_with_a_port_that_is_taken_exits_with_two(
 ) -> None:
     port = box.url.split(":")[2].split("/")[0]
 
-    process = start(tmp_path, "sandbox", "--port", port)
-    said, complained = process.communicate(timeout=20)
+    done = run(tmp_path, "sandbox", "--port", port)
 
-    assert process.returncode == 2
-    assert said == ""
-    assert port in complained
-    assert "Traceback" not in complained
+    assert (done.returncode, done.stdout) == (2, "")
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_run_until_idle_does_what_waits_and_exits_with_zero(
     tmp_path: Path, box: ermpoll.sandbox.Box
 ) -> None:
-    added = box.add(3)
+    added = box.add(3, Specimen="T1")
     write_agent(tmp_path, "return {'Priority': 1}")
 
-    process = start(
+    done = run(
         tmp_path, "run", "tiles:agent", "--until-idle", environment=announced(box)
     )
-    said, log = process.communicate(timeout=40)
 
-    assert process.returncode == 0, log
-    assert "0 failed" in said
+    assert done.returncode == 0, done.stderr
+    assert "0 failed" in done.stdout
     states = states_of(box, added)
     assert states == dict.fromkeys(added, "success")
 
@@ -103,29 +118,25 @@ def test_run_until_idle_does_what_waits_and_exits_with_zero(
 def test_run_exits_with_one_when_a_row_failed(
     tmp_path: Path, box: ermpoll.sandbox.Box
 ) -> None:
-    box.add(1)
+    box.add(1, Specimen="T1")
     write_agent(tmp_path, "raise ValueError('no such image')")
 
-    process = start(
+    done = run(
         tmp_path, "run", "tiles:agent", "--until-idle", environment=announced(box)
     )
-    said, log = process.communicate(timeout=40)
 
-    assert process.returncode == 1, log
-    assert "failed" in said
+    assert done.returncode == 1, done.stderr
+    assert "1 failed" in done.stdout
 
 
 def test_run_once_ends_by_itself(tmp_path: Path, box: ermpoll.sandbox.Box) -> None:
-    box.add(1)
+    box.add(1, Specimen="T1")
     write_agent(tmp_path, "return None")
 
-    process = start(
-        tmp_path, "run", "tiles:agent", "--once", environment=announced(box)
-    )
-    said, log = process.communicate(timeout=40)
+    done = run(tmp_path, "run", "tiles:agent", "--once", environment=announced(box))
 
-    assert process.returncode == 0, log
-    assert "done" in said
+    assert done.returncode == 0, done.stderr
+    assert "0 failed" in done.stdout
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -140,16 +151,16 @@ def test_run_finishes_what_it_holds_when_told_to_stop(
         threading.Event().wait(0.5)
         """,
     )
-    box.add(1)
+    added = box.add(1, Specimen="T1")
 
-    process = start(tmp_path, "run", "tiles:agent", environment=announced(box))
-    wait_for_file(tmp_path / "working", process)
-    process.send_signal(stop)
-    said, log = process.communicate(timeout=40)
+    with started(tmp_path, "run", "tiles:agent", environment=announced(box)) as process:
+        wait_for_file(tmp_path / "working", process)
+        process.send_signal(stop)
+        said, log = process.communicate(timeout=40)
 
     assert process.returncode == 0, log
-    assert box.jobs().held().rids == ()
     assert "0 failed" in said
+    assert states_of(box, added) == dict.fromkeys(added, "success")
 
 
 def test_run_releases_what_does_not_finish_in_time(
@@ -163,17 +174,18 @@ def test_run_releases_what_does_not_finish_in_time(
         threading.Event().wait(3600)
         """,
     )
-    box.add(1)
+    added = box.add(1, Specimen="T1")
 
-    process = start(
+    with started(
         *(tmp_path, "run", "tiles:agent", "--stop-timeout", "1"),
         environment=announced(box),
-    )
-    wait_for_file(tmp_path / "working", process)
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=40)
+    ) as process:
+        wait_for_file(tmp_path / "working", process)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=40)
 
     assert process.returncode == 0, log
+    assert states_of(box, added) == dict.fromkeys(added, "new")
 
 
 def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
@@ -186,7 +198,7 @@ def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
     pytest.fail(f"{path.name} did not appear in 30 s")
 
 
-def states_of(box: ermpoll.sandbox.Box, rids: tuple[str, ...]) -> dict[str, object]:
+def states_of(box: ermpoll.sandbox.Box, rids: list[str]) -> dict[str, object]:
     any_of = ";".join(f"RID={rid}" for rid in rids)
     page = box.catalog().get(f"entity/Imaging:Image/{any_of}")
     assert page
@@ -241,4 +253,5 @@ def test_help_names_the_three_commands(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--help"])
 
-    assert all(word in capsys.readouterr().out for word in ("lab", "sandbox", "run"))
+    said = capsys.readouterr().out
+    assert all(f"\n    {word} " in said for word in ("lab", "sandbox", "run"))
