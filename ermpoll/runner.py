@@ -109,8 +109,10 @@ class Runner:
                 return True
             run.stop.set()
         self._wake()
-        if run.thread is not threading.current_thread():
-            run.over.wait(timeout_s) if run.over else run.thread.join(timeout_s)
+        if run.over:
+            run.over.wait(0 if run.thread is threading.current_thread() else timeout_s)
+        elif run.thread is not threading.current_thread():
+            run.thread.join(timeout_s)
         return self._run is not run
 
     def _begin(
