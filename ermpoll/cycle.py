@@ -105,7 +105,7 @@ class Cycle:
         parts.hand.gather(self.pace.linger_s if parts.hand.busy else 0)
         begun = time.monotonic()
         ended = self._take_ended()
-        own = [self._finishing(one) for one in ended] + self._keeping(begun)
+        own = [self._finishing(one) for one in ended] + self._keeping(begun, ended)
         held = len(parts.hand) - len(ended) + parts.hand.stuck
         room = self.pace.capacity - held if claiming else 0
         try:
@@ -178,10 +178,16 @@ class Cycle:
             or changes
         )
 
-    def _keeping(self, now: float) -> list[Move]:
+    def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Move]:
         """Renew what is held for long, and mark candidates that can't be worked on."""
         spec, hand = self._spec, self._parts.hand
-        renewals = [moves.renew(spec, h) for h in hand.to_renew(spec.lease_s, now)]
+        # a row has one move in a write: its finish counts, and is a renewal as well
+        finishing = {one.held.rid for one in ended}
+        renewals = [
+            moves.renew(spec, held)
+            for held in hand.to_renew(spec.lease_s, now)
+            if held.rid not in finishing
+        ]
         parked, self._park = self._park, []
         return renewals + parked
 
