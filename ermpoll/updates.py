@@ -167,7 +167,9 @@ def _trace(catalog: Reads, update: Update, row: Row) -> tuple[datetime | None, J
     # a key that is itself a target holds the new value already
     fixed = {n: c for n, c in update.keys.items() if c not in update.targets.values()}
     wanted = [*fixed.items(), *update.targets.items()]
-    filters = [_is(column, row.get(name)) for name, column in wanted]
+    # None may have become NULL or JSON's null, so it counts only if all are None
+    told = [item for item in wanted if row.get(item[0]) is not None] or wanted
+    filters = [_is(column, row.get(name)) for name, column in told]
     page = catalog.get(
         paths.join("attribute", update.table, *filters, "RMT,RMB?limit=2")
     )
