@@ -65,8 +65,8 @@ class Agent:
         Where work is done: any ``concurrent.futures.Executor``; None for threads
         of this process. One given here is not shut down.
     name
-        Under it the agent is listed and claims; catalog, table and filter by
-        default. ``start`` stops a running agent of the same name first.
+        Under it the agent is listed and claims; catalog, table, ready words and
+        filter by default. ``start`` stops a running agent of the same name first.
     time_limit_s
         Seconds after which a job has failed. A thread can't be ended: its worker
         is free again when the work comes back.
@@ -411,8 +411,9 @@ def _check(
 
 def _default_name(jobs: Queue) -> str:
     address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
+    ready = "|".join(jobs.spec.label(word) for word in jobs.ready)
     narrow = jobs.spec.path or jobs.spec.where
-    return f"{address} {jobs.title}" + (f" {narrow}" if narrow else "")
+    return f"{address} {jobs.title} {jobs.state}={ready} {narrow}".strip()
 
 
 @atexit.register
