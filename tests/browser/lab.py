@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,6 +34,10 @@ class Lab:
     token: str
     folder: Path
 
+    def copy(self, name: str) -> None:
+        """Put a notebook of the course into its folder."""
+        shutil.copy(ROOT / "notebooks" / name, self.folder / name)
+
     def write(self, name: str, cells: Sequence[str], kernel: str = "python3") -> None:
         """Put a notebook of code cells into its folder."""
         book = nbformat.v4.new_notebook(
@@ -53,6 +58,27 @@ class Book:
         """Run all cells, and wait until the kernel is idle."""
         self.command("notebook:run-all-cells")
         self.idle()
+
+    def execute(self, code: str) -> str:
+        """Run code in the kernel, outside of the cells; returns what it prints."""
+        return self.page.evaluate(
+            """async code => {
+                const context = window.jupyterapp.shell.currentWidget.sessionContext;
+                const future = context.session.kernel.requestExecute({ code });
+                const said = [];
+                future.onIOPub = message => {
+                    const { text, evalue } = message.content;
+                    said.push(text || evalue || '');
+                };
+                await future.done;
+                return said.join('');
+            }""",
+            code,
+        )
+
+    def panel(self, text: str) -> Any:
+        """Find the panel that shows a text; the last one."""
+        return self.page.locator(".ermpoll-live", has_text=text).last
 
     def command(self, name: str, **options: Any) -> None:
         """Run one of JupyterLab's commands."""
