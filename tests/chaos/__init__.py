@@ -1,0 +1,1 @@
+"""Chaos with a referee: ``python -m tests.chaos --claims N --seed S``."""

@@ -1,0 +1,274 @@
+"""The referee: reads the record of every committed write and finds broken promises.
+
+Knows nothing of ermpoll: what a token looks like and which steps a row may take
+stands here once more, on purpose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Row = Mapping[str, Any]
+
+_TOKEN = re.compile(r"[^~]*~[0-9a-f]{16,}~(?P<lease>[0-9.]+)")
+#: What the catalog itself writes.
+_SYSTEM = frozenset(("RID", "RCT", "RMT", "RCB", "RMB"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The declared machine: columns and words of the queue, and who is a person."""
+
+    state: str = "state"
+    owner: str = "owner"
+    attempts: str = "attempts"
+    retry_at: str = "retry_at"
+    ready: str = "new"
+    claimed: str = "claimed"
+    done: str = "done"
+    failed: str = "failed"
+    #: Set and ended by people alone.
+    hold: str = "hold"
+    #: Logins of people; all others are workers.
+    people: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of one committed write."""
+
+    seq: int
+    #: Time of the commit, in seconds.
+    at: float
+    #: Login of who wrote.
+    who: str
+    rid: str
+    before: Row | None
+    after: Row | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A broken promise."""
+
+    #: machine, two holders, robbed, token, edit, lost or record.
+    kind: str
+    seq: int
+    rid: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: row {self.rid}, write {self.seq}: {self.detail}"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Holder:
+    who: str
+    token: str | None
+    lease_s: float
+    #: When the holder last wrote the row.
+    at: float
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is known of one row."""
+
+    row: Row
+    holder: _Holder | None = None
+    #: What people last wrote, by column.
+    edits: dict[str, Any] = field(default_factory=dict)
+
+
+class Referee:
+    """Judges writes in the order of their commits: `see` each, then `end`.
+
+    Attributes
+    ----------
+    violations
+        What was found.
+    counts
+        How often each legal thing happened, by its name.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._tracks: dict[str, _Track] = {}
+        self._tokens: dict[str, int] = {}
+        self.violations: list[Violation] = []
+        self.counts: Counter[str] = Counter()
+
+    def see(self, entry: Entry) -> None:
+        """Judge one row of one write."""
+        before, after = entry.before, entry.after
+        if after is None:
+            self._find("lost", entry, "the row was deleted")
+            return
+        if before is None:
+            self._inserted(entry, after)
+            return
+        track = self._tracks.setdefault(entry.rid, _Track(before))
+        if track.row != before:
+            self._find("record", entry, "the version before is not the last one seen")
+        track.row = after
+        if entry.who in self._machine.people:
+            self._person(entry, track, before, after)
+        else:
+            self._edits_stand(entry, track, after)
+            self._worker(entry, track, before, after)
+
+    def end(self, at: float) -> None:
+        """Judge what is left at the end: no row may be lost."""
+        m = self._machine
+        for rid, track in self._tracks.items():
+            state, holder = track.row[m.state], track.holder
+            self.counts[f"end {state}"] += 1
+            if state in (m.done, m.failed, m.hold):
+                continue
+            if state == m.claimed and holder is not None:
+                if holder.token is None:
+                    self.counts["end held without lease"] += 1
+                    continue
+                if at - holder.at >= holder.lease_s:
+                    self.counts["end overdue"] += 1
+                    continue
+            self.violations.append(
+                Violation(kind="lost", seq=0, rid=rid, detail=f"is left as {state!r}")
+            )
+
+    # people
+
+    def _person(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        m = self._machine
+        for name, value in after.items():
+            if name not in _SYSTEM and value != before[name] and name != m.state:
+                track.edits[name] = value
+        step = (before[m.state], after[m.state])
+        if step[0] == step[1]:
+            self.counts[f"edit of {step[0]}"] += 1
+            return
+        self.counts[f"person: {step[0]} to {step[1]}"] += 1
+        allowed = {(m.ready, m.hold), (m.claimed, m.hold), (m.hold, m.ready)}
+        if step == (m.claimed, m.ready) and track.holder and not track.holder.token:
+            allowed.add(step)
+        if step not in allowed:
+            self._find("machine", entry, f"a person went from {step[0]} to {step[1]}")
+        track.holder = None
+
+    def _edits_stand(self, entry: Entry, track: _Track, after: Row) -> None:
+        for name, value in track.edits.items():
+            if after[name] != value:
+                self._find("edit", entry, f"{entry.who} wrote over a person's {name}")
+
+    # workers
+
+    def _inserted(self, entry: Entry, after: Row) -> None:
+        self.counts["inserted"] += 1
+        self._tracks[entry.rid] = _Track(after)
+        if after[self._machine.state] != self._machine.ready:
+            self._find("machine", entry, f"begins as {after[self._machine.state]!r}")
+
+    def _worker(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        m = self._machine
+        judges: dict[tuple[Any, Any], Callable[..., None]] = {
+            (m.ready, m.claimed): self._claim,
+            (m.ready, m.failed): self._park,
+            (m.claimed, m.claimed): self._renew,
+            (m.claimed, m.done): self._finish,
+            (m.claimed, m.failed): self._finish,
+            (m.claimed, m.ready): self._give_back,
+        }
+        step = (before[m.state], after[m.state])
+        judge = judges.get(step)
+        if judge is not None:
+            judge(entry, track, before, after)
+        elif step[0] == m.hold:
+            self._find("edit", entry, f"{entry.who} took a row that a person holds")
+        else:
+            self._find("machine", entry, f"{entry.who}: {step[0]} to {step[1]}")
+
+    def _claim(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        m = self._machine
+        token = after[m.owner]
+        # a daemon that knows no tokens leaves the column as it is
+        if token == before[m.owner] and after[m.attempts] == before[m.attempts]:
+            token = None
+        track.holder = _Holder(
+            who=entry.who, token=token, lease_s=_lease(token), at=entry.at
+        )
+        self.counts["claims" if token else "claims without token"] += 1
+        if token is None:
+            return
+        if self._tokens.setdefault(token, entry.seq) != entry.seq:
+            self._find("token", entry, "the token was used in an earlier claim")
+        if after[m.attempts] != (before[m.attempts] or 0) + 1:
+            self._find("machine", entry, "a claim must count one attempt")
+
+    def _park(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        self.counts["parked"] += 1
+
+    def _renew(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        owner, holder = self._machine.owner, track.holder
+        if holder is None or entry.who != holder.who or after[owner] != before[owner]:
+            self._find("two holders", entry, f"{entry.who} writes a row that is held")
+            return
+        holder.at = entry.at
+        self.counts["renewals"] += 1
+
+    def _finish(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        m = self._machine
+        holder, word = track.holder, after[m.state]
+        track.holder = None
+        if holder is None or entry.who != holder.who:
+            given_up = word == m.failed and after[m.owner] is None
+            if given_up:
+                self._taken_over(entry, holder)
+                return
+            self._find("two holders", entry, f"{entry.who} finished another's row")
+        elif holder.token is not None and after[m.owner] != holder.token:
+            self._find("token", entry, "finished without its claim's token")
+        if after[m.attempts] != before[m.attempts]:
+            self._find("machine", entry, "a finish must leave the attempts")
+        self.counts[word] += 1
+        if holder is not None and entry.at - holder.at > holder.lease_s:
+            self.counts["finished late, unchallenged"] += 1
+
+    def _give_back(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
+        m = self._machine
+        holder, track.holder = track.holder, None
+        fewer = (after[m.attempts] or 0) < (before[m.attempts] or 0)
+        later = after[m.retry_at] != before[m.retry_at]
+        if holder is None or entry.who != holder.who or not (fewer or later):
+            # also by the one that held it: it may have given the row up as lost
+            self._taken_over(entry, holder)
+        else:
+            self.counts["releases" if fewer else "retries"] += 1
+        if holder is not None and holder.token and after[m.owner] is not None:
+            self._find("token", entry, "given back, but the token stands")
+
+    def _taken_over(self, entry: Entry, holder: _Holder | None) -> None:
+        if holder is None:
+            self._find("record", entry, "a claimed row that nobody claimed")
+        elif holder.token is None:
+            self._find("robbed", entry, f"{entry.who} freed a claim without a lease")
+        elif entry.at - holder.at < holder.lease_s:
+            left = holder.lease_s - (entry.at - holder.at)
+            self._find(
+                "two holders", entry, f"freed {left:.3f} s before its lease ended"
+            )
+        else:
+            self.counts["rescues"] += 1
+
+    def _find(self, kind: str, entry: Entry, detail: str) -> None:
+        self.violations.append(
+            Violation(kind=kind, seq=entry.seq, rid=entry.rid, detail=detail)
+        )
+
+
+def _lease(token: str | None) -> float:
+    match = _TOKEN.fullmatch(token or "")
+    return float(match["lease"]) if match else float("inf")
