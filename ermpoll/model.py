@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from ermpoll.errors import NotFound, UsageError
+from ermpoll.errors import Conflict, NotFound, UsageError
 from ermpoll.paths import quote
 
 SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
@@ -104,7 +104,7 @@ def read_table(source: ModelSource, label: str) -> Table:
     schema, name = unquote(schema), unquote(name)
     try:
         document = source.document(f"schema/{quote(schema)}/table/{quote(name)}")
-    except NotFound as error:
+    except (NotFound, Conflict) as error:
         raise _unknown_table(source, schema, name) from error
     return table_of(document)
 

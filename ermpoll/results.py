@@ -284,7 +284,7 @@ def rids_of(rows: object) -> tuple[str, ...]:
     UsageError
         It is none of these.
     """
-    for take in (_from_text, _from_object, _from_frame, _from_list):
+    for take in (_from_one, _from_object, _from_frame, _from_list):
         rids = take(rows)
         if rids is not None:
             # a RID stands once, in the order it was named first
@@ -295,8 +295,9 @@ def rids_of(rows: object) -> tuple[str, ...]:
     )
 
 
-def _from_text(rows: object) -> list[str] | None:
-    return [rows] if isinstance(rows, str) else None
+def _from_one(rows: object) -> list[str] | None:
+    rid = _rid_of(rows) if isinstance(rows, str | Mapping) else None
+    return [rid] if rid is not None else None
 
 
 def _from_object(rows: object) -> list[str] | None:
@@ -321,6 +322,8 @@ def _from_frame(rows: object) -> list[str] | None:
 
 
 def _from_list(rows: object) -> list[str] | None:
+    if isinstance(rows, Mapping):
+        return None
     try:
         items = list(rows)  # type: ignore[call-overload]
     except TypeError:
