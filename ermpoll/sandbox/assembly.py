@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import catalogs, demo, scalars
@@ -73,6 +74,7 @@ class Sandbox:
             self.answer,
             notices=self,
             price=options.price,
+            spared=CONTROL if options.control else "",
             body_limit=options.body_limit,
         )
         self.port = 0
@@ -116,7 +118,7 @@ class Sandbox:
         if self.options.amqp is not None:
             return self.options.amqp
         login = self.options.amqp_login
-        user = f"{login[0]}:{login[1]}@" if login else ""
+        user = f"{':'.join(quote(word, safe='') for word in login)}@" if login else ""
         return f"amqp://{user}localhost:{self.amqp_port}"
 
     def publish(self) -> None:

@@ -97,7 +97,8 @@ class Table(Element):
         try:
             return self.columns[name]
         except KeyError:
-            message = f"The table {self.title} has no column {name[:80]!r}."
+            shown = name.replace("\0", "")[:80]
+            message = f"The table {self.title} has no column {shown!r}."
             raise conflict(message) from None
 
     @property

@@ -159,8 +159,8 @@ def _post_many(builder: Builder, doc: Any) -> Answer:
             _schema(builder, {"schema_name": name, **a_mapping(item)})
             for name, item in docs.items()
         ]
-        for item in docs.values():
-            _links(builder, item)
+        for name, item in docs.items():
+            _links(builder, {"schema_name": name, **item})
         made = {item.name: modeldocs.schema_doc(item, True) for item in schemas}
         return json_answer(201, {"schemas": made})
     items = [a_mapping(item) for item in a_list(doc)]
