@@ -100,6 +100,9 @@ class Link:
             return
         self._workflow, self._connection = None, result
         result.add_on_close_callback(self._closed)
+        if self._ending:
+            result.close()
+            return
         self._loop.call_later(OPEN_S, self._check_declared)
         self._open_channel()
 
@@ -163,9 +166,17 @@ class Link:
         self._reason = self._reason or why
         self._loop.call_later(_GOODBYE_S, self._loop.stop)
         if self._workflow is not None:
-            self._workflow.abort()
+            self._give_up_connecting()
         elif self._connection is not None and self._connection.is_open:
             self._connection.close()
+
+    def _give_up_connecting(self) -> None:
+        # pika's abort fails an assertion once the two greet each other: then the
+        # greeting goes on, until it is over or the loop stops.
+        connector = self._workflow._connector
+        self._connection = connector._amqp_conn if connector else None
+        if self._connection is None:
+            self._workflow.abort()
 
     def _closed(self, _: Any, error: Exception) -> None:
         self._stopped("" if self._ending else reason(error, self._address))
