@@ -1,7 +1,7 @@
 """What a queue's users hold: Candidates, Plan, Claim, Outcome.
 
 They keep what was read or written and draw themselves as static HTML; what they do
-is the queue's doing.
+is the queue's doing. Only who asks for a frame pays for pandas: half a second.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from ermpoll import frames, render
+from ermpoll import render
 from ermpoll.errors import UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.planning import pack
@@ -53,6 +53,8 @@ class Candidates:
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
+        from ermpoll import frames
+
         return frames.frame(self.rows, self.columns, self.jobs.types)
 
     def __repr__(self) -> str:
@@ -100,6 +102,8 @@ class Plan:
     @property
     def frame(self) -> pd.DataFrame:
         """One line per changed cell: columns RID, column, before, after."""
+        from ermpoll import frames
+
         return frames.changes_frame(self.changes)
 
     def apply(self) -> Outcome:
@@ -170,6 +174,8 @@ class Outcome:
     @property
     def frame(self) -> pd.DataFrame:
         """One line a row: RID, what became of it, why."""
+        from ermpoll import frames
+
         return frames.outcome_frame(self)
 
     def undo(self) -> Plan:
@@ -234,6 +240,8 @@ class Claim:
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
+        from ermpoll import frames
+
         return frames.frame(self.rows, self.jobs.columns, self.jobs.types)
 
     def holding(self, rid: str) -> Held:
