@@ -23,7 +23,6 @@ from ermpoll.sandbox.box import Box, of_line
 from tests.sandbox.client import Client
 
 _PACKAGES = ("ermpoll", "deriva", "requests", "pandas", "pika", "tornado")
-_ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +144,18 @@ def server(*options: str) -> Iterator[Box]:
 
 
 def job_table(
-    box: Box, columns: Mapping[str, str], rows: list[dict[str, Any]]
+    box: Box,
+    columns: Mapping[str, str],
+    rows: list[dict[str, Any]],
+    *,
+    at_once: int = 2_000,
 ) -> tuple[str, str]:
     """Make a catalog with a table ``Ops:Job`` of these rows; its address and label."""
     url = box.new_catalog()
     with client(url) as door:
         door.table("Job", columns)
-        for first in range(0, len(rows), _ROWS_AT_ONCE):
-            door.post("/entity/Ops:Job", rows[first : first + _ROWS_AT_ONCE])
+        for first in range(0, len(rows), at_once):
+            door.post("/entity/Ops:Job", rows[first : first + at_once])
     return url, "Ops:Job"
 
 
@@ -214,4 +217,4 @@ def _number(value: float | None) -> str:
 
 def _line(what: str, unit: str, *cells: str) -> str:
     ours, theirs, goal, word = cells
-    return f"{what:<44.44} {unit:<8} {ours:>10} {theirs:>10} {goal:>10}  {word}"
+    return f"{what:<42.42} {unit:<8} {ours:>10} {theirs:>10} {goal:>10}  {word}"
