@@ -9,31 +9,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ermpoll.errors import ErmpollError
 from ermpoll.sandbox import functions
+from ermpoll.sandbox.datafile import opened, transaction
 from ermpoll.sandbox.identifiers import Clock, encode
 from ermpoll.sandbox.journal import Journal, told
 from ermpoll.sandbox.model import Model
-
-_APPLICATION_ID = 0x45524D50  # "ERMP"
-_SCHEMA = """
-CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
-                       last_rid INTEGER, deleted INTEGER DEFAULT 0);
-CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
-CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
-CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
-                  path TEXT, who TEXT, etag TEXT, rows TEXT);
-"""
-
-
-class StoreError(ErmpollError):
-    """The data file can't be used."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,14 +65,19 @@ class Store:
     """
 
     def __init__(self, path: str | Path | None = None, *, keep_log: int | None = None):
-        self.db = _opened(path)
+        self.path = path
         self.keep_log = keep_log
-        functions.register(self.db, now=lambda: self.clock.last)
+        self.db = self._opened()
         newest = self.db.execute(
             "SELECT max(max(data_at, model_at)) FROM catalogs"
         ).fetchone()[0]
         self.clock = Clock(newest or 0)
         self.catalogs = {item.id: item for item in self._load()}
+
+    def _opened(self) -> sqlite3.Connection:
+        db = opened(self.path)
+        functions.register(db, now=lambda: self.clock.last)
+        return db
 
     def close(self) -> None:
         """Close the database."""
@@ -136,16 +127,13 @@ class Store:
         """
         before = (catalog.data_at, catalog.last_rid)
         now = self.clock.tick()
-        self.db.execute("BEGIN IMMEDIATE")
         try:
-            yield now
-            catalog.data_at = now
-            self._keep(catalog)
-            self._log(catalog, journal, now)
-            self.db.execute("COMMIT")
+            with transaction(self.db):
+                yield now
+                catalog.data_at = now
+                self._keep(catalog)
+                self._log(catalog, journal, now)
         except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
             catalog.data_at, catalog.last_rid = before
             raise
 
@@ -216,23 +204,37 @@ class Store:
         ]
 
     def forget(self, catalog: Catalog) -> None:
-        """Delete a catalog for good; its id stays taken."""
-        self.db.execute("UPDATE catalogs SET deleted = 1 WHERE id = ?", (catalog.id,))
+        """Delete a catalog and its rows for good; its id stays taken."""
+        with transaction(self.db):
+            for slot in self._slots(catalog.id):
+                self.db.execute(f"DROP TABLE {slot}")
+            self.db.execute(
+                "UPDATE catalogs SET deleted = 1 WHERE id = ?", (catalog.id,)
+            )
         self.catalogs.pop(catalog.id, None)
 
     def clear(self) -> None:
         """Forget all catalogs, so that their ids are free, and empty the log."""
-        slots = self.db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-            " AND name GLOB 't[0-9]*'"
-        ).fetchall()
-        self.db.execute("BEGIN IMMEDIATE")
-        for (slot,) in slots:
-            self.db.execute(f"DROP TABLE {slot}")
-        for table in ("catalogs", "models", "serials", "log"):
-            self.db.execute(f"DELETE FROM {table}")
-        self.db.execute("COMMIT")
         self.catalogs.clear()
+        if self.path is None:
+            # A new database is at hand sooner than an old one is emptied.
+            self.db.close()
+            self.db = self._opened()
+            return
+        with transaction(self.db):
+            for slot in self._slots("%"):
+                self.db.execute(f"DROP TABLE {slot}")
+            for table in ("catalogs", "models", "serials", "log"):
+                self.db.execute(f"DELETE FROM {table}")
+
+    def _slots(self, catalog: str) -> set[str]:
+        """Return the SQLite tables that a catalog has or had; ``%`` is every one."""
+        docs = self.db.execute(
+            "SELECT doc FROM models WHERE catalog = ?1 OR ?1 = '%'", (catalog,)
+        ).fetchall()
+        models = [Model.load(json.loads(doc)) for (doc,) in docs]
+        slots = {table.slot for model in models for table in model.tables()}
+        return slots | {f"{slot}h" for slot in slots}
 
     def next_serial(self, slot: str) -> int:
         """Return the next number of a serial column."""
@@ -246,48 +248,3 @@ class Store:
     def new_slot(self, letter: str) -> str:
         """Return a new name for a table (``t``) or a column (``c``) in SQLite."""
         return f"{letter}{self.next_serial('slots')}"
-
-
-def _opened(path: str | Path | None) -> sqlite3.Connection:
-    db: sqlite3.Connection | None = None
-    try:
-        db = sqlite3.connect(
-            "" if path is None else path,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=1000,
-            timeout=0,
-        )
-        _prepare(db, on_disk=path is not None)
-    except (sqlite3.Error, StoreError) as error:
-        if db is not None:
-            db.close()
-        raise StoreError(f"The data file {path} {_trouble(error)}") from error
-    return db
-
-
-def _trouble(error: Exception) -> str:
-    if "locked" in str(error):
-        return "is in use by another process; stop that one or name another file."
-    if isinstance(error, StoreError):
-        return "is not a sandbox's; name another file, it is left as it is."
-    return f"can't be used ({error}); name another file."
-
-
-def _prepare(db: sqlite3.Connection, *, on_disk: bool) -> None:
-    if on_disk:
-        # Held from the first statement on, so a second process is refused at once.
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    tables: Iterable[tuple[str]] = db.execute("SELECT name FROM sqlite_master")
-    empty = not list(tables)
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    if not empty and application != _APPLICATION_ID:
-        raise StoreError
-    db.execute(f"PRAGMA journal_mode = {'WAL' if on_disk else 'MEMORY'}")
-    db.execute(f"PRAGMA synchronous = {'NORMAL' if on_disk else 'OFF'}")
-    db.execute("BEGIN EXCLUSIVE")
-    if empty:
-        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        for statement in _SCHEMA.split(";"):
-            db.execute(statement)
-    db.execute("COMMIT")

@@ -1,0 +1,89 @@
+"""The SQLite file of a sandbox: opened for one process alone, or refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ermpoll.errors import ErmpollError
+
+_APPLICATION_ID = 0x45524D50  # "ERMP"
+_SCHEMA = """
+CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
+                       last_rid INTEGER, deleted INTEGER DEFAULT 0);
+CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
+CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
+CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
+                  path TEXT, who TEXT, etag TEXT, rows TEXT);
+"""
+
+
+class StoreError(ErmpollError):
+    """The data file can't be used."""
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Hold one write transaction: committed at the end, undone by any exception."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def opened(path: str | Path | None) -> sqlite3.Connection:
+    """Open the data file at `path`, or a temporary one for None.
+
+    Raises
+    ------
+    StoreError
+        When the file can't be read, is not a sandbox's, or another process has it.
+    """
+    db: sqlite3.Connection | None = None
+    try:
+        db = sqlite3.connect(
+            "" if path is None else path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=1000,
+            timeout=0,
+        )
+        _prepare(db, on_disk=path is not None)
+    except (sqlite3.Error, StoreError) as error:
+        if db is not None:
+            db.close()
+        raise StoreError(f"The data file {path} {_trouble(error)}") from error
+    return db
+
+
+def _trouble(error: Exception) -> str:
+    if "locked" in str(error):
+        return "is in use by another process; stop that one or name another file."
+    if isinstance(error, StoreError):
+        return "is not a sandbox's; name another file, it is left as it is."
+    return f"can't be used ({error}); name another file."
+
+
+def _prepare(db: sqlite3.Connection, *, on_disk: bool) -> None:
+    if on_disk:
+        # Held from the first statement on, so a second process is refused at once.
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    tables: Iterable[tuple[str]] = db.execute("SELECT name FROM sqlite_master")
+    empty = not list(tables)
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if not empty and application != _APPLICATION_ID:
+        raise StoreError
+    db.execute(f"PRAGMA journal_mode = {'WAL' if on_disk else 'MEMORY'}")
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if on_disk else 'OFF'}")
+    db.execute("BEGIN EXCLUSIVE")
+    if empty:
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        for statement in _SCHEMA.split(";"):
+            db.execute(statement)
+    db.execute("COMMIT")
