@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import secrets
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import ermpoll
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 LIMIT_S = 20
@@ -28,10 +33,29 @@ def prose(path: Path) -> str:
     return "\n".join(cell.source for cell in book.cells if cell.cell_type != "code")
 
 
+def run(
+    path: Path, folder: Path, parameters: str | None = None
+) -> nbformat.NotebookNode:
+    """Run a notebook on a fresh kernel, widget state stored, and return it."""
+    book = nbformat.read(path, as_version=4)
+    for cell in book.cells:
+        if parameters is not None and "parameters" in cell.metadata.get("tags", []):
+            cell.source += f"\n{parameters}"
+    NotebookClient(
+        book,
+        timeout=60,
+        kernel_name="python3",
+        store_widget_state=True,
+        resources={"metadata": {"path": str(folder)}},
+    ).execute()
+    return book
+
+
 def tree(cell: nbformat.NotebookNode) -> ast.Module:
     """The cell as Python, its magics left out."""
-    if cell.source.startswith("%%"):
-        return ast.parse(cell.source.partition("\n")[2])
+    magic, _, rest = cell.source.partition("\n")
+    if magic.startswith("%%"):
+        return ast.parse(rest if magic.endswith(".py") else "")
     return ast.parse(re.sub(r"(?m)^[!%].*$", "", cell.source))
 
 
@@ -54,28 +78,65 @@ def test_notebook_runs_unattended_and_stores_no_login(
     secret = secrets.token_hex(16)
     monkeypatch.setenv("ERMPOLL_TOKEN", secret)
     monkeypatch.setenv("ERMPOLL_HOST", "localhost")
-    book = nbformat.read(path, as_version=4)
-    runner = NotebookClient(
-        book,
-        timeout=60,
-        kernel_name="python3",
-        store_widget_state=True,
-        resources={"metadata": {"path": str(tmp_path)}},
-    )
 
     began = time.monotonic()
-    runner.execute()
+    book = run(path, tmp_path)
     took_s = time.monotonic() - began
 
     assert took_s < LIMIT_S, f"{path.stem} took {took_s:.0f} s"
     assert secret not in nbformat.writes(book)
-    assert not any(secret in file.read_text() for file in tmp_path.glob("*.*"))
-    assert not [
-        (output.name, output.text)
+    assert not any(
+        secret in file.read_text() for file in tmp_path.rglob("*") if file.is_file()
+    )
+    assert complaints(book) == []
+
+
+def complaints(book: nbformat.NotebookNode) -> list[str]:
+    """What the cells wrote to stderr, but for the news that a broker is lost."""
+    texts = [
+        output.text
         for cell in book.cells
         for output in cell.get("outputs", [])
         if output.get("name") == "stderr"
     ]
+    lines = "".join(texts).splitlines()
+    return [line for line in lines if not line.startswith("no notices: lost:")]
+
+
+def test_failures_reach_the_webhook_that_is_given(tmp_path: Path) -> None:
+    posted: list[str] = []
+
+    class Chat(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            posted.append(json.loads(self.rfile.read(length))["text"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as chat:
+        threading.Thread(target=chat.serve_forever).start()
+        address = f"http://127.0.0.1:{chat.server_port}/hook"
+        operate = next(path for path in NOTEBOOKS if path.stem == "04_operate")
+        run(operate, tmp_path, f"WEBHOOK = {address!r}\nBAD = 3")
+        chat.shutdown()
+
+    assert len(posted) == 3
+    assert all("file is cut off" in text for text in posted)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_course_can_be_taken_twice_on_one_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ermpoll.sandbox.start(control=True) as shared:
+        line = {"url": shared.url, "amqp": shared.amqp_url, "pid": 0}
+        monkeypatch.setenv("ERMPOLL_SANDBOX", json.dumps(line))
+
+        for path in NOTEBOOKS * 2:
+            run(path, tmp_path)
 
 
 @each_notebook
