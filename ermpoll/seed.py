@@ -228,7 +228,7 @@ def _written(
     patience, doubtful = Patience(PATIENCE_S), False
     while True:
         try:
-            with lane_of(catalog.url):
+            with lane_of(catalog.url).turn():
                 return catalog.put(path, rows, guard=etag)
         except PreconditionFailed as error:
             ours = _read_back(catalog, update, rows, etag) if doubtful else None

@@ -154,7 +154,7 @@ class Sender:
         while True:
             answer.sent += 1
             try:
-                with self._lane, permits.real():
+                with self._lane.turn(self._stop), permits.real():
                     answer.page = self._catalog.put(put.path, put.rows)
             except (Aborted, PreconditionFailed) as error:
                 answer.wasted += 1
