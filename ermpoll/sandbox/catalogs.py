@@ -128,12 +128,14 @@ def welcome(store: Store, catalog: Catalog, client: Client) -> None:
     table = schema.tables.get("ERMrest_Client") if schema else None
     if table is None or "ID" not in table.columns:
         return
-    journal = Journal(silent=True)
-    with store.writing(catalog, journal) as now:
-        work = Transaction(
-            store=store, catalog=catalog, journal=journal, now=now, who=client.id
-        )
-        if not work.select(table, [table.columns["ID"]], [client.id]):
+    slot = table.columns["ID"].slot
+    sql = f"SELECT 1 FROM {table.slot} WHERE {slot} = ?"
+    if not store.db.execute(sql, [client.id]).fetchone():
+        journal = Journal(silent=True)
+        with store.writing(catalog, journal) as now:
+            work = Transaction(
+                store=store, catalog=catalog, journal=journal, now=now, who=client.id
+            )
             work.insert(table, _client_row(work, client, list(table.columns)))
     catalog.clients.add(client.id)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -23,7 +24,6 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.netutil import bind_sockets
 
 from ermpoll.sandbox.answers import Answer, Request, text_answer
 from ermpoll.sandbox.faults import Faults, Verdict, price_s
@@ -84,9 +84,10 @@ class Front(HTTPServerConnectionDelegate):
 
     def start(self, host: str, port: int) -> int:
         """Listen and return the port."""
-        sockets = bind_sockets(port, host)
-        self._http.add_sockets(sockets)
-        return int(sockets[0].getsockname()[1])
+        listener = socket.create_server((host, port), backlog=128)
+        listener.setblocking(False)
+        self._http.add_socket(listener)
+        return int(listener.getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and close all connections."""
