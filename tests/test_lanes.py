@@ -19,10 +19,14 @@ from ermpoll.lanes import Lane
 URL = "http://localhost:1/ermrest/catalog/1"
 _OTHER = """
 import sys
+import time
 from ermpoll.lanes import Lane
-with Lane({url!r}).turn():
+lane = Lane({url!r})
+with lane.turn():
     print("in", flush=True)
     sys.stdin.readline()
+with lane.turn():
+    print(time.monotonic(), flush=True)
 """
 
 
@@ -130,22 +134,17 @@ def test_a_folder_that_takes_no_files_does_not_matter(
 
 
 def test_who_waits_comes_before_who_just_left() -> None:
-    order: list[str] = []
+    entered: list[float] = []
+
+    def wait() -> None:
+        with Lane(URL).turn():
+            entered.append(time.monotonic())
+
     with another_process_in(URL) as other:
-        lane = Lane(URL)
-        waiter = threading.Thread(target=lambda: _note(lane, order, "waiter"))
+        waiter = threading.Thread(target=wait)
         waiter.start()
         threading.Event().wait(0.1)
-        late = Lane(URL)
-        assert other.stdin is not None
-        other.stdin.write("out\n")
-        other.stdin.flush()
+        said, _ = other.communicate("out\n")
         waiter.join()
-        _note(late, order, "late")
 
-    assert order == ["waiter", "late"]
-
-
-def _note(lane: Lane, order: list[str], name: str) -> None:
-    with lane.turn():
-        order.append(name)
+    assert entered[0] < float(said)
