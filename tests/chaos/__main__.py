@@ -30,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=random.SystemRandom().getrandbits(32)
     )
-    parser.add_argument("--seconds", type=float, help="of storm; the calm comes after")
+    parser.add_argument(
+        "--seconds", type=float, default=14.0, help="of storm, at least"
+    )
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument(
         "--keep", type=Path, help="a folder for the record and the logs"
@@ -40,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         claims=asked.claims,
         seed=asked.seed,
         agents=asked.agents,
-        seconds=asked.seconds or min(max(asked.claims / 450, 18.0), 3600.0),
+        seconds=asked.seconds,
+        longest_s=max(asked.claims / 400, 60.0),
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
