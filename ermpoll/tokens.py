@@ -27,7 +27,8 @@ class Token:
     lease_s: float
 
     def __str__(self) -> str:
-        return f"{self.name}~{self.random}~{self.lease_s:g}"
+        lease = f"{self.lease_s:.3f}".rstrip("0").rstrip(".")
+        return f"{self.name}~{self.random}~{lease}"
 
 
 def new_token(
