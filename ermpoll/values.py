@@ -19,6 +19,8 @@ from ermpoll.model import Column
 from ermpoll.records import JSON
 
 _RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
+#: Python refuses to read thousands of digits; no column takes so many.
+_LONGEST_INT = 1000
 _BOOLEANS = {"true", "t", "false", "f", "yes", "no", "y", "n", "on", "off", "1", "0"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -53,10 +55,14 @@ def plain(value: object) -> JSON:
 
 
 def _scalar(value: str | float | None) -> JSON:
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return value if type(value) is kind else kind(value)
-    return None
+    # the value itself, not what a subclass makes of it: str() of an enum is its name
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return str.__str__(value)
 
 
 def refusal(column: Column, value: JSON) -> str | None:
@@ -116,7 +122,7 @@ def _is_int(base: str, value: JSON) -> bool:
     if isinstance(value, str):
         if not re.fullmatch(r"\s*[+-]?\d+\s*", value):
             return False
-        value = int(value)
+        value = int(value) if len(value) < _LONGEST_INT else _RANGES[base]
     return isinstance(value, int) and -_RANGES[base] <= value < _RANGES[base]
 
 
