@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,15 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.util import Retry
 
 from ermpoll import permits
+from ermpoll.addresses import catalog_url, of_deriva
 from ermpoll.answers import error_of
-from ermpoll.clock import ServerClock, etag_time
+from ermpoll.clock import ServerClock, date_time, etag_time
 from ermpoll.credentials import Login, find_credentials, is_loopback
 from ermpoll.errors import NotFound, Unavailable, UsageError, WriteRefused
-from ermpoll.records import JSON, Page, Row
+from ermpoll.records import Page, Row
 
-_CATALOG = re.compile(r"^(?P<server>https?://[^/]+)/ermrest/catalog/(?P<id>[^/?#]+)")
-_CHAISE = re.compile(r"^(?P<server>https?://[^/]+)/chaise/.*#(?P<id>[^/?]+)")
+#: Another address of the same server, as `session` asks; it gets no login elsewhere.
+_ABSOLUTE = re.compile(r"https?://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +82,8 @@ def connect(
     if ca is not None and not Path(ca).is_file():
         raise UsageError(f"expected ca to be a file of certificates, found {ca}")
     if not isinstance(url, str | None):
-        url, credentials = _of_deriva(url, credentials)
-    address = _catalog_url(url or os.environ.get("ERMPOLL_CATALOG"))
+        url, credentials = of_deriva(url, credentials)
+    address = catalog_url(url or os.environ.get("ERMPOLL_CATALOG"))
     if credentials is None:
         credentials = find_credentials(address)
     login = Login(credentials, address)
@@ -156,7 +156,7 @@ class Catalog:
         CatalogError
             As `get` does; NotFound for an element that isn't there.
         """
-        return json.loads(self._ask("GET", path).content)
+        return self._json(self._ask("GET", path))
 
     def session(self) -> Session | None:
         """Ask who is logged in; None for nobody (an expired login is nobody).
@@ -171,7 +171,7 @@ class Catalog:
             answer = self._ask("GET", f"{parts.scheme}://{parts.netloc}/authn/session")
         except NotFound:
             return None
-        found = json.loads(answer.content)
+        found = self._json(answer)
         client = found.get("client") or {}
         return Session(
             name=str(client.get("display_name") or client.get("id") or "somebody"),
@@ -253,19 +253,13 @@ class Catalog:
     def _write(
         self, method: str, path: str, rows: Sequence[Row], headers: dict[str, str]
     ) -> Page:
+        body = _body(path, rows)
         self._may_write(method, path)
-        try:
-            body = json.dumps([dict(row) for row in rows], allow_nan=False)
-        except ValueError:
-            raise UsageError(
-                f"expected numbers that JSON has, found NaN or infinity for {path}; "
-                "write None instead"
-            ) from None
         answer = self._ask(
             method,
             path,
             headers={"Content-Type": "application/json", **headers},
-            data=body.encode(),
+            data=body,
         )
         self._hear_write(answer)
         return self._page(answer)
@@ -295,7 +289,7 @@ class Catalog:
         headers: dict[str, str] | None = None,
         data: bytes | None = None,
     ) -> requests.Response:
-        url = path if "://" in path.split("?")[0] else f"{self.url}/{path.lstrip('/')}"
+        url = path if _ABSOLUTE.match(path) else f"{self.url}/{path.lstrip('/')}"
         try:
             answer = self._session().request(
                 method,
@@ -309,7 +303,8 @@ class Catalog:
         except requests.RequestException as error:
             raise self._unreachable(method, error) from None
         if answer.status_code >= 300 and answer.status_code != 304:
-            raise error_of(method, answer.status_code, url, answer.text)
+            body = self._login.scrub(answer.text)
+            raise error_of(method, answer.status_code, url, body)
         return answer
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -362,8 +357,16 @@ class Catalog:
         return session
 
     def _page(self, answer: requests.Response) -> Page:
+        rows = self._json(answer)
+        return Page(
+            rows=rows if isinstance(rows, list) else [rows],
+            etag=answer.headers.get("ETag"),
+            url=answer.url,
+        )
+
+    def _json(self, answer: requests.Response) -> Any:
         try:
-            rows: list[dict[str, JSON]] = json.loads(answer.content or b"[]")
+            return json.loads(answer.content or b"[]")
         except ValueError:
             raise Unavailable(
                 f"expected JSON from {self.url}, found something else; "
@@ -372,17 +375,12 @@ class Catalog:
                 url=self.url,
                 doubtful=answer.request.method != "GET",
             ) from None
-        return Page(
-            rows=rows if isinstance(rows, list) else [rows],
-            etag=answer.headers.get("ETag"),
-            url=answer.url,
-        )
 
     def _hear_read(self, answer: requests.Response) -> None:
         newest = etag_time(answer.headers.get("ETag"))
-        date = answer.headers.get("Date")
+        date = date_time(answer.headers.get("Date"))
         if date:
-            self.clock.heard_date(parsedate_to_datetime(date))
+            self.clock.heard_date(date)
         if newest:
             self.clock.heard_read(newest)
 
@@ -390,6 +388,26 @@ class Catalog:
         written = etag_time(answer.headers.get("ETag"))
         if written:
             self.clock.heard_write(written)
+
+
+def _body(path: str, rows: Sequence[Row]) -> bytes:
+    if isinstance(rows, str | Mapping) or not all(isinstance(r, Mapping) for r in rows):
+        raise UsageError(
+            f"expected a list of rows (mappings) for {path}, found "
+            f"{type(rows).__name__} of other things; nothing was sent"
+        )
+    try:
+        return json.dumps([dict(row) for row in rows], allow_nan=False).encode()
+    except TypeError as error:
+        raise UsageError(
+            f"expected values that JSON has for {path}, found another: {error}; "
+            "give dates as text"
+        ) from None
+    except ValueError:
+        raise UsageError(
+            f"expected numbers that JSON has, found NaN or infinity for {path}; "
+            "write None instead"
+        ) from None
 
 
 def _never_sent(error: Exception) -> bool:
@@ -402,47 +420,3 @@ def _never_sent(error: Exception) -> bool:
 
 def _reconnect(url: str, read_only: bool, timeout_s: float, ca: str | None) -> Catalog:
     return connect(url, read_only=read_only, timeout_s=timeout_s, ca=ca)
-
-
-def _catalog_url(text: str | None) -> str:
-    if not text:
-        raise UsageError(
-            "expected the address of a catalog, found none; give it to connect() or "
-            "set $ERMPOLL_CATALOG, like https://host/ermrest/catalog/1"
-        )
-    found = _CATALOG.match(text) or _CHAISE.match(text)
-    if not found:
-        raise UsageError(
-            f"expected an address like https://host/ermrest/catalog/1, found "
-            f"{_without_login(text)!r}"
-        )
-    if "@" in found["server"]:
-        raise UsageError(
-            "expected an address without a login, found one with a login in it; "
-            "give credentials= instead"
-        )
-    return f"{found['server']}/ermrest/catalog/{found['id']}"
-
-
-def _without_login(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", text)[:120]
-
-
-def _of_deriva(
-    binding: Any, credentials: Mapping[str, Any] | None
-) -> tuple[str, Mapping[str, Any] | None]:
-    """Take address and login over from a deriva-py catalog object."""
-    try:
-        url, session = binding.get_server_uri(), binding._session
-    except AttributeError:
-        raise UsageError(
-            "expected an address or a deriva-py ErmrestCatalog, found "
-            f"{type(binding).__name__}"
-        ) from None
-    if credentials is None:
-        bearer = session.headers.get("Authorization", "")
-        cookies = "; ".join(f"{c.name}={c.value}" for c in session.cookies)
-        credentials = {"cookie": cookies} if cookies else {}
-        if bearer.startswith("Bearer "):
-            credentials = {"bearer-token": bearer.removeprefix("Bearer ")}
-    return str(url), credentials

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 #: A ``Date`` header is whole seconds of another host's clock.
 DATE_MARGIN = timedelta(seconds=2)
@@ -45,7 +46,9 @@ class ServerClock:
 
     def heard_read(self, at: datetime) -> None:
         """Take the time in the ETag of a read: the catalog is at least that far."""
-        self._take(at, exact=self._exact)
+        # it may be days old, and is then worth less than the clock here
+        if at > self.now():
+            self._take(at, exact=self._exact)
 
     def heard_date(self, at: datetime) -> None:
         """Take a ``Date`` header; passed over once a write told the real time."""
@@ -90,6 +93,15 @@ def etag_login(etag: str | None) -> str | None:
     """Return the part of an ETag that stands for the login's roles, or None."""
     match = _ETAG.match(etag or "")
     return match["roles"] if match else None
+
+
+def date_time(header: str | None) -> datetime | None:
+    """Return the time in a ``Date`` header, UTC; None for none or a broken one."""
+    try:
+        at = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def parse_time(text: object) -> datetime | None:

@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 from ermpoll.errors import UsageError
 
+#: Shorter ones are words that an answer may hold by itself.
+_SHORTEST_SECRET = 4
+
 
 class Login:
     """The headers that prove who asks; shows only what kind it is.
@@ -47,8 +50,12 @@ class Login:
         """Return text without the secret, should it have crept in."""
         if self._header is None:
             return text
-        secret = self._header[1].removeprefix("Bearer ").removeprefix("webauthn=")
-        return text.replace(secret, "[secret]") if secret else text
+        _, value = self._header
+        parts = (part.partition("=")[2] or part for part in value.split("; "))
+        for secret in (value.removeprefix("Bearer "), value, *parts):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, "[secret]")
+        return text
 
     def __repr__(self) -> str:
         return f"Login({self.kind})"
