@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -100,15 +101,30 @@ def test_notebook_is_stored_bare(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
-def test_no_file_holds_two_ideas() -> None:
+def lines_of_code(path: Path) -> int:
+    """Lines that are neither blank nor comment nor docstring."""
+    text = path.read_text()
+    lines = {
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.strip().startswith("#")
+    }
+    for node in ast.walk(ast.parse(text)):
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, kinds) and ast.get_docstring(node) is not None:
+            told = node.body[0]
+            lines -= set(range(told.lineno, (told.end_lineno or 0) + 1))
+    return len(lines)
+
+
+def test_no_module_holds_two_ideas() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
-        for folder in ("ermpoll", "tests")
-        for path in (ROOT / folder).rglob("*.py")
-        if (lines := len(path.read_text().splitlines())) > 300
+        for path in (ROOT / "ermpoll").rglob("*.py")
+        if (lines := lines_of_code(path)) > 300
     }
 
-    assert not long, "split these at an idea; the limit is 300 lines"
+    assert not long, "split these at an idea; the limit is 300 lines of code"
 
 
 def test_changelog_names_the_version_being_worked_on() -> None:
