@@ -20,7 +20,7 @@ from ermpoll.amqp.address import Address
 from ermpoll.amqp.link import Link
 from ermpoll.notices import Notices
 from ermpoll.records import NoticesStatus
-from ermpoll.schedule import backoff_s
+from ermpoll.schedule import backoff_s, seconds
 from ermpoll.telling import described, place
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ _UNPROVEN = "deaf: connected anew to {label}, no notice has come yet"
 class Hearing:
     """Whether notices come in although there should be some; pure."""
 
+    #: How long a notice may take, in seconds.
+    echo_s: float = ECHO_S
+
     #: When the last notice came, seconds on the hub's clock.
     heard_at: float = float("-inf")
     #: Until when one has to come, or None when none is due.
@@ -51,13 +54,13 @@ class Hearing:
 
     def expecting(self, now: float) -> Hearing:
         """Expect a notice, unless it may be one that came just now."""
-        if self.due_at is not None or now - self.heard_at < ECHO_S:
+        if self.due_at is not None or now - self.heard_at < self.echo_s:
             return self
-        return replace(self, due_at=now + ECHO_S)
+        return replace(self, due_at=now + self.echo_s)
 
     def heard(self, now: float) -> Hearing:
         """Take note of a notice."""
-        return Hearing(heard_at=now)
+        return replace(self, heard_at=now, due_at=None)
 
     def is_deaf(self, now: float) -> bool:
         """Say whether a notice that was due did not come."""
@@ -78,11 +81,18 @@ class AmqpNotices(Notices):
         File with the certificate authority to trust, for ``amqps``.
     exchange
         The exchange to listen to; declared as ERMrest does when it is not there.
+    echo_s
+        How long after a write its notice may come, in seconds; later, the
+        connection counts as deaf and is made anew.
+    clock, rng
+        Rising seconds, and a number in [0, 1): for tests.
 
     Raises
     ------
     NoticeError
         When the URL is none, or the CA file is not there.
+    UsageError
+        When ``echo_s`` is not above zero.
     """
 
     _opened = NoticesStatus(state="connecting")
@@ -93,6 +103,7 @@ class AmqpNotices(Notices):
         ca: str | None = None,
         exchange: str = EXCHANGE,
         *,
+        echo_s: float = ECHO_S,
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
@@ -101,7 +112,8 @@ class AmqpNotices(Notices):
         self.exchange = exchange
         self._clock = clock
         self._rng = rng
-        self._hearing = Hearing()
+        self._echo_s = seconds("echo_s", echo_s)
+        self._hearing = Hearing(echo_s=echo_s)
         self._deaf = False
         self._failures = 0
         self._link: Link | None = None
@@ -120,7 +132,7 @@ class AmqpNotices(Notices):
             self._hearing = before.expecting(self._clock())
             armed = self._hearing.due_at is not None and before.due_at is None
         if armed:
-            link.after(ECHO_S, lambda: self._check(link))
+            link.after(self._echo_s, lambda: self._check(link))
 
     def missed(self) -> None:
         """Say that a look found a change that no notice had told of."""
@@ -129,7 +141,8 @@ class AmqpNotices(Notices):
 
     def _open(self) -> None:
         self._halt = halt = threading.Event()
-        self._failures, self._deaf, self._hearing = 0, False, Hearing()
+        self._failures, self._deaf = 0, False
+        self._hearing = Hearing(echo_s=self._echo_s)
         self._tell(self._opened)
         self._thread = threading.Thread(
             target=self._listen, args=(halt,), name="ermpoll-notices", daemon=True

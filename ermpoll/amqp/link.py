@@ -52,7 +52,6 @@ class Link:
         self._on_up = on_up
         self._on_notice = on_notice
         self._loop = IOLoop()
-        self._workflow: Any = None
         self._connection: Any = None
         self._passive = False
         self._declared = False
@@ -67,8 +66,14 @@ class Link:
         It is "" after :meth:`close` without a reason. All callbacks are called on
         this thread.
         """
-        self._workflow = SelectConnection.create_connection(
-            [self._address.parameters], self._connected, custom_ioloop=self._loop
+        # This way of making it, unlike pika's create_connection(), gives a
+        # connection that can be closed at each moment of its coming up.
+        self._connection = SelectConnection(
+            self._address.parameters,
+            on_open_callback=self._connected,
+            on_open_error_callback=self._closed,
+            on_close_callback=self._closed,
+            custom_ioloop=self._loop,
         )
         try:
             self._loop.start()
@@ -93,16 +98,7 @@ class Link:
             if not self._over:
                 self._loop.add_callback_threadsafe(callback)
 
-    def _connected(self, result: Any) -> None:
-        if isinstance(result, BaseException):
-            self._workflow = None
-            self._stopped("" if self._ending else reason(result, self._address))
-            return
-        self._workflow, self._connection = None, result
-        result.add_on_close_callback(self._closed)
-        if self._ending:
-            result.close()
-            return
+    def _connected(self, _: Any) -> None:
         self._loop.call_later(OPEN_S, self._check_declared)
         self._open_channel()
 
@@ -163,26 +159,14 @@ class Link:
         if self._ending:
             return
         self._ending = True
-        self._reason = self._reason or why
+        self._reason = why
         self._loop.call_later(_GOODBYE_S, self._loop.stop)
-        if self._workflow is not None:
-            self._give_up_connecting()
-        elif self._connection is not None and self._connection.is_open:
+        if not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
 
-    def _give_up_connecting(self) -> None:
-        # pika's abort fails an assertion once the two greet each other: then the
-        # greeting goes on, until it is over or the loop stops.
-        connector = self._workflow._connector
-        self._connection = connector._amqp_conn if connector else None
-        if self._connection is None:
-            self._workflow.abort()
-
     def _closed(self, _: Any, error: Exception) -> None:
-        self._stopped("" if self._ending else reason(error, self._address))
-
-    def _stopped(self, why: str) -> None:
-        self._reason = self._reason or why
+        if not self._ending:
+            self._reason = reason(error, self._address)
         self._ending = True
         self._loop.stop()
 

@@ -35,6 +35,9 @@ def _cause(error: BaseException) -> BaseException:
     """Unwrap pika's exceptions that only say in which phase it happened."""
     if isinstance(error, workflow.AMQPConnectionWorkflowFailed):
         return _cause(error.exceptions[-1])
+    if type(error) is exceptions.AMQPConnectionError and error.args:
+        inner = error.args[0]
+        return _cause(inner) if isinstance(inner, BaseException) else error
     if isinstance(error, workflow.AMQPConnectorPhaseErrorBase):
         return _cause(error.exception)
     return error
@@ -65,7 +68,12 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ),
     ((ssl.SSLError,), "TLS with {at} failed ({error}); is this its amqps port?"),
     (
-        (workflow.AMQPConnectorStackTimeout, TimeoutError),
+        # pika aborts an opening itself only when its stack_timeout has passed.
+        (
+            workflow.AMQPConnectorStackTimeout,
+            exceptions.ConnectionOpenAborted,
+            TimeoutError,
+        ),
         "no answer from {at} in time: is it the right port, and not blocked?",
     ),
     (
