@@ -8,6 +8,7 @@ freeze or cut what flows through it.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 import pika
 import pika.exceptions
+import psutil
 import pytest
 
 BIN = Path("/usr/lib/rabbitmq/bin")
@@ -40,9 +42,12 @@ def wait_for(happened: Callable[[], object], timeout_s: float = 10.0) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port below those that the system gives to clients, who would take it."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Rabbit:
@@ -53,6 +58,7 @@ class Rabbit:
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._output = home / "output"
         (home / "plugins").write_text("[].\n")
         (home / "rabbitmq.conf").write_text(self._config(config, tls))
         # Without this a consumer's time-out is looked at once a minute only.
@@ -92,14 +98,18 @@ class Rabbit:
         return f"amqp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [BIN / "rabbitmq-server"],
-            env=self._env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_for(self._answers, START_S)
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [BIN / "rabbitmq-server"],
+                env=self._env,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            wait_for(self._is_up, START_S)
+        except AssertionError:
+            raise RuntimeError("RabbitMQ does not start:\n" + self._said()) from None
 
     def kill(self) -> None:
         """kill -9, with all that belongs to it."""
@@ -110,12 +120,16 @@ class Rabbit:
 
     def close(self) -> None:
         self.kill()
-        subprocess.run(
-            ["epmd", "-port", self._env["ERL_EPMD_PORT"], "-kill"],
-            env={**self._env, "ERL_EPMD_RELAXED_COMMAND_CHECK": "1"},
-            check=False,
-            capture_output=True,
-        )
+        # It leaves the session of the server that started it, and refuses to be
+        # asked to stop until it has noticed that the server is gone.
+        for process in psutil.process_iter(["name"]):
+            with suppress(psutil.Error):
+                if process.info["name"] == "epmd" and self._is_ours(process):
+                    process.kill()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        ours = self._env["ERL_EPMD_PORT"]
+        return process.environ().get("ERL_EPMD_PORT") == ours
 
     def ctl(self, *words: str) -> str:
         """Run rabbitmqctl; takes seconds."""
@@ -147,7 +161,13 @@ class Rabbit:
             channel.basic_publish(exchange, "", b"change")
         connection.close()
 
-    def _answers(self) -> bool:
+    def _said(self) -> str:
+        return self._output.read_text(errors="replace")[-3000:]
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError("RabbitMQ ended:\n" + self._said())
         try:
             self.connect().close()
         except pika.exceptions.AMQPError:
