@@ -13,7 +13,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"^(?P<name>[^~]*)~(?P<random>[0-9a-f]{16,})~(?P<lease>[0-9.]+)$")
+_TOKEN = re.compile(r"(?P<name>[^~]*)~(?P<random>[0-9a-f]{16,})~(?P<lease>[0-9.]+)")
+#: 300 years: added to any time of today it is still a time.
+_LONGEST_LEASE_S = 1e10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,14 @@ def new_token(
 
 def parse_token(text: object) -> Token | None:
     """Take a token of ermpoll apart; None for any other text, or for no text."""
-    match = _TOKEN.match(text) if isinstance(text, str) else None
+    match = _TOKEN.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         return None
     try:
         lease_s = float(match["lease"])
     except ValueError:
+        return None
+    if lease_s > _LONGEST_LEASE_S:
         return None
     return Token(name=match["name"], random=match["random"], lease_s=lease_s)
 
