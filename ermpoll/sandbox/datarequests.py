@@ -106,7 +106,7 @@ def _etag(request: Request, version: int) -> str:
     return preconditions.etag(request.client.roles, request.accept, version)
 
 
-def headers_of(request: Request, etag: str) -> dict[str, str]:
+def headers_of(etag: str) -> dict[str, str]:
     """Return the headers of an answer about rows."""
     return {"ETag": etag, "Vary": "accept"}
 
@@ -122,7 +122,7 @@ def _read(
     body = representations.write(
         kind, rows, types, get=True, json_arrays=query.option("arrays") == ("json",)
     )
-    headers = {"Content-Type": kind, **headers_of(request, etag)}
+    headers = {"Content-Type": kind, **headers_of(etag)}
     name = query.option("download")
     if name:
         file = f"{quote(name[0])}.{representations.suffix(kind)}"
@@ -155,7 +155,7 @@ def _write(
         )
         written = write.run(work, rows)
         out = written.rows()
-    headers = headers_of(request, _etag(request, now))
+    headers = headers_of(_etag(request, now))
     if request.method == "DELETE":
         answer = empty_answer(headers)
     else:
@@ -187,7 +187,7 @@ def entity_rid(store: Store, catalog: Catalog, request: Request, rid: str) -> An
     etag = _etag(request, catalog.changed_at)
     preconditions.check(request.method, request.headers, etag, vary="accept")
     doc = _found(store, catalog.model, normalise(rid))
-    return json_answer(200, doc, headers_of(request, etag))
+    return json_answer(200, doc, headers_of(etag))
 
 
 def _found(store: Store, model: Model, rid: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ foreign keys (with their actions), and notes every change in the journal.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,20 +40,16 @@ class Transaction:
         self, table: Table, columns: Sequence[Column], values: Sequence[Any]
     ) -> list[Image]:
         """Return the rows whose columns hold `values`; NULL matches NULL."""
-        where = " AND ".join(f"{column.slot} IS ?" for column in columns)
-        found = self.db.execute(
-            f"SELECT {', '.join(table.slots)} FROM {table.slot} WHERE {where}", values
-        )
+        names = tuple(column.slot for column in columns)
+        sql = self._statement(_select, table, names)
+        found = self.db.execute(sql, values)
         return [dict(zip(table.columns, row, strict=True)) for row in found]
 
     def insert(self, table: Table, image: Image, *, skip: bool = False) -> bool:
         """Insert one row; with `skip`, return False where a key is taken."""
-        marks = ", ".join("?" * len(image))
+        sql = self._statement(_insert, table, ())
         try:
-            self.db.execute(
-                f"INSERT INTO {table.slot} ({', '.join(table.slots)}) VALUES ({marks})",
-                list(image.values()),
-            )
+            self.db.execute(sql, list(image.values()))
         except sqlite3.IntegrityError as error:
             if skip:
                 return False
@@ -64,13 +60,10 @@ class Transaction:
     def update(self, table: Table, before: Image, changes: Image) -> Image:
         """Change one row and return its new version; RMT and RMB move by themselves."""
         changes = {**changes, "RMT": self.now, "RMB": self.who}
-        sets = ", ".join(f"{table.columns[name].slot} = ?" for name in changes)
-        rid = table.columns["RID"].slot
+        names = tuple(table.columns[name].slot for name in changes)
+        sql = self._statement(_update, table, names)
         try:
-            self.db.execute(
-                f"UPDATE {table.slot} SET {sets} WHERE {rid} = ?",
-                [*changes.values(), before["RID"]],
-            )
+            self.db.execute(sql, [*changes.values(), before["RID"]])
         except sqlite3.IntegrityError as error:
             raise _duplicate(table) from error
         after = {**before, **changes}
@@ -82,6 +75,19 @@ class Transaction:
         rid = table.columns["RID"].slot
         self.db.execute(f"DELETE FROM {table.slot} WHERE {rid} = ?", [before["RID"]])
         self.journal.note(table, before, None)
+
+    def _statement(
+        self,
+        make: Callable[[Table, Sequence[str]], str],
+        table: Table,
+        slots: tuple[str, ...],
+    ) -> str:
+        """Return what `make` makes; it is made once for as long as the model holds."""
+        key = make, table.slot, slots
+        sql: str | None = self.catalog.prepared.get(key)
+        if sql is None:
+            sql = self.catalog.prepared[key] = make(table, slots)
+        return sql
 
     # ---- foreign keys: checked when all rows of a request are written
 
@@ -168,6 +174,21 @@ class Transaction:
         if value is None and not column.nullok:
             raise conflict(f"The column {column.name} can't be NULL.")
         return value
+
+
+def _select(table: Table, slots: Sequence[str]) -> str:
+    where = " AND ".join(f"{slot} IS ?" for slot in slots)
+    return f"SELECT {', '.join(table.slots)} FROM {table.slot} WHERE {where}"
+
+
+def _insert(table: Table, slots: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(table.slots))
+    return f"INSERT INTO {table.slot} ({', '.join(table.slots)}) VALUES ({marks})"
+
+
+def _update(table: Table, slots: Sequence[str]) -> str:
+    sets = ", ".join(f"{slot} = ?" for slot in slots)
+    return f"UPDATE {table.slot} SET {sets} WHERE {table.columns['RID'].slot} = ?"
 
 
 def _values(image: Image, names: Sequence[str]) -> tuple[Any, ...]:

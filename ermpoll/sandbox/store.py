@@ -178,7 +178,7 @@ class Store:
                 journal.path,
                 journal.who,
                 journal.etag_at(now),
-                json.dumps(journal.rows, ensure_ascii=False),
+                json.dumps(journal.rows),
             ),
         ).lastrowid
         if self.keep_log is not None and seq is not None and seq % 100 == 0:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from ermpoll.sandbox import scalars
@@ -180,23 +181,26 @@ class Type:
     def writer(self) -> Callable[[Kept], Any] | None:
         """From what is kept to JSON, for values that are not NULL; None: as it is."""
         element = scalars.WRITERS.get(self.scalar)
-        if not self.array:
-            return element
-        return lambda kept: [
-            item if element is None or item is None else element(item)
-            for item in json.loads(kept)
-        ]
+        return partial(_written_array, element) if self.array else element
 
     def to_json(self, kept: Kept) -> Any:
         """Return the JSON of a kept value."""
-        writer = self.writer
-        return kept if kept is None or writer is None else writer(kept)
+        if kept is None or (writer := self.writer) is None:
+            return kept
+        return writer(kept)
 
     def to_text(self, kept: Kept) -> str:
         """Return PostgreSQL's text form of a kept value that is not NULL."""
         if self.array:
             return scalars.array_text(self.to_json(kept))
         return scalars.text_form(self.scalar, kept)
+
+
+def _written_array(element: Callable[[Kept], Any] | None, kept: Kept) -> list[Any]:
+    items: list[Any] = json.loads(kept)
+    if element is None:
+        return items
+    return [None if item is None else element(item) for item in items]
 
 
 def _scalar_of(name: str) -> str | None:
