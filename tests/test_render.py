@@ -167,7 +167,7 @@ def test_a_status_says_state_notices_login_rates_and_what_runs():
     for part in (
         "images ● working · push, last notice 2 s ago · next look 09:42:07",
         "ann@example.org, 6 h 00 min left · times in UTC",
-        "142 jobs/min last 3 minutes: 90 to 142",
+        "142 jobs/min 90 to 142 in 3 minutes",
         "Running now (1 of 4 workers, 3 held) RID for attempt 1-A 3 min 02 s 2",
         "(newest first, 12 dropped): 3 with rows, 1 unchanged",
         "09:32:07 notice (ours) 304, nothing new",

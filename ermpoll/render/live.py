@@ -44,7 +44,7 @@ _NOTICES = {
     "down": "no notices; polling",
 }
 _LOOKS = {"rows": "with rows", "error": "failed"}
-_SPARK_WIDTH, _SPARK_HEIGHT = 170, 40
+_SPARK_WIDTH, _SPARK_HEIGHT = 110, 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +151,7 @@ def figures(status: Status) -> str:
         made += [
             _figure(f"{status.completed:,}", "completed"),
             _figure(f"{status.failed:,}", "failed"),
+            *([_figure(f"{status.retried:,}", "retried")] if status.retried else []),
             _figure(f"{status.lost:,}", "lost races"),
             _figure(f"{status.writes:,} : {status.completed:,}", "writes : jobs"),
         ]
@@ -233,7 +234,7 @@ def _course(label: str, values: Sequence[int]) -> dict[str, str]:
     step = _SPARK_WIDTH / max(1, len(shown) - 1)
     heights = [3 + (_SPARK_HEIGHT - 6) * (1 - value / top) for value in shown]
     points = " ".join(f"{i * step:.1f},{y:.1f}" for i, y in enumerate(heights))
-    summary = f"last {counted(len(shown), 'minute')}: {min(shown):,} to {max(shown):,}"
+    summary = f"{min(shown):,} to {max(shown):,} in {counted(len(shown), 'minute')}"
     return {
         **_figure(f"{shown[-1]:,}", label),
         "points": points if len(shown) > 1 else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import ipywidgets as W
@@ -14,6 +15,9 @@ from ermpoll.widgets.panel import Panel, html
 from ermpoll.widgets.previewing import PreviewPanel
 from ermpoll.widgets.rehearsing import RehearsalPanel
 from ermpoll.widgets.watching import WatchPanel
+
+#: The age at which a preview is read again when somebody turns to it, in seconds.
+_OLD_S = 5.0
 
 
 class ConsolePanel(Panel):
@@ -45,6 +49,7 @@ class ConsolePanel(Panel):
         self._panels: tuple[Panel, ...] = (self.monitor, self.preview, self.dry_run)
         self._tabs = W.Tab([panel.nested(self) for panel in self._panels])
         self._tabs.selected_index = 0
+        self._tabs.observe(lambda change: self._turned(change.new), "selected_index")
         self._show(self._error_line, self._tabs)
 
     def start(self) -> Any:
@@ -85,6 +90,12 @@ class ConsolePanel(Panel):
         for panel in self._panels:
             panel.refresh()
         super().refresh()
+
+    def _turned(self, place: int) -> None:
+        """Who turns to an old preview finds it read again, unless rows are ticked."""
+        age_s = (datetime.now(UTC) - self.preview.read_at).total_seconds()
+        if place == 1 and age_s > _OLD_S and not self.preview.selected:
+            self._reads.submit("look now", self.preview.look_now)
 
     def _selected(self) -> tuple[str, ...] | None:
         return self.preview.selected or None

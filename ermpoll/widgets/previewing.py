@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import ipywidgets as W
@@ -13,7 +14,7 @@ from ermpoll.errors import UsageError
 from ermpoll.records import JSON, Row
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
-from ermpoll.render.values import clean, counted
+from ermpoll.render.values import clean, clock, counted
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
 
@@ -30,6 +31,8 @@ class PreviewPanel(Panel):
         The queue.
     candidates
         The Candidates that were read last.
+    read_at
+        When that was.
     claimed
         The Claim made by this panel's button, or None.
     """
@@ -40,6 +43,7 @@ class PreviewPanel(Panel):
         super().__init__(f"preview of {jobs.title}")
         self.jobs = jobs
         self.candidates: Any = None
+        self.read_at = datetime.now(UTC)
         self.claimed: Any = None
         self._limit = limit
         self._changed = changed
@@ -55,6 +59,7 @@ class PreviewPanel(Panel):
     def look_now(self) -> None:
         """Read the candidates again."""
         with self._acting:
+            self.read_at = datetime.now(UTC)
             self.candidates = self.jobs.candidates(limit=self._limit)
             more = self.candidates.more
             self._waiting = self.jobs.waiting() if more else len(self.candidates)
@@ -201,7 +206,8 @@ class PreviewPanel(Panel):
         if not len(self.candidates):
             return "No row is a candidate now."
         reason = why_not_writable(self.jobs)
-        zone = f"times in {live.zone_name(self.zone)}"
+        read = clock(self.read_at, self.read_at, self.zone).text
+        zone = f"read at {read} · times in {live.zone_name(self.zone)}"
         return f"{zone} · read-only: {reason}" if reason else zone
 
     def _body(self) -> str:

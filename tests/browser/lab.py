@@ -33,6 +33,9 @@ class Lab:
     url: str
     token: str
     folder: Path
+    #: Where it looks for kernels, besides those of the machine.
+    kernels: Path
+    root: Path = ROOT
 
     def copy(self, name: str) -> None:
         """Put a notebook of the course into its folder."""
@@ -57,6 +60,18 @@ class Book:
     def run_all(self) -> None:
         """Run all cells, and wait until the kernel is idle."""
         self.command("notebook:run-all-cells")
+        self.idle()
+
+    def run_cell(self, index: int) -> None:
+        """Run one cell again."""
+        self.page.evaluate(
+            """index => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                notebook.activeCellIndex = index;
+            }""",
+            index,
+        )
+        self.command("notebook:run-cell")
         self.idle()
 
     def execute(self, code: str) -> str:
@@ -147,7 +162,12 @@ def lab(folder: Path, settings: Path) -> Iterator[Lab]:
         command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        made = Lab(url=f"http://127.0.0.1:{port}", token=token, folder=folder)
+        made = Lab(
+            url=f"http://127.0.0.1:{port}",
+            token=token,
+            folder=folder,
+            kernels=settings / "DATA_DIR" / "kernels",
+        )
         _wait_for(made, process)
         yield made
     finally:
