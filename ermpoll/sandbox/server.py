@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 import socket
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from tornado.httputil import (
     HTTPServerConnectionDelegate,
     RequestStartLine,
     ResponseStartLine,
+    format_timestamp,
 )
 
 from ermpoll.sandbox.answers import Answer, Request, text_answer
@@ -243,6 +245,7 @@ class _Exchange(HTTPMessageDelegate):
         headers = HTTPHeaders()
         for name, value in answer.headers.items():
             headers.add(name, value)
+        headers["Date"] = _date(int(time.time()))
         if answer.status not in (204, 304):
             headers["Content-Length"] = str(len(answer.body))
         line = ResponseStartLine("HTTP/1.1", answer.status, _phrase(answer.status))
@@ -255,6 +258,11 @@ class _Exchange(HTTPMessageDelegate):
         self._replied = True
         if isinstance(self._connection, HTTP1Connection):
             self._connection.stream.close()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_timestamp(second)
 
 
 def _too_large(limit: int) -> Answer:
