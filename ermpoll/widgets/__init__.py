@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Panel", "console", "dry_run", "monitor", "preview", "watch"]
 
 
-def preview(jobs: Queue, *, limit: int = 500) -> PreviewPanel:
+def preview(jobs: Queue, *, limit: int = 500, table: str = "plain") -> PreviewPanel:
     """Show which rows would be taken next, to search, sort and select.
 
     Parameters
@@ -36,13 +36,18 @@ def preview(jobs: Queue, *, limit: int = 500) -> PreviewPanel:
         The queue.
     limit
         The most rows to read; 50 are shown at once.
+    table
+        "itables" shows all of them in a table that sorts and pages in the browser
+        (needs the extra ``lab``).
 
     Raises
     ------
+    UsageError
+        itables is asked for and not installed.
     CatalogError
         The candidates can't be read.
     """
-    return PreviewPanel(_queue(jobs), limit=limit)
+    return PreviewPanel(_queue(jobs), limit=limit, table=table)
 
 
 def dry_run(

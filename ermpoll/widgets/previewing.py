@@ -15,6 +15,7 @@ from ermpoll.records import JSON, Row
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
 from ermpoll.render.values import clean, clock, counted
+from ermpoll.widgets.itable import ITablePicks
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
 
@@ -38,14 +39,24 @@ class PreviewPanel(Panel):
     """
 
     def __init__(
-        self, jobs: Any, *, limit: int = 500, changed: Callable[[], None] = lambda: None
+        self,
+        jobs: Any,
+        *,
+        limit: int = 500,
+        table: str = "plain",
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        if table not in ("plain", "itables"):
+            raise UsageError(
+                f"expected table to be 'plain' or 'itables', found {table!r}"
+            )
         super().__init__(f"preview of {jobs.title}")
         self.jobs = jobs
         self.candidates: Any = None
         self.read_at = datetime.now(UTC)
         self.claimed: Any = None
         self._limit = limit
+        self._by_itables = table == "itables"
         self._changed = changed
         self._waiting: int | None = None
         self._said = ""
@@ -122,8 +133,8 @@ class PreviewPanel(Panel):
 
     @property
     def shown(self) -> list[Row]:
-        """The rows that match the search, sorted, at most 50."""
-        return self._matching()[:_SHOWN]
+        """The rows that match the search, sorted, at most 50 without itables."""
+        return self._matching()[: None if self._by_itables else _SHOWN]
 
     @property
     def total(self) -> int:
@@ -146,7 +157,9 @@ class PreviewPanel(Panel):
         for control in (self._search, self._sort, self._down):
             control.observe(lambda _: mark(), "value")
         label = f"Candidates of {self.jobs.title}"
-        self._picks = self._kept(Picks(label, _SHOWN, mark))
+        self._picks: Picks | ITablePicks = self._kept(
+            ITablePicks(label, mark) if self._by_itables else Picks(label, _SHOWN, mark)
+        )
         self._note, self._details = html(), html()
         self._release = self._button("release", "Release", "Give the claimed rows back")
         acts = box(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 import ermpoll
@@ -131,3 +133,22 @@ def test_a_console_of_no_agents_says_so(keep):
     text = pages.text_of(keep(ermpoll.console([]))._repr_html_())
 
     assert text == "No agents were given"
+
+
+def test_turning_to_an_old_preview_reads_it_again_unless_rows_are_ticked(
+    jobs, keep, box
+):
+    console = keep(ermpoll.console(jobs, work))
+    before = console.preview.total
+    box.add(1)
+    old = console.preview.read_at - timedelta(minutes=1)
+
+    console.preview.read_at = old
+    console.preview.select(console.preview.candidates.rids[:1])
+    console._tabs.selected_index = 1
+    assert console.preview.read_at == old
+    console.preview.select(())
+    console._tabs.selected_index = 0
+    console._tabs.selected_index = 1
+
+    until(lambda: console.preview.total == before + 1)

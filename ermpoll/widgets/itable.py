@@ -1,0 +1,89 @@
+"""The same table of rows by itables: sorts and searches in the browser.
+
+An optional better table for many rows; itables escapes what it shows. Needs the
+extra ``lab``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, tzinfo
+from typing import Any
+
+from ermpoll import frames
+from ermpoll.errors import UsageError
+from ermpoll.records import JSON, Row
+from ermpoll.render.live import is_time
+from ermpoll.render.page import Caps
+from ermpoll.render.tables import rid_of
+from ermpoll.render.values import cell
+
+#: Characters of a text that are sent.
+_CUT = 400
+
+
+class ITablePicks:
+    """Rows to select in an itables table; used like `Picks`.
+
+    Raises
+    ------
+    UsageError
+        itables is not installed.
+    """
+
+    def __init__(self, label: str, changed: Callable[[], None]) -> None:
+        try:
+            from itables.widget import ITable
+        except ImportError:
+            raise UsageError(
+                "expected itables for table='itables', found it is not installed; "
+                "pip install 'ermpoll[lab]', or leave table= out"
+            ) from None
+        self.label = label
+        self._rows: list[Row] | None = None
+        self._zone: tzinfo = UTC
+        self.widget: Any = ITable(select=True, showIndex=False)
+        self.widget.observe(lambda _: changed(), "selected_rows")
+
+    def close(self) -> None:
+        """Nothing: the widget is on the page and closed with it."""
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """The RIDs of the rows that are selected, from the top."""
+        rows = self._rows or []
+        return tuple(rid_of(rows[at]) for at in self.widget.selected_rows)
+
+    def select(self, rids: Sequence[str]) -> None:
+        """Select these rows and no others; RIDs not shown are left out."""
+        chosen = [at for at, row in enumerate(self._rows or []) if rid_of(row) in rids]
+        self.widget.selected_rows = chosen
+
+    def show(
+        self, jobs: Any, rows: Sequence[Row], columns: Sequence[str], zone: tzinfo = UTC
+    ) -> None:
+        """Show rows; what is selected stays so."""
+        if self._rows == list(rows) and self._zone == zone:
+            return
+        self._zone = zone
+        names = ["RID", *(name for name in columns if name != "RID")]
+        names = names[: Caps().columns]
+        chosen = self.selected
+        self._rows = list(rows)
+        types = {name: jobs.types.get(name, "") for name in names}
+        # Times as text: they sort alike, and itables knows no zones.
+        said = {name: "text" if is_time(kind) else kind for name, kind in types.items()}
+        cut = [
+            {name: _cell(row.get(name), types[name], zone) for name in names}
+            for row in rows
+        ]
+        self.widget.update(frames.frame(cut, names, said))
+        self.select(chosen)
+
+
+def _cell(value: JSON, typename: str, zone: tzinfo) -> JSON:
+    if is_time(typename) and value is not None:
+        return cell(value, typename, zone=zone).text
+    if isinstance(value, str) and len(value) > _CUT:
+        return value[:_CUT] + "…"
+    return value

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import sys
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ermpoll.widgets import browser
+from ermpoll.widgets.browser import Voice
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def now():
+    return [100.0]
+
+
+@pytest.fixture
+def voice(told, now):
+    pytest.importorskip("anywidget")
+    made = Voice(lambda: told.append("zone"), lambda: now[0])
+    yield made
+    made.widget.close()
+
+
+def test_the_zone_is_utc_until_the_browser_tells_its_own(voice, told):
+    assert voice.zone is UTC
+
+    voice.widget.zone = "Asia/Tokyo"
+
+    assert voice.zone == ZoneInfo("Asia/Tokyo")
+    assert told == ["zone"]
+
+
+@pytest.mark.parametrize("name", ["", "Nowhere/At_all", "../../etc/passwd", "a\x00b"])
+def test_a_zone_that_is_none_changes_nothing(voice, told, name):
+    voice.widget.zone = name
+
+    assert (voice.zone, told) == (UTC, [])
+
+
+def test_a_change_is_said_once_and_no_more_than_every_five_seconds(voice, now):
+    voice.say("monitor", "working")
+    voice.say("monitor", "stopped")
+    assert voice.widget.text == "working"
+
+    now[0] += 5
+    voice.say("monitor", "stopped")
+    now[0] += 5
+    voice.say("preview", "showing 50")
+    now[0] += 5
+    voice.say("monitor", "stopped")
+
+    assert voice.widget.text == "showing 50"
+
+
+def test_without_anywidget_times_are_utc_and_nothing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    browser._kind.cache_clear()
+
+    voice = Voice(lambda: None, lambda: 0.0)
+    voice.say("monitor", "working")
+
+    assert (voice.widget, voice.zone) == (None, UTC)
+    browser._kind.cache_clear()
