@@ -6,6 +6,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
+from tests.waiting import until
 
 pytest.importorskip("itables.widget")
 
@@ -20,7 +21,7 @@ def test_rows_selected_in_itables_are_what_the_preview_acts_on(preview):
     preview._picks.widget.selected_rows = [1, 3]
 
     assert preview.selected == (rids[1], rids[3])
-    assert preview.buttons.claim.description == "Claim 2 selected"
+    until(lambda: preview.buttons.claim.description == "Claim 2 selected")
     assert len(preview.claim()) == 2
 
 
