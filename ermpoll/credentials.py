@@ -72,6 +72,11 @@ def find_credentials(
     In turn: ``$ERMPOLL_TOKEN`` if ``$ERMPOLL_HOST`` is this host; deriva-py's
     ``get_credential`` if deriva is installed (it knows Globus too);
     ``~/.deriva/credential.json``. None: nothing was found, go on as anonymous.
+
+    Raises
+    ------
+    UsageError
+        What is stored can't be read.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -83,10 +88,24 @@ def find_credentials(
         return {"bearer-token": token}
     if not is_safe(url):
         return None
+    file = (home or Path.home()) / ".deriva" / "credential.json"
+    try:
+        return _stored(file, host)
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        raise UsageError(
+            f"expected stored logins in {file}, as deriva-auth writes them, found "
+            f"what can't be read ({type(error).__name__}); log in again, or give "
+            "credentials="
+        ) from None
+
+
+def _stored(file: Path, host: str) -> Mapping[str, Any] | None:
     try:
         from deriva.core import get_credential
     except ImportError:
-        return _from_file((home or Path.home()) / ".deriva" / "credential.json", host)
+        known = json.loads(file.read_text()) if file.is_file() else {}
+        stored: Mapping[str, Any] | None = known.get(host)
+        return stored
     found: Mapping[str, Any] | None = get_credential(host)
     return found
 
@@ -114,18 +133,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _from_file(path: Path, host: str) -> Mapping[str, Any] | None:
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    found = known.get(host) if isinstance(known, dict) else None
-    return found if isinstance(found, dict) else None
-
-
 def _header_of(
     credentials: Mapping[str, Any],
 ) -> tuple[str, tuple[str, str] | None]:
+    if not isinstance(credentials, Mapping):
+        raise UsageError(
+            "expected credentials {'bearer-token': ...} or {'cookie': ...}, "
+            f"found {type(credentials).__name__}"
+        )
     for key, header, prefix in (
         ("bearer-token", "Authorization", "Bearer "),
         ("cookie", "Cookie", ""),
