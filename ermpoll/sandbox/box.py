@@ -167,7 +167,7 @@ class Box:
         Parameters
         ----------
         **plan
-            What `ermpoll.sandbox.faults.FaultPlan` has: ``status=503, times=2,
+            What `ermpoll.sandbox.FaultPlan` has: ``status=503, times=2, detail="...",
             abort=0.3, drop_reply=False, status_after=None, delay_s=0, freeze_s=0,
             cut_notices=False, cancel_consumers=False, mute_notices=False,
             logged_out=False, methods=None, seed=None``. What is not named is off.

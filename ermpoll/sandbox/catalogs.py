@@ -90,8 +90,9 @@ def create(store: Store, doc: Any, client: Client) -> Catalog:
         builder = Builder(store=store, catalog=catalog, model=model)
         schema = builder.schema({"schema_name": "public"})
         for table, columns in _PUBLIC.items():
-            keys = (("ID",),) if table != "ERMrest_RID_Lease" else ()
-            required = ("ID",) if keys else ()
+            is_lease = table == "ERMrest_RID_Lease"
+            keys = (("RCB", "ID"),) if is_lease else (("ID",),)
+            required = () if is_lease else ("ID",)
             builder.table(
                 schema, table_doc(table, columns, keys=keys, required=required)
             )

@@ -24,6 +24,8 @@ class FaultPlan:
 
     #: Answer with this status and do nothing.
     status: int | None = None
+    #: What that answer says after ``Detail:``.
+    detail: str = "A fault on demand."
     #: How many requests a status, a lost reply or a delay strikes; None: all.
     times: int | None = None
     #: Share of writes that end in 503 ``Transaction aborted.``, without effect.
@@ -110,15 +112,14 @@ class Faults:
             return Verdict()
         delay_s = plan.delay_s if named else 0.0
         if plan.status and named:
-            verdict = Verdict(
-                delay_s=delay_s, status=plan.status, detail="A fault on demand."
-            )
+            verdict = Verdict(delay_s=delay_s, status=plan.status, detail=plan.detail)
         else:
             dropped = writes and self._drop()
             verdict = Verdict(
                 delay_s=delay_s,
                 drop_reply=dropped and plan.status_after is None,
                 status_after=plan.status_after if dropped else None,
+                detail=plan.detail if dropped else "",
             )
         self._left -= verdict != Verdict()
         return verdict

@@ -1,47 +1,78 @@
-"""What the sandbox's SQL needs and SQLite lacks: functions written in Python."""
+"""What the sandbox's SQL needs and SQLite lacks, and the time limit on queries."""
 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import regex
+
 from ermpoll.sandbox.refusals import conflict
 from ermpoll.sandbox.values import type_named
 
-_CLASSES = {
-    "alpha": "a-zA-Z",
-    "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "space": r"\s",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "punct": r"!-/:-@\[-`{-~",
-    "xdigit": "0-9A-Fa-f",
-}
+#: The shipped configuration's ``request_timeout_s``.
+LIMIT_S = 15.0
+#: Instructions of SQLite between two looks at the clock.
+_STEPS = 100_000
+
+
+class Deadline:
+    """When the request that is served now has taken too long."""
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self.limit_s = limit_s
+        self._at = time.monotonic() + limit_s
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._at = time.monotonic() + self.limit_s
+
+    @property
+    def left_s(self) -> float:
+        """The seconds left; not above 0 when it has passed."""
+        return self._at - time.monotonic()
 
 
 @lru_cache(maxsize=256)
-def pattern(text: str, *, fold: bool) -> re.Pattern[str]:
+def pattern(text: str, *, fold: bool) -> regex.Pattern[str]:
     """Return PostgreSQL's regular expression `text` as Python's, or refuse (409)."""
-    translated = re.sub(
-        r"\[:(\w+):\]", lambda found: _CLASSES.get(found[1], found[0]), text
-    )
-    translated = re.sub(r"\\[mMy]", r"\\b", translated)
+    flags = regex.IGNORECASE if fold else 0
     try:
-        return re.compile(translated, re.IGNORECASE if fold else 0)
-    except (re.error, RecursionError, OverflowError) as error:
+        return regex.compile(text.replace(r"\y", r"\b"), flags)
+    except (regex.error, RecursionError, OverflowError) as error:
         raise conflict("The regular expression is not valid.") from error
 
 
-def _matches(value: Any, typename: str, text: str, fold: int) -> bool | None:
-    if value is None:
-        return None
-    shown = value if typename == "text" else type_named(typename).to_text(value)
-    return pattern(text, fold=bool(fold)).search(shown) is not None
+def register(
+    db: sqlite3.Connection, *, now: Callable[[], int], deadline: Deadline
+) -> None:
+    """Make the functions known to a connection.
+
+    Parameters
+    ----------
+    now
+        The time of the transaction, in microseconds since 1970.
+    deadline
+        After it, statements end with "interrupted".
+    """
+
+    def matches(value: Any, typename: str, text: str, fold: int) -> bool | None:
+        if value is None:
+            return None
+        shown = value if typename == "text" else type_named(typename).to_text(value)
+        # Such an expression can need longer than anybody lives.
+        limit_s = max(deadline.left_s, 0.001)
+        return pattern(text, fold=bool(fold)).search(shown, timeout=limit_s) is not None
+
+    db.create_function("transaction_time", 0, now)
+    db.create_function("matches", 4, matches)
+    db.create_function("row_array", -1, _row, deterministic=True)
+    db.create_aggregate("values_array", 1, _Array)  # type: ignore[arg-type]
+    db.set_progress_handler(lambda: deadline.left_s <= 0, _STEPS)
 
 
 def _row(*values: Any) -> str:
@@ -59,11 +90,3 @@ class _Array:
 
     def finalize(self) -> str | None:
         return json.dumps(self.items, ensure_ascii=False) if self.items else None
-
-
-def register(db: sqlite3.Connection, *, now: Callable[[], int]) -> None:
-    """Make the functions known to a connection; `now` is the transaction's time."""
-    db.create_function("transaction_time", 0, now)
-    db.create_function("matches", 4, _matches, deterministic=True)
-    db.create_function("row_array", -1, _row, deterministic=True)
-    db.create_aggregate("values_array", 1, _Array)  # type: ignore[arg-type]

@@ -31,8 +31,8 @@ from ermpoll.sandbox.syntax import (
     Table,
 )
 
-#: How deeply filters may nest.
-_DEEPEST = 100
+#: How deeply filters may nest; SQLite itself gives up not much later.
+_DEEPEST = 30
 _OPERATORS = {"lt": "<", "leq": "<=", "gt": ">", "geq": ">="}
 _PATTERNS = ("regexp", "ciregexp")
 

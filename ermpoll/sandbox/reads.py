@@ -15,7 +15,7 @@ from ermpoll.sandbox import projections, syntax
 from ermpoll.sandbox.model import Model
 from ermpoll.sandbox.paths import Path, resolve
 from ermpoll.sandbox.projections import Output
-from ermpoll.sandbox.refusals import Refusal, conflict, malformed
+from ermpoll.sandbox.refusals import conflict, malformed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +42,7 @@ class Read:
 
     def run_kept(self, db: sqlite3.Connection) -> list[tuple[Any, ...]]:
         """Return the rows, with values as SQLite keeps them."""
-        try:
-            return db.execute(self.sql, self.parameters).fetchall()
-        except (sqlite3.OperationalError, OverflowError) as error:
-            raise _refused(error) from error
-
-
-def _refused(error: Exception) -> Refusal:
-    text = str(error)
-    if "interrupted" in text:
-        return malformed("Query run time limit exceeded.")
-    return conflict(f"The query can't be run: {text}.")
+        return db.execute(self.sql, self.parameters).fetchall()
 
 
 def _write(rows: list[dict[str, Any]], name: str, writer: Callable[[Any], Any]) -> None:

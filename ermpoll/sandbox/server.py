@@ -178,7 +178,7 @@ def _reply(exchange: _Exchange, answer: Answer, verdict: Verdict) -> None:
     if verdict.drop_reply:
         exchange.drop()
     elif verdict.status_after is not None:
-        exchange.reply(_error(verdict.status_after, "A fault on demand."))
+        exchange.reply(_error(verdict.status_after, verdict.detail))
     else:
         exchange.reply(answer)
 

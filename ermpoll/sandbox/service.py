@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from dataclasses import replace
 from html import escape
 from urllib.parse import unquote
@@ -27,8 +28,8 @@ from ermpoll.sandbox.answers import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.identifiers import decode
-from ermpoll.sandbox.refusals import Refusal, forbidden, malformed, missing
+from ermpoll.sandbox.identifiers import decode, encode
+from ermpoll.sandbox.refusals import Refusal, conflict, forbidden, malformed, missing
 from ermpoll.sandbox.representations import error_type
 from ermpoll.sandbox.sessions import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.store import Catalog, Store
@@ -64,10 +65,13 @@ class Service:
         if client is None:
             client = self.logins.client(request.headers)
         request = replace(request, client=client)
+        self.store.deadline.start()
         try:
             return self._routed(request)
         except Refusal as refusal:
             return _refused(request, refusal)
+        except (sqlite3.OperationalError, OverflowError) as error:
+            return _refused(request, _limit(self.store, error))
         except Exception:
             logger.exception("a request failed", extra={"event": "sandbox-error"})
             return _refused(request, Refusal(500, "The sandbox has a defect here."))
@@ -133,7 +137,8 @@ class Service:
     ) -> Answer:
         if request.method == "GET":
             rights.demand(catalog.model, request.client, "enumerate")
-            etag = preconditions.etag(request.client.roles, "*", catalog.changed_at)
+            version = encode(catalog.changed_at)
+            etag = preconditions.etag(request.client.roles, "*", version)
             preconditions.check("GET", request.headers, etag)
             doc = catalogs.shown(catalog, request.client)
             return json_answer(200, doc, {"ETag": etag})
@@ -172,6 +177,13 @@ class Service:
         client, token = found
         cookie = f"webauthn={token}; Path=/; HttpOnly"
         return json_answer(201, session_doc(client), {"Set-Cookie": cookie})
+
+
+def _limit(store: Store, error: Exception) -> Refusal:
+    """Return what ERMrest says of a statement that ran too long or is too large."""
+    if store.deadline.left_s <= 0:
+        return malformed("Query run time limit exceeded.")
+    return conflict(f"The query can't be run: {error}.")
 
 
 def _advertisement() -> dict[str, object]:

@@ -67,6 +67,7 @@ class Store:
     def __init__(self, path: str | Path | None = None, *, keep_log: int | None = None):
         self.path = path
         self.keep_log = keep_log
+        self.deadline = functions.Deadline()
         self.db = self._opened()
         newest = self.db.execute(
             "SELECT max(max(data_at, model_at)) FROM catalogs"
@@ -76,7 +77,7 @@ class Store:
 
     def _opened(self) -> sqlite3.Connection:
         db = opened(self.path)
-        functions.register(db, now=lambda: self.clock.last)
+        functions.register(db, now=lambda: self.clock.last, deadline=self.deadline)
         return db
 
     def close(self) -> None:

@@ -1,0 +1,112 @@
+"""Requests that are too large, too long or too deep are refused, and nothing stops."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from contextlib import closing as closed
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from ermpoll.sandbox import Box, demo
+from ermpoll.sandbox import box as boxes
+from ermpoll.sandbox.answers import Answer, Request
+from ermpoll.sandbox.assembly import Options
+from ermpoll.sandbox.running import Running
+from ermpoll.sandbox.service import Service
+from ermpoll.sandbox.sessions import Logins
+from ermpoll.sandbox.store import Store
+from tests.sandbox.client import Client, closing
+
+_LIMIT = 10_000
+
+
+@pytest.fixture
+def narrow() -> Iterator[Box]:
+    """A sandbox that takes small bodies only."""
+    with boxes.of_thread(Running(Options(body_limit=_LIMIT)), token=None) as box:
+        yield box
+
+
+@pytest.fixture
+def hasty() -> Iterator[Service]:
+    """A service that gives each request a tenth of a second."""
+    store = Store()
+    demo.make(store)
+    service = Service(store, Logins())
+    body = b'[{"File_Name": "%s"}]' % (b"20250901_K025_0001.nii.gz" * 3)
+    path = "/ermrest/catalog/1/entity/Imaging:Image"
+    assert (
+        service.answer(Request(method="POST", path=path, headers={}, body=body)).status
+        == 200
+    )
+    store.deadline.limit_s = 0.1
+    yield service
+    store.close()
+
+
+def _get(service: Service, path: str) -> Answer:
+    path = f"/ermrest/catalog/1/{path}"
+    return service.answer(Request(method="GET", path=path, headers={}))
+
+
+def test_a_body_over_the_limit_gets_a_413(narrow: Box) -> None:
+    for size, status in ((_LIMIT + 1, 413), (_LIMIT, 400)):
+        with closing(Client(narrow.url)) as client:
+            answer = client.post("/entity/Imaging:Image", b"x" * size)
+        assert answer.status == status
+    with closing(Client(narrow.url)) as client:
+        assert client.get("/").status == 200
+
+
+def test_a_body_without_a_length_is_counted_too(narrow: Box) -> None:
+    place = urlsplit(narrow.url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port)
+    with closed(connection):
+        chunks = (b"x" * 5_000 for _ in range(4))
+        path = f"{place.path}/entity/Imaging:Image"
+        connection.request("POST", path, chunks, encode_chunked=True)
+
+        assert connection.getresponse().status == 413
+
+
+# An expression that tries every way to split a text, and joins that multiply.
+_HOPELESS = quote(r"^(\d|\w)*\.(\w|.)*!", safe="")
+_JOINS = "/".join(f"{name}:=(Modality)=(Imaging:Image:Modality)" for name in "BCDEFG")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"entity/Imaging:Image/File_Name::regexp::{_HOPELESS}",
+        f"aggregate/A:=Imaging:Image/{_JOINS}/n:=cnt(*)",
+    ],
+)
+def test_a_query_that_takes_too_long_is_ended(hasty: Service, path: str) -> None:
+    answer = _get(hasty, path)
+
+    assert answer.status == 400
+    assert b"Query run time limit exceeded." in answer.body
+    assert _get(hasty, "entity/Imaging:Dataset").status == 200
+
+
+@pytest.mark.parametrize(("count", "status"), [(14, 200), (16, 400), (5_000, 400)])
+def test_filters_that_nest_too_deep_are_refused(
+    client: Client, count: int, status: int
+) -> None:
+    client.table("Job", {"id": "int4"})
+    nested = "!(id=1&" * count + "id=2" + ")" * count
+
+    assert client.get(f"/entity/Job/{nested}").status == status
+
+
+def test_long_lists_are_taken_and_longer_ones_refused(client: Client) -> None:
+    client.table("Job", {"id": "int4"})
+    client.post("/entity/Job", [{"id": 1}])
+    many = ",".join(map(str, range(5_000)))
+
+    assert len(client.rows(f"/entity/Job/id=any({many})")) == 1
+    assert client.get(f"/entity/Job/id::gt::any({many})").status in (400, 409)
+    joins = "/".join(f"A{n}:=(id)=(Ops:Job:id)" for n in range(70))
+    assert client.get(f"/entity/Job/{joins}").status in (400, 409)
