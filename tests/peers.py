@@ -1,0 +1,85 @@
+"""A little HTTP server that answers what a test tells it, and keeps what it is sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    status: int = 200
+    body: str = "[]"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Close the connection instead of answering.
+    drop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: str
+
+
+class Peer:
+    """Gives its replies one after the other, and the last one ever after."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies = list(replies) or [Reply()]
+        self.sent: list[Sent] = []
+        self.url = ""
+
+    def next(self) -> Reply:
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+@contextmanager
+def serving(*replies: Reply) -> Iterator[Peer]:
+    """A peer at ``http://localhost:PORT/ermrest/catalog/1``."""
+    peer = Peer(*replies)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            peer.sent.append(
+                Sent(method=self.command, path=self.path, headers=headers, body=body)
+            )
+            reply = peer.next()
+            if reply.drop:
+                self.close_connection = True
+                return
+            self.send_response_only(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            content = b"" if reply.status in (204, 304) else reply.body.encode()
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_CONNECT = answer
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    peer.url = f"http://localhost:{server.server_port}/ermrest/catalog/1"
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}
+    )
+    thread.start()
+    try:
+        yield peer
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,669 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+import os
+import pickle
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import ermpoll
+from ermpoll import permits
+from ermpoll.errors import (
+    Aborted,
+    BadRequest,
+    CatalogError,
+    Conflict,
+    Denied,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+    UsageError,
+    WriteRefused,
+)
+from ermpoll.sandbox import Box
+from tests.peers import Peer, Reply, serving
+
+SECRET = "s3cret-token-4711"
+LOGIN = {"bearer-token": SECRET}
+IMAGE = "entity/Imaging:Image"
+NEW = "attributegroup/Imaging:Image/RID;Specimen"
+ETAG = '"r==;application/json;2026-11-24 03:40:49.850372+00:00"'
+AT = datetime(2026, 11, 24, 3, 40, 49, 850372, tzinfo=UTC)
+
+
+@pytest.fixture
+def catalog(box: Box) -> Iterator[ermpoll.Catalog]:
+    catalog = ermpoll.connect(box.url, {})
+    yield catalog
+    catalog.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with serving() as peer:
+        yield peer
+
+
+@pytest.fixture
+def door(peer: Peer) -> Iterator[ermpoll.Catalog]:
+    """A catalog that is the peer, with a planted secret as its login."""
+    door = ermpoll.connect(peer.url, LOGIN)
+    yield door
+    door.close()
+
+
+def first(catalog: ermpoll.Catalog) -> dict[str, Any]:
+    page = catalog.get(f"{IMAGE}@sort(RID)?limit=1")
+    assert page is not None
+    return dict(page.rows[0])
+
+
+# reading and writing
+
+
+def test_rows_come_with_their_etag_and_address(catalog):
+    page = catalog.get(f"{IMAGE}@sort(RID)?limit=3")
+
+    assert len(page.rows) == 3
+    assert page.etag.startswith('"')
+    assert page.url == f"{catalog.url}/{IMAGE}@sort(RID)?limit=3"
+    assert page.rows[0]["File_Name"] not in repr(page)
+
+
+def test_an_unchanged_catalog_gives_nothing(catalog):
+    page = catalog.get(IMAGE)
+
+    assert catalog.get(IMAGE, etag=page.etag) is None
+    assert catalog.get("entity/Imaging:Dataset", etag=page.etag) is None
+
+
+def test_a_changed_catalog_gives_rows(box, catalog):
+    page = catalog.get(IMAGE)
+    box.add(1)
+
+    assert len(catalog.get(IMAGE, etag=page.etag).rows) == len(page.rows) + 1
+
+
+def test_a_guarded_write_is_made_while_nobody_wrote(box, catalog):
+    page = catalog.get(f"{IMAGE}?limit=1")
+    row = {"RID": page.rows[0]["RID"], "Specimen": "K1"}
+
+    written = catalog.put(NEW, [row], guard=page.etag)
+
+    assert written.rows == [row]
+    with pytest.raises(PreconditionFailed, match="somebody wrote to the catalog"):
+        catalog.put(NEW, [{**row, "Specimen": "K2"}], guard=page.etag)
+    assert first(catalog)["Specimen"] == "K1"
+
+
+def test_a_write_s_etag_is_the_next_read_s(catalog):
+    written = catalog.put(NEW, [{"RID": first(catalog)["RID"], "Specimen": "K1"}])
+
+    assert catalog.get(IMAGE, etag=written.etag) is None
+
+
+def test_rows_are_inserted_and_deleted(catalog):
+    (row,) = catalog.post(IMAGE, [{"File_Name": "a.czi"}]).rows
+    catalog.delete(f"{IMAGE}/RID={row['RID']}")
+
+    assert catalog.get(f"{IMAGE}/RID={row['RID']}").rows == []
+    with pytest.raises(NotFound):
+        catalog.delete(f"{IMAGE}/RID={row['RID']}")
+
+
+def test_a_slash_at_the_start_of_a_path_is_the_catalog_s(catalog):
+    assert catalog.get(f"/{IMAGE}?limit=1").url == f"{catalog.url}/{IMAGE}?limit=1"
+
+
+def test_an_address_as_a_value_is_no_address_to_ask(peer, door):
+    door.get("entity/S:T/Url=http%3A%2F%2Fx/Note=http://y")
+
+    assert peer.sent[0].path.startswith("/ermrest/catalog/1/entity/S:T/Url=")
+
+
+def test_get_and_put_name_the_same_type(peer, door):
+    door.get("entity/S:T")
+    door.put("entity/S:T", [{"a": "ü"}], guard=ETAG)
+
+    read, written = peer.sent
+    assert read.headers["accept"] == written.headers["accept"] == "application/json"
+    assert written.headers["if-match"] == ETAG
+    assert written.headers["content-type"] == "application/json"
+    assert json.loads(written.body) == [{"a": "ü"}]
+
+
+# what can't be sent
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_nan_and_infinity_are_refused_before_sending(peer, door, value, wrapped):
+    row = {"a": {"b": [value]} if wrapped else value}
+
+    with pytest.raises(UsageError, match="found NaN or infinity for entity/S:T"):
+        door.put("entity/S:T", [row])
+
+    assert (peer.sent, door.writes) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"a": 1},
+        "abc",
+        [1],
+        ["ab"],
+        [[("a", 1)]],
+        [{"a": date(2026, 1, 1)}],
+        [{"a": b"x"}],
+    ],
+    ids=repr,
+)
+def test_what_are_no_rows_is_refused_before_sending(peer, door, rows):
+    with pytest.raises(
+        UsageError, match="expected (a list of rows|values that JSON has)"
+    ):
+        door.post("entity/S:T", rows)
+
+    assert (peer.sent, door.writes) == ([], 0)
+
+
+# statuses
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (301, CatalogError, "sends on to another address"),
+        (302, CatalogError, "sends on to another address"),
+        (307, CatalogError, "sends on to another address"),
+        (400, BadRequest, "not understood"),
+        (401, Denied, "log in again"),
+        (403, Denied, "may not do that"),
+        (404, NotFound, "check the address"),
+        (409, Conflict, "constraints forbid it"),
+        (412, PreconditionFailed, "nothing was written"),
+        (415, CatalogError, "this kind of body"),
+        (429, CatalogError, "try again"),
+        (500, Unavailable, "try again"),
+        (502, Unavailable, "try again"),
+        (503, Unavailable, "try again"),
+        (504, Unavailable, "try again"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_each_status_is_an_error_of_its_kind(status, kind, words, method):
+    with serving(Reply(status=status, body="Detail: its own words")) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+
+        with pytest.raises(kind) as raised:
+            door.get("entity/S:T") if method == "GET" else door.put("entity/S:T", [])
+
+    error = raised.value
+    assert type(error) is kind
+    assert (error.status, error.detail) == (status, "its own words")
+    assert error.url == f"{peer.url}/entity/S:T"
+    for part in (method, str(status), words, "its own words", "entity/S:T"):
+        assert part in str(error)
+    assert getattr(error, "doubtful", False) == (status >= 500 and method == "PUT")
+    assert len(peer.sent) == 1, "sent once, whatever came"
+    door.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, "503 Service Unavailable\nTransaction aborted.\n"),
+        (503, "<html><body><p>Transaction aborted.</p></body></html>"),
+        (400, "Request malformed. Detail: Query run time limit exceeded."),
+    ],
+)
+def test_weather_is_certainly_nothing_done(status, body):
+    with serving(Reply(status=status, body=body)) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+
+        with pytest.raises(Aborted) as raised:
+            door.put("entity/S:T", [])
+
+    assert not raised.value.doubtful
+    assert raised.value.status == status
+    door.close()
+
+
+def test_an_error_s_page_is_told_as_short_text():
+    body = f"<html><h1>500</h1><p>Detail: a &lt;b&gt; {'x' * 2000}</p></html>"
+    with serving(Reply(status=500, body=body)) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+        with pytest.raises(Unavailable) as raised:
+            door.get("entity/S:T")
+    door.close()
+
+    assert raised.value.detail.startswith("a <b> x")
+    assert len(raised.value.detail) <= 500
+
+
+def test_errors_keep_their_facts_through_a_process_pool():
+    error = Unavailable("told", status=503, url="https://x", detail="d", doubtful=True)
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (str(again), vars(again)) == (str(error), vars(error))
+
+
+@pytest.mark.parametrize("read", ["get", "document", "session"])
+def test_an_answer_that_is_no_json_is_told(read):
+    with serving(Reply(body="<html>Please accept our terms</html>")) as peer:
+        door = ermpoll.connect(peer.url, {})
+        call = getattr(door, read)
+        with pytest.raises(Unavailable, match="is it an ERMrest catalog"):
+            call() if read == "session" else call("schema")
+    door.close()
+
+
+# no good answer
+
+
+def test_a_server_that_is_not_there_is_told_with_its_host():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    door = ermpoll.connect(f"http://localhost:{port}/ermrest/catalog/1", LOGIN)
+
+    with pytest.raises(Unavailable, match=f"localhost:{port} to answer") as raised:
+        door.put("entity/S:T", [])
+
+    assert not raised.value.doubtful, "no connection, so nothing was sent"
+    assert raised.value.status is None
+
+
+def test_a_name_that_is_unknown_is_told():
+    door = ermpoll.connect("https://nowhere.invalid/ermrest/catalog/1", {})
+
+    with pytest.raises(Unavailable, match="the name is unknown"):
+        door.get("entity/S:T")
+
+
+@pytest.mark.parametrize(("method", "doubtful"), [("get", False), ("put", True)])
+def test_an_answer_that_is_late_is_not_waited_for(box, method, doubtful):
+    catalog = ermpoll.connect(box.url, {}, timeout_s=0.2)
+    box.faults(delay_s=2)
+
+    began = time.perf_counter()
+    with pytest.raises(
+        Unavailable, match=r"no answer within 0\.2 s|refused or lost"
+    ) as e:
+        catalog.get(IMAGE) if method == "get" else catalog.put(NEW, [])
+
+    assert time.perf_counter() - began < 1.5
+    assert e.value.doubtful is doubtful
+    catalog.close()
+
+
+def test_a_lost_answer_to_a_read_is_asked_for_again_and_one_to_a_write_is_not():
+    with serving(Reply(drop=True), Reply(body="[]")) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+        assert door.get("entity/S:T").rows == []
+        assert len(peer.sent) == 2
+        door.close()
+
+    with serving(Reply(drop=True)) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+        with pytest.raises(Unavailable) as raised:
+            door.put("entity/S:T", [{"a": 1}])
+        assert raised.value.doubtful
+        assert len(peer.sent) == 1
+        door.close()
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1])
+def test_a_time_out_that_is_none_is_refused(timeout_s):
+    with pytest.raises(UsageError, match="timeout_s above 0"):
+        ermpoll.connect("https://x/ermrest/catalog/1", {}, timeout_s=timeout_s)
+
+
+def test_a_file_of_certificates_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="expected ca to be a file"):
+        ermpoll.connect("https://x/ermrest/catalog/1", {}, ca=tmp_path / "none.pem")
+
+
+# read-only and dry runs
+
+
+WRITES: dict[str, Callable[[ermpoll.Catalog], object]] = {
+    "PUT": lambda catalog: catalog.put("entity/S:T", [{}]),
+    "POST": lambda catalog: catalog.post("entity/S:T", [{}]),
+    "DELETE": lambda catalog: catalog.delete("entity/S:T"),
+}
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_a_read_only_catalog_sends_no_write(peer, method):
+    door = ermpoll.connect(peer.url, {}, read_only=True)
+
+    with pytest.raises(WriteRefused, match="read-only here: would"):
+        WRITES[method](door)
+    door.get("entity/S:T")
+
+    assert [sent.method for sent in peer.sent] == ["GET"]
+    assert door.refused == (f"would {method} entity/S:T",)
+    assert door.writes == 0
+    assert "read-only" in repr(door)
+    door.close()
+
+
+@pytest.mark.parametrize("method", WRITES)
+def test_a_dry_run_refuses_and_lists_writes(peer, door, method):
+    with door.dry_run() as would, pytest.raises(WriteRefused, match="dry run"):
+        WRITES[method](door)
+    assert (peer.sent, would) == ([], [f"would {method} entity/S:T"])
+
+    WRITES[method](door)
+    assert (len(peer.sent), door.writes) == (1, 1)
+
+
+def test_a_dry_run_refuses_writes_of_threads_that_the_function_starts(peer, door):
+    raised: list[Exception] = []
+
+    def write() -> None:
+        try:
+            door.put("entity/S:T", [])
+        except WriteRefused as error:
+            raised.append(error)
+
+    with door.dry_run() as would:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+
+    assert len(raised) == 1
+    assert (peer.sent, would) == ([], ["would PUT entity/S:T"])
+
+
+def test_a_dry_run_refuses_writes_to_other_catalogs_made_by_the_function(peer, box):
+    one, other = ermpoll.connect(box.url, {}), ermpoll.connect(peer.url, {})
+
+    with one.dry_run() as would, pytest.raises(WriteRefused):
+        other.put("entity/S:T", [])
+
+    assert (peer.sent, would) == ([], ["would PUT entity/S:T"])
+
+
+def test_running_work_goes_on_beside_a_dry_run(peer, door):
+    ready, go = threading.Event(), threading.Event()
+
+    def working() -> None:
+        with permits.real():
+            ready.set()
+            go.wait(5)
+            door.put("entity/S:T", [])
+
+    thread = threading.Thread(target=working)
+    thread.start()
+    ready.wait(5)
+    with door.dry_run() as would:
+        go.set()
+        thread.join()
+
+    assert [sent.method for sent in peer.sent] == ["PUT"]
+    assert would == []
+
+
+def test_a_permit_inside_a_dry_run_is_none(peer, door):
+    with door.dry_run(), permits.real(), pytest.raises(WriteRefused):
+        door.put("entity/S:T", [])
+
+    assert peer.sent == []
+
+
+def test_the_end_of_one_of_two_dry_runs_leaves_the_other(door):
+    with door.dry_run() as outer:
+        with door.dry_run() as inner, pytest.raises(WriteRefused):
+            door.put("entity/S:T", [])
+        with pytest.raises(WriteRefused):
+            door.delete("entity/S:T")
+
+    assert (inner, outer) == (["would PUT entity/S:T"], ["would DELETE entity/S:T"])
+
+
+# the login
+
+
+def test_the_login_is_sent_to_the_catalog(peer, door):
+    door.get("entity/S:T")
+
+    assert peer.sent[0].headers["authorization"] == f"Bearer {SECRET}"
+
+
+def test_a_cookie_is_sent_as_it_is_and_no_other_is_kept():
+    reply = Reply(headers={"Set-Cookie": "webauthn=evil; Path=/"})
+    with serving(reply) as peer:
+        door = ermpoll.connect(peer.url, {"cookie": f"webauthn={SECRET}"})
+        door.get("entity/S:T")
+        door.get("entity/S:T")
+        door.close()
+
+    assert [s.headers["cookie"] for s in peer.sent] == [f"webauthn={SECRET}"] * 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["get", "put"])
+def test_a_redirect_takes_the_login_nowhere(status, method):
+    with serving() as second:
+        location = {"Location": f"{second.url}/entity/S:T"}
+        with serving(Reply(status=status, headers=location)) as peer:
+            door = ermpoll.connect(peer.url, LOGIN)
+            with pytest.raises(CatalogError, match="another address"):
+                door.get("entity/S:T") if method == "get" else door.put(
+                    "entity/S:T", []
+                )
+            door.close()
+
+        assert second.sent == []
+
+
+def test_a_proxy_of_the_environment_sees_nothing_of_this_machine(
+    peer, door, monkeypatch
+):
+    with serving() as proxy:
+        address = proxy.url.partition("/ermrest")[0]
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, address)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        door.get("entity/S:T")
+
+        assert (len(peer.sent), proxy.sent) == (1, [])
+
+
+def test_a_proxy_of_another_host_sees_no_login(monkeypatch):
+    with serving(Reply(status=502)) as proxy:
+        address = proxy.url.partition("/ermrest")[0]
+        monkeypatch.setenv("https_proxy", address)
+        door = ermpoll.connect("https://data.invalid/ermrest/catalog/1", LOGIN)
+        with pytest.raises(Unavailable):
+            door.get("entity/S:T")
+
+    assert {sent.method for sent in proxy.sent} == {"CONNECT"}
+    assert SECRET not in repr([sent.headers for sent in proxy.sent])
+
+
+@pytest.mark.parametrize("login", [{}, LOGIN])
+def test_a_netrc_is_not_read(peer, tmp_path, monkeypatch, login):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login ada password s3cret\ndefault login x\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    door = ermpoll.connect(peer.url, login)
+
+    door.get("entity/S:T")
+
+    expected = f"Bearer {SECRET}" if login else None
+    assert peer.sent[0].headers.get("authorization") == expected
+    door.close()
+
+
+def test_another_origin_gets_no_login(door):
+    with serving() as second:
+        door.get(f"{second.url}/entity/S:T")
+
+    assert "authorization" not in second.sent[0].headers
+
+
+def test_plain_http_to_another_host_is_refused_with_a_login():
+    url = "http://data.example.org/ermrest/catalog/1"
+
+    with pytest.raises(UsageError, match="expected https for a login"):
+        ermpoll.connect(url, LOGIN)
+    assert ermpoll.connect(url, {}).url == url
+
+
+def test_the_login_shows_nowhere(peer, door, caplog):
+    told = [repr(door), str(door), repr(vars(door)), repr(pickle.dumps(door))]
+    peer.replies = [Reply(status=500, body=f"Detail: you sent Bearer {SECRET}")]
+
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "urllib3"):
+        try:
+            door.put("entity/S:T", [])
+        except Unavailable as error:
+            told += [str(error), repr(error), repr(vars(error))]
+            told += traceback.TracebackException.from_exception(
+                error, capture_locals=True
+            ).format()
+    told += [caplog.text, repr([vars(record) for record in caplog.records])]
+
+    assert "you sent Bearer [secret]" in "".join(told)
+    assert SECRET not in "".join(told)
+
+
+def test_a_lost_connection_s_traceback_does_not_show_the_login(caplog):
+    with serving(Reply(drop=True)) as peer:
+        door = ermpoll.connect(peer.url, LOGIN)
+        with pytest.raises(Unavailable) as raised:
+            door.put("entity/S:T", [])
+        door.close()
+
+    shown = io.StringIO()
+    traceback.TracebackException.from_exception(
+        raised.value, capture_locals=True
+    ).print(file=shown)
+    assert SECRET not in shown.getvalue()
+
+
+def test_a_pickled_catalog_finds_its_own_login(monkeypatch, box):
+    with ermpoll.sandbox.start(token=SECRET) as guarded:
+        catalog = ermpoll.connect(guarded.url, LOGIN, read_only=True, timeout_s=7)
+        text = pickle.dumps(catalog)
+        monkeypatch.setenv("ERMPOLL_HOST", "localhost")
+        monkeypatch.setenv("ERMPOLL_TOKEN", SECRET)
+
+        again = pickle.loads(text)
+
+        assert (again.url, again.read_only) == (catalog.url, True)
+        assert again.whoami() == "Ada Lovelace"
+        assert again.writes == 0
+
+
+def test_who_is_logged_in_is_asked_and_an_expired_login_is_nobody(box):
+    with ermpoll.sandbox.start(token=SECRET) as guarded:
+        catalog = ermpoll.connect(guarded.url, LOGIN)
+        assert catalog.whoami() == "Ada Lovelace"
+        assert catalog.session().left_s > 0
+
+        guarded.faults(logged_out=True)
+        assert catalog.whoami() is None
+        assert catalog.session() is None
+
+        anonymous = ermpoll.connect(guarded.url, {})
+        guarded.faults()
+        assert anonymous.whoami() is None
+        with pytest.raises(Denied, match="log in again") as refused:
+            anonymous.put(NEW, [])
+        assert refused.value.status == 401
+
+
+def test_rights_that_are_missing_are_told():
+    with ermpoll.sandbox.start(token="owner", tokens={"other": "somebody"}) as guarded:
+        other = ermpoll.connect(guarded.url, {"bearer-token": "other"})
+
+        with pytest.raises(Denied, match="may not do that") as refused:
+            other.put(NEW, [{"RID": "1", "Specimen": "x"}])
+
+        assert refused.value.status == 403
+
+
+# time
+
+
+def test_a_write_tells_the_server_s_time():
+    with serving(Reply(headers={"ETag": ETAG})) as peer:
+        door = ermpoll.connect(peer.url, {})
+        door.put("entity/S:T", [])
+
+        assert timedelta() <= door.now() - AT < timedelta(seconds=5)
+        door.close()
+
+
+@pytest.mark.parametrize("header", ["garbage", "Tue, 99 Nov 2026 03:40:49 GMT", ""])
+def test_a_broken_date_is_passed_over(header):
+    with serving(Reply(headers={"Date": header})) as peer:
+        door = ermpoll.connect(peer.url, {})
+        door.get("entity/S:T")
+
+        assert abs(door.now() - datetime.now(UTC)) < timedelta(seconds=10)
+        door.close()
+
+
+# threads and processes
+
+
+def test_threads_share_a_catalog(box, catalog):
+    sizes: list[int] = []
+
+    def read() -> None:
+        for _ in range(20):
+            sizes.append(len(catalog.get(f"{IMAGE}?limit=7").rows))
+
+    threads = [threading.Thread(target=read) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sizes == [7] * 120
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_worker_does_not_take_its_parent_s_connection(catalog):
+    catalog.get(f"{IMAGE}?limit=1")
+    here, there = os.pipe()
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            rows = [len(catalog.get(f"{IMAGE}?limit={n}").rows) for n in range(1, 30)]
+            os.write(there, json.dumps(rows).encode())
+        finally:
+            os._exit(0)
+    ours = [len(catalog.get(f"{IMAGE}?limit={n}").rows) for n in range(1, 30)]
+    os.waitpid(pid, 0)
+    theirs = json.loads(os.read(here, 10_000))
+
+    assert ours == theirs == list(range(1, 30))
+    os.close(here)
+    os.close(there)
+
+
+def test_a_closed_catalog_opens_again_when_used(catalog):
+    catalog.get(f"{IMAGE}?limit=1")
+    catalog.close()
+
+    assert len(catalog.get(f"{IMAGE}?limit=1").rows) == 1
