@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ermpoll.pacing import Pace
 from ermpoll.poller import Poller
 from ermpoll.records import Looked, Status, Transform, Work
 from ermpoll.results import rids_of
+from ermpoll.spreading import Spread, Spreading
 from ermpoll.tally import Tally
 from ermpoll.tokens import worker_name
 
@@ -70,6 +72,10 @@ class Agent:
     time_limit_s
         Seconds after which a job has failed. A thread can't be ended: its worker
         is free again when the work comes back.
+    spread
+        Where several processes compete: ``"random"`` begins at a random one of the
+        first rows, ``(k, n)`` takes only the k-th of n shards (k from 0, n up to
+        16; every shard wants an agent). None keeps the queue's strict order.
 
     Raises
     ------
@@ -94,6 +100,7 @@ class Agent:
         executor: Executor | None = None,
         name: str | None = None,
         time_limit_s: float | None = None,
+        spread: Spread = None,
     ) -> None:
         _check(work, executor, workers, prefetch, time_limit_s)
         self.jobs = jobs
@@ -133,6 +140,8 @@ class Agent:
             emit=self._poller.emit,
             wrote=self._poller.wrote,
             log_in=self._poller.log_in,
+            news_at=self._news_at,
+            spreading=Spreading(spread),
             time_limit_s=time_limit_s,
         )
         pace = Pace(workers=workers, lease_s=jobs.spec.lease_s, prefetch=prefetch)
@@ -326,6 +335,13 @@ class Agent:
         held = self._hand.cancel(running=self._abandoning)
         if held:
             self._cycle.give_back(held)
+
+    def _news_at(self) -> float:
+        """When the news came that made it look: an answer since then will do."""
+        noticed_at = self._poller.noticed_at
+        if self._poller.because == "notice" and noticed_at is not None:
+            return noticed_at
+        return time.monotonic()
 
     def _submit(self, row: dict[str, Any]) -> Future[Any]:
         pool = self._given or self._executor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ermpoll import moves, planning
 from ermpoll.catalog import Catalog
@@ -40,12 +40,13 @@ class Chooser:
             yield from page.rows if page else ()
 
     def after(
-        self, last: dict[str, JSON] | None, limit: int
+        self, last: dict[str, JSON] | None, limit: int, shard: str = ""
     ) -> Iterator[dict[str, JSON]]:
         """Read the candidates behind a row, or all, ``limit`` to a page."""
         now = self._catalog.now()
         while True:
-            page = self._catalog.get(self._queries.candidates(now, limit, after=last))
+            path = self._queries.candidates(now, limit, after=last, shard=shard)
+            page = self._catalog.get(path)
             rows = page.rows if page else []
             yield from rows
             if len(rows) < limit:
@@ -54,7 +55,7 @@ class Chooser:
 
     def claims(
         self,
-        rows: Iterator[dict[str, JSON]] | Sequence[dict[str, JSON]],
+        rows: Iterable[dict[str, JSON]],
         limit: int,
         transform: Transform | None,
         token: Callable[[], str],

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from ermpoll.acting import error_text, held_rows
 from ermpoll.acts import Done, Writer, by_then, read_rows
 from ermpoll.clock import etag_login
 from ermpoll.errors import UsageError
+from ermpoll.freshness import freshness_of
 from ermpoll.hand import Finished, Hand
 from ermpoll.jobqueue import Queue
 from ermpoll.limbo import Limbo
@@ -27,6 +28,7 @@ from ermpoll.moves import Held, Move
 from ermpoll.pacing import Pace
 from ermpoll.records import JSON, EventKind, Looked, Page, Transform
 from ermpoll.spec import check_change_of_state
+from ermpoll.spreading import Spreading
 from ermpoll.tally import Tally
 from ermpoll.tokens import new_token
 from ermpoll.workers import changes_of_work
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
 #: A doubtful write is asked about for that long, in seconds, then the look fails.
 PATIENCE_S = 20.0
+#: Rows to a page when a transform refuses the first ones.
+REFUSED_PAGE = 200
 
 
 class Emit(Protocol):
@@ -62,6 +66,9 @@ class Parts:
     emit: Emit
     wrote: Callable[[], None]
     log_in: Callable[[str | None], None]
+    #: When the news came that made it look, on the monotonic clock.
+    news_at: Callable[[], float]
+    spreading: Spreading = field(default_factory=Spreading)
     time_limit_s: float | None = None
     rng: Callable[[], float] = random.random
 
@@ -75,6 +82,7 @@ class Cycle:
         self._catalog = parts.jobs.catalog
         self.pace = pace
         self._limbo = Limbo(parts.jobs)
+        self._freshness = freshness_of(self._catalog.url)
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
         self._last_etag: str | None = None
@@ -204,17 +212,14 @@ class Cycle:
                 room, transform=parts.transform, rids=rids, name=parts.name
             )
             return _Choice(moves=self._startable(chosen), looked=True)
-        # a conditional read can't see that time has passed
-        due = self._due_at is not None and time.monotonic() >= self._due_at
-        etag = None if due or self._limbo or not conditional else self._baseline
-        path = jobs.queries.candidates(self._catalog.now(), room + 1)
-        page = self._catalog.get(path, etag=etag)
+        wanted = parts.spreading.rows(room) + 1
+        page = self._read(wanted, conditional)
         if page is None:
             return _Choice(unchanged=True)
         self._watch_login(page)
-        full = len(page.rows) > room
-        rows = self._new_rows(page, room, full)
+        rows = _Rows(self._new_rows(page, wanted))
         chosen = jobs.chooser.claims(rows, room, parts.transform, self._token)
+        full = not rows.exhausted
         rescued, due_s = ([], None) if full else self._overdue()
         return _Choice(
             moves=[*self._startable(chosen), *rescued],
@@ -224,13 +229,32 @@ class Cycle:
             due_s=due_s,
         )
 
-    def _new_rows(self, page: Page, room: int, full: bool) -> Iterator[dict[str, JSON]]:
-        for row in page.rows[:room]:
-            if str(row["RID"]) not in self._parts.hand:
+    def _read(self, limit: int, conditional: bool) -> Page | None:
+        """Read the first candidates; None when nothing has changed."""
+        parts = self._parts
+        path = parts.jobs.queries.candidates(
+            self._catalog.now(), limit, shard=parts.spreading.filter
+        )
+        # a conditional read can't see that time has passed
+        due = self._due_at is not None and time.monotonic() >= self._due_at
+        etag = self._baseline
+        if etag is None or due or self._limbo or not conditional:
+            return self._catalog.get(path)
+        return self._freshness.ask(
+            etag, parts.news_at(), lambda: self._catalog.get(path, etag=etag)
+        )
+
+    def _new_rows(self, page: Page, limit: int) -> Iterator[dict[str, JSON]]:
+        """Return candidates, page by page for as long as they are asked for."""
+        parts = self._parts
+        for row in parts.spreading.begin(page.rows, parts.rng):
+            if str(row["RID"]) not in parts.hand:
                 yield row
-        if full:
+        if len(page.rows) >= limit:
             # only a transform that refuses rows gets this far
-            yield from self._parts.jobs.chooser.after(page.rows[room - 1], room + 1)
+            yield from parts.jobs.chooser.after(
+                page.rows[-1], max(limit, REFUSED_PAGE), parts.spreading.filter
+            )
 
     def _token(self) -> str:
         return new_token(self._parts.name, self._spec.lease_s)
@@ -393,6 +417,18 @@ class Cycle:
             etag_moved=moved,
             detail=_words(choice, done, claimed),
         )
+
+
+class _Rows:
+    """Rows one by one; knows whether the last one was taken."""
+
+    def __init__(self, rows: Iterator[dict[str, JSON]]) -> None:
+        self._rows = rows
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[dict[str, JSON]]:
+        yield from self._rows
+        self.exhausted = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

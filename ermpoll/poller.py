@@ -124,6 +124,11 @@ class Poller:
         """Why the look that is going on was begun; None outside of a look."""
         return self._steps.because
 
+    @property
+    def noticed_at(self) -> float | None:
+        """When the last notice came, on the poller's clock, or None."""
+        return self._steps.noticed_at
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each Event, after the status is stored.
 

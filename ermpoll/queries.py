@@ -38,16 +38,15 @@ class Queries:
         *,
         after: dict[str, JSON] | None = None,
         rids: Iterable[str] = (),
+        shard: str = "",
     ) -> str:
-        """Rows that a claim would take, in the queue's order."""
+        """Rows that a claim would take, in the queue's order, of one shard or all."""
         page = self._spec.order.sort() + (
             self._spec.order.after(after) if after else ""
         )
         rids = tuple(rids)
-        return (
-            self._rows(self._base(), *self._takeable(now), _rids(rids) if rids else "")
-            + f"{page}?limit={limit}"
-        )
+        filters = (*self._takeable(now), _rids(rids) if rids else "", shard)
+        return self._rows(self._base(), *filters) + f"{page}?limit={limit}"
 
     def candidate_count(self, now: datetime) -> str:
         """How many rows a claim could take: one row, ``n``."""

@@ -89,6 +89,8 @@ class Steps:
         self.complaint = ""
         #: Why the look that is going on was begun; None outside of a look.
         self.because: WakeReason | None = None
+        #: When the last notice came, on the clock; None before the first.
+        self.noticed_at: float | None = None
 
     def restart(self) -> None:
         """Forget the past: look at once, and by the first intervals."""
@@ -108,6 +110,7 @@ class Steps:
         """Count a notice, and want a look for it."""
         now = self._tools.clock()
         self._board.noticed(now)
+        self.noticed_at = now
         with self._lock:
             self._heard += 1
             self._fresh += 1

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 import pytest
 from ermpoll.clock import parse_time
 from ermpoll.errors import Denied, UsageError
+from ermpoll.notices import LocalNotices
 
 import ermpoll
 from tests import work
@@ -567,3 +568,60 @@ def test_work_runs_on_a_dask_cluster(catalog):
         agent.run(until_idle=True)
 
     assert states(catalog, rids) == ["complete"] * 4
+
+
+def test_a_transform_that_refuses_every_row_leaves_the_agent_idle(catalog):
+    add(catalog, *[NEW] * 12)
+    agent = ermpoll.Agent(queue(catalog), lambda row: None, transform=lambda row: None)
+
+    agent.run(until_idle=True)
+
+    assert sum(agent.status.looks.values()) <= 2
+
+
+def test_shards_share_the_rows_without_overlap(catalog):
+    rids = add(catalog, *[NEW] * 40)
+    done = [
+        ermpoll.Agent(queue(catalog), lambda row: None, spread=(k, 3), workers=40)
+        for k in range(3)
+    ]
+
+    counts = [agent.run_once() for agent in done]
+
+    assert sum(counts) == 40
+    assert all(0 < count < 40 for count in counts)
+    assert set(states(catalog, rids)) == {"complete"}
+
+
+def test_a_random_start_does_every_row(catalog):
+    rids = add(catalog, *[NEW] * 30)
+
+    ermpoll.Agent(queue(catalog), lambda row: None, spread="random").run(
+        until_idle=True
+    )
+
+    assert set(states(catalog, rids)) == {"complete"}
+
+
+@pytest.mark.parametrize("spread", [(3, 3), (0, 17), "head", (1,)])
+def test_a_spread_that_cant_be_is_refused(catalog, spread):
+    with pytest.raises(UsageError, match="spread"):
+        ermpoll.Agent(queue(catalog), lambda row: None, spread=spread)
+
+
+def test_agents_of_one_process_ask_once_for_a_notice(box, catalog):
+    notices = LocalNotices()
+    agents = [
+        ermpoll.Agent(queue(catalog), lambda row: None, name=f"a{n}", notices=notices)
+        for n in range(4)
+    ]
+    for agent in agents:
+        agent.start()
+    assert until(lambda: all(a.status.state == "waiting" for a in agents))
+
+    notices.notify()
+    assert until(lambda: all(a.status.looks.get("unchanged") for a in agents))
+    for agent in agents:
+        agent.stop()
+
+    assert [a.status.looks["unchanged"] for a in agents] == [1] * 4
