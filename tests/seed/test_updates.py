@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ermpoll
+from ermpoll.errors import (
+    Conflict,
+    Unavailable,
+)
+from ermpoll.sandbox import Box
+from tests.sandbox.client import Client, closing
+from tests.seed.place import COLUMNS, UPDATE, claim, query, states, written
+from tests.tables import add, make_table, read
+
+ROOT = Path(__file__).parents[2]
+
+
+# defect 6: a lost answer
+
+
+def test_deriva_py_claims_rows_for_nobody_when_an_answer_is_lost(
+    shared_box, catalog, theirs
+):
+    from deriva.core import ConcurrentUpdate
+
+    shared_box.faults(drop_reply=1)
+
+    with pytest.raises(ConcurrentUpdate):
+        theirs.state_change_once(f"/{query(2)}", f"/{UPDATE}", claim)
+
+    assert states(catalog) == {"new": 3, "claimed": 2}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"drop_reply": 1},
+        {"drop_reply": 3},
+        {"drop_reply": 1, "status_after": 500},
+        {"drop_reply": 1, "status_after": 502},
+        {"drop_reply": 1, "status_after": 503},
+        {"drop_reply": 1, "status_after": 504},
+        {"drop_reply": 2, "abort": 0.5, "seed": 5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("update", [UPDATE, "entity/Ops:Job"])
+def test_rows_are_ours_although_the_answer_was_lost(shared_box, catalog, fault, update):
+    def change(row: Any) -> dict[str, Any]:
+        return {**row, "state": "claimed"} if update != UPDATE else claim(row)
+
+    shared_box.faults(**fault)
+
+    etag, batch = ermpoll.state_change_once(catalog, query(2), update, change)
+
+    assert len(batch) == 2
+    assert {row["RID"] for row, _ in batch} == set(written(shared_box, catalog))
+    assert len(written(shared_box, catalog)) == 2
+    assert etag is None
+
+
+def test_a_request_that_comes_late_does_not_write_twice(shared_box, catalog):
+    slow = ermpoll.connect(catalog.url, {}, timeout_s=0.2)
+    shared_box.faults(delay_s=0.5, methods=["PUT"])
+    quick_again = threading.Timer(0.3, shared_box.faults)
+    quick_again.start()
+
+    _, batch = ermpoll.state_change_once(slow, query(2), UPDATE, claim)
+
+    quick_again.join()
+    assert len(batch) == 2
+    assert len(written(shared_box, catalog)) == 2
+    slow.close()
+
+
+def racing(
+    shared_box: Box, rival: ermpoll.Catalog, **values: Any
+) -> Callable[[Any], dict[str, Any]]:
+    """A transform during which a rival is quicker; our refusal is then lost."""
+    done: list[bool] = []
+
+    def transform(row: Any) -> dict[str, Any]:
+        if not done:
+            done.append(True)
+            rows = rival.get(query(int(values.pop("limit", 1))))
+            assert rows is not None
+            columns = ",".join(["state", *values])
+            rival.put(
+                f"attributegroup/Ops:Job/RID;{columns}",
+                [{**claim(found), **values} for found in rows.rows],
+            )
+            shared_box.faults(drop_reply=1)
+        return {**claim(row), "owner": "we"}
+
+    return transform
+
+
+def test_rows_of_a_rival_who_wrote_other_values_are_not_ours(
+    shared_box, catalog, somebody
+):
+    transform = racing(shared_box, somebody, owner="they")
+    update = "attributegroup/Ops:Job/RID;state,owner"
+
+    _, batch = ermpoll.state_change_once(catalog, query(1), update, transform)
+
+    assert [read(catalog, row["RID"])["owner"] for row, _ in batch] == ["we"]
+    assert states(catalog) == {"new": 3, "claimed": 2}
+
+
+def test_rows_of_a_rival_who_took_more_than_we_asked_for_are_not_ours(
+    shared_box, catalog, somebody
+):
+    transform = racing(shared_box, somebody, limit=2)
+
+    _, batch = ermpoll.state_change_once(catalog, query(1), UPDATE, transform)
+
+    assert len(batch) == 1
+    assert states(catalog) == {"new": 2, "claimed": 3}
+
+
+def test_rows_of_a_rival_with_another_login_are_not_ours():
+    with ermpoll.sandbox.start(token="ours", tokens={"theirs": "rival"}) as box:
+        url = box.new_catalog()
+        ours = ermpoll.connect(url, {"bearer-token": "ours"})
+        rival = ermpoll.connect(url, {"bearer-token": "theirs"})
+        with closing(Client(url, {"Authorization": "Bearer ours"})) as owner:
+            for right in ("enumerate", "select", "update"):
+                assert owner.put(f"/acl/{right}", ["rival"]).status < 300
+        make_table(ours, COLUMNS)
+        add(ours, {"state": "new"}, {"state": "new"})
+
+        transform = racing(box, rival)
+        _, batch = ermpoll.state_change_once(ours, query(1), UPDATE, transform)
+
+        assert [read(ours, row["RID"])["RMB"] for row, _ in batch] == [
+            "https://sandbox.example.org/id/ada"
+        ]
+        assert states(ours) == {"claimed": 2}
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_answer_that_never_comes_is_told_as_doubtful(shared_box, catalog):
+    shared_box.faults(drop_reply=True, methods=["PUT"])
+
+    with pytest.raises(Unavailable) as lost:
+        ermpoll.state_change_once(catalog, query(1), UPDATE, claim)
+
+    assert lost.value.doubtful
+
+
+def test_a_refused_write_is_not_sent_again(catalog):
+    before = catalog.writes
+
+    with pytest.raises(Conflict):
+        ermpoll.state_change_once(
+            catalog, query(1), "attributegroup/Ops:Job/RID;nonsense", claim
+        )
+
+    assert catalog.writes - before == 1
+
+
+def test_a_settled_answer_is_logged_without_row_contents(shared_box, catalog, caplog):
+    shared_box.faults(drop_reply=1)
+
+    with caplog.at_level(logging.DEBUG, logger="ermpoll"):
+        ermpoll.state_change_once(catalog, query(1), UPDATE, claim)
+
+    (record,) = (r for r in caplog.records if getattr(r, "event", "") == "settled")
+    assert record.rows == 1
+    assert "claimed" not in caplog.text
+
+
+def test_processes_with_lost_answers_never_claim_a_row_twice(shared_box, catalog):
+    add(catalog, *({"state": "new"} for _ in range(45)))
+    shared_box.faults(drop_reply=0.2, abort=0.2, seed=11)
+
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.seed.worker", catalog.url, f"w{n}"],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        for n in range(3)
+    ]
+    told = [json.loads(worker.communicate(timeout=40)[0]) for worker in workers]
+
+    won = [rid for rids in told for rid in rids]
+    assert sorted(won) == sorted(set(won))
+    assert len(won) == 50
+    assert sorted(written(shared_box, catalog)) == sorted(won)
