@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from ermpoll.sandbox import catalogs
@@ -17,6 +18,7 @@ from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.sessions import OWNER, SOMEBODY
 from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.values import type_named
 
 #: The options of `ermpoll.Queue` on the demo's table.
 QUEUE = {
@@ -73,6 +75,8 @@ _COMMENTS = {
     "Image": "One image file from a microscope, and how far its processing is",
 }
 _LINKS = {"Modality": "Name", "Dataset": "RID", "Subject": "RID"}
+#: Links whose column holds a RID.
+_BY_RID = ("Dataset", "Subject")
 _MODALITIES = {
     "confocal": "Laser scanning, pinhole",
     "light sheet": "Whole cleared specimens",
@@ -100,6 +104,7 @@ _SUFFIXES = {
     "micro-CT": "nii.gz",
 }
 _FIRST = datetime(2025, 9, 1, 8, 0, tzinfo=UTC)
+_SUBJECTS = 12
 _ROWS = 320
 _NEW = 36
 _HELD = 2
@@ -152,43 +157,62 @@ def _link(name: str) -> dict[str, Any]:
 
 
 def _fill(store: Store, catalog: Catalog) -> None:
-    choice = random.Random(20250901)
     journal = Journal(silent=True)
+    rids: dict[str, list[str]] = {}
     with store.writing(catalog, journal) as now:
         work = Transaction(
             store=store, catalog=catalog, journal=journal, now=now, who=OWNER.id
         )
-        for name, text in _MODALITIES.items():
-            _insert(work, "Modality", {"Name": name, "Description": text})
-        subjects = [_insert(work, "Subject", row) for row in _subjects(choice)]
-        datasets = [_insert(work, "Dataset", row) for row in _datasets(choice)]
-        work.who = SOMEBODY.id
-        for row in _images(choice, datasets, subjects):
-            _insert(work, "Image", row)
+        for name, rows in _contents().items():
+            work.who = SOMEBODY.id if name == "Image" else OWNER.id
+            rids[name] = [_insert(work, name, row, rids) for row in rows]
 
 
-def _insert(work: Transaction, name: str, row: dict[str, Any]) -> str:
-    """Insert one row given as JSON and return its RID."""
+def _insert(
+    work: Transaction, name: str, row: dict[str, Any], rids: dict[str, list[str]]
+) -> str:
+    """Insert one row of `_contents` and return its RID."""
     table = work.catalog.model.table("Imaging", name)
-    rid = work.catalog.new_rid()
-    system = {"RID": rid, "RCT": work.now, "RMT": work.now}
-    system |= {"RCB": work.who, "RMB": work.who}
-    image = {
-        column.name: system.get(column.name)
-        if column.is_system
-        else _kept(column, row.get(column.name))
-        for column in table.columns.values()
+    whole = {
+        "RID": work.catalog.new_rid(),
+        "RCT": work.now,
+        "RMT": work.now,
+        "RCB": work.who,
+        "RMB": work.who,
+        **row,
     }
-    work.insert(table, image)
-    return rid
+    for link in _BY_RID if name == "Image" else ():
+        whole[link] = rids[link][row[link]]
+    work.insert(table, {column: whole.get(column) for column in table.columns})
+    return str(whole["RID"])
 
 
-def _kept(column: Any, value: Any) -> Any:
-    return None if value is None else column.type.from_json(value)
+@cache
+def _contents() -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each table, as they are kept; links are places in a table."""
+    choice = random.Random(20250901)
+    rows: dict[str, list[dict[str, Any]]] = {
+        "Modality": [
+            {"Name": name, "Description": text} for name, text in _MODALITIES.items()
+        ],
+        "Subject": list(_subjects(choice)),
+        "Dataset": list(_datasets(choice)),
+        "Image": list(_images(choice)),
+    }
+    return {name: [_kept(name, row) for row in rows[name]] for name in rows}
+
+
+def _kept(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        if name in _BY_RID
+        else type_named(_TABLES[table][name]).from_json(value)
+        for name, value in row.items()
+    }
 
 
 def _subjects(choice: random.Random) -> Iterator[dict[str, Any]]:
-    for number in range(1, 13):
+    for number in range(1, _SUBJECTS + 1):
         born = _FIRST.date() - timedelta(days=choice.randrange(40, 200))
         yield {
             "Code": f"M-{number:04}",
@@ -209,15 +233,13 @@ def _datasets(choice: random.Random) -> Iterator[dict[str, Any]]:
         }
 
 
-def _images(
-    choice: random.Random, datasets: Sequence[str], subjects: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+def _images(choice: random.Random) -> Iterator[dict[str, Any]]:
     at = _FIRST
     for number in range(1, _ROWS + 1):
         at += timedelta(minutes=choice.randrange(3, 90), seconds=choice.randrange(60))
         row = image(choice, number, at)
-        row["Dataset"] = choice.choice(datasets)
-        row["Subject"] = choice.choice(subjects)
+        row["Dataset"] = choice.randrange(len(_TITLES))
+        row["Subject"] = choice.randrange(_SUBJECTS)
         yield row | _processing(choice, number, row)
 
 

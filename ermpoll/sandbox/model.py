@@ -6,8 +6,9 @@ model in use never changes. How documents describe them is `modeldocs`' affair.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ermpoll.sandbox.refusals import conflict, missing
@@ -168,15 +169,20 @@ class Model:
             if fkey.ref_table == target
         ]
 
-    def dump(self) -> dict[str, Any]:
-        """Return the whole model as JSON, for the store."""
-        return asdict(self)
+    def dump(self) -> str:
+        """Return the whole model as the text of a JSON document, for the store."""
+        return json.dumps(self, default=_members)
 
     @classmethod
-    def load(cls, doc: dict[str, Any]) -> Model:
-        """Return the model that `dump` described."""
+    def load(cls, text: str) -> Model:
+        """Return the model that `dump` described, as records of its own."""
+        doc = json.loads(text)
         schemas = {name: _schema(item) for name, item in doc.pop("schemas").items()}
         return cls(schemas=schemas, **doc)
+
+
+def _members(record: Any) -> dict[str, Any]:
+    return {item.name: getattr(record, item.name) for item in fields(record)}
 
 
 def _schema(doc: dict[str, Any]) -> Schema:

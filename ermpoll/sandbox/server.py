@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 _WRITES = ("PUT", "POST", "DELETE")
 #: Bodies beyond this get a 413.
 BODY_LIMIT = 32 * 1024 * 1024
-_HEADER_LIMIT = 256 * 1024
+_HEADER_LIMIT = 64 * 1024
 
 
 class Publisher(Protocol):

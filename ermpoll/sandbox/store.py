@@ -104,7 +104,7 @@ class Store:
             " ORDER BY at DESC LIMIT 1",
             (catalog, at),
         ).fetchone()
-        return Model.load(json.loads(doc))
+        return Model.load(doc)
 
     def first_model(self, catalog: str) -> int:
         """Return the time from which a catalog has a model."""
@@ -142,14 +142,14 @@ class Store:
     def remodelling(self, catalog: Catalog, journal: Journal) -> Iterator[Model]:
         """Hold a write transaction around a copy of the model, then put it in place."""
         model_at, data_at, model = catalog.model_at, catalog.data_at, catalog.model
-        copy = Model.load(json.loads(json.dumps(model.dump())))
+        copy = Model.load(model.dump())
         try:
             with self.writing(catalog, journal) as now:
                 yield copy
                 catalog.model_at = now
                 self.db.execute(
                     "INSERT INTO models VALUES (?, ?, ?)",
-                    (catalog.id, now, json.dumps(copy.dump())),
+                    (catalog.id, now, copy.dump()),
                 )
         except BaseException:
             catalog.model_at, catalog.data_at = model_at, data_at
@@ -233,7 +233,7 @@ class Store:
         docs = self.db.execute(
             "SELECT doc FROM models WHERE catalog = ?1 OR ?1 = '%'", (catalog,)
         ).fetchall()
-        models = [Model.load(json.loads(doc)) for (doc,) in docs]
+        models = [Model.load(doc) for (doc,) in docs]
         slots = {table.slot for model in models for table in model.tables()}
         return slots | {f"{slot}h" for slot in slots}
 
