@@ -19,11 +19,9 @@ from tests.rabbitmq import (
     Rabbit,
     free_port,
     proxy,
-    rabbit,
     wait_for,
 )
 
-__all__ = ["rabbit"]
 needs_rabbitmq = pytest.mark.rabbitmq
 
 
@@ -77,12 +75,12 @@ def test_an_address_carries_login_port_and_virtual_host():
     ("url", "heartbeat"), [("amqp://h", 30), ("amqp://h/?heartbeat=7", 7)]
 )
 def test_every_wait_has_an_end(url, heartbeat):
-    parameters = Address.parse(url).parameters
+    address = Address.parse(url)
 
-    assert parameters.heartbeat == heartbeat
-    assert parameters.socket_timeout == 10
-    assert parameters.stack_timeout == 15
-    assert parameters.connection_attempts == 1
+    assert address.open_s == 15
+    assert address.parameters.heartbeat == heartbeat
+    assert address.parameters.socket_timeout == 10
+    assert address.parameters.connection_attempts == 1
 
 
 @pytest.mark.parametrize(
@@ -425,6 +423,36 @@ def test_a_half_open_connection_is_found_by_a_write(rabbit: Rabbit):
         rabbit.publish()
 
         hearer.wait_for("push")
+
+
+@needs_rabbitmq
+def test_tls_with_the_right_ca_brings_notices(rabbit: Rabbit):
+    url = f"amqps://guest:guest@localhost:{rabbit.tls_port}"
+
+    with hearing(url, ca=rabbit.ca) as hearer:
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+
+@needs_rabbitmq
+@pytest.mark.parametrize(
+    ("scheme", "port", "with_ca", "reason"),
+    [
+        ("amqps", "tls_port", False, "TLS: the certificate of localhost:"),
+        ("amqps", "port", True, "TLS with localhost:"),
+        ("amqp", "tls_port", False, ""),
+    ],
+    ids=["unknown CA", "TLS to a plain port", "plain to a TLS port"],
+)
+def test_tls_that_fails_is_a_status(rabbit: Rabbit, scheme, port, with_ca, reason):
+    url = f"{scheme}://localhost:{getattr(rabbit, port)}/?stack_timeout=2"
+
+    with hearing(url, ca=rabbit.ca if with_ca else None) as hearer:
+        status = hearer.wait_for("down")
+
+    assert status.reason.startswith(reason)
+    assert f"localhost:{getattr(rabbit, port)}" in status.reason
 
 
 @needs_rabbitmq

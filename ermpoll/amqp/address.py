@@ -15,7 +15,7 @@ from ermpoll.errors import NoticeError
 HEARTBEAT_S = 30
 #: ... and a broker has so long to answer the first bytes.
 CONNECT_S = 10.0
-#: ... and so long until the connection is open.
+#: ... and so long until notices can come in.
 OPEN_S = 15.0
 
 
@@ -27,6 +27,8 @@ class Address:
     label: str
     #: ``host:port``.
     host: str
+    #: How long it may take until notices come in, in seconds.
+    open_s: float
     parameters: pika.ConnectionParameters = field(repr=False)
 
     @classmethod
@@ -59,11 +61,11 @@ class Address:
             ) from None
         if ca is not None:
             parameters.ssl_options = pika.SSLOptions(_trusting(scheme, ca), host)
-        _complete(parameters, url)
+        open_s = _complete(parameters, url)
         place = f"{parameters.host}:{parameters.port}"
         vhost = quote(parameters.virtual_host, safe="")
         label = place if vhost == "%2F" else f"{place}/{vhost}"
-        return cls(label=label, host=place, parameters=parameters)
+        return cls(label=label, host=place, open_s=open_s, parameters=parameters)
 
 
 def _checked(url: str) -> tuple[str, str]:
@@ -101,15 +103,20 @@ def _trusting(scheme: str, ca: str) -> ssl.SSLContext:
         ) from error
 
 
-def _complete(parameters: pika.ConnectionParameters, url: str) -> None:
-    """Set what the URL leaves open, so that every wait has an end."""
+def _complete(parameters: pika.ConnectionParameters, url: str) -> float:
+    """Set what the URL leaves open, so that every wait has an end.
+
+    Returns the seconds until notices have to come in: the link sees to that, since
+    pika's own stack_timeout ends where the broker has said its first word.
+    """
     given = parse_qs(urlsplit(url).query)
     if "heartbeat" not in given:
         parameters.heartbeat = HEARTBEAT_S
     if "socket_timeout" not in given:
         parameters.socket_timeout = CONNECT_S
-    if "stack_timeout" not in given:
-        parameters.stack_timeout = OPEN_S
+    open_s = parameters.stack_timeout if "stack_timeout" in given else OPEN_S
+    parameters.stack_timeout = None
     # Trying again is the hub's affair: it says when and can be stopped.
     parameters.connection_attempts = 1
     parameters.client_properties = {"connection_name": f"ermpoll {os.getpid()}"}
+    return float(open_s)

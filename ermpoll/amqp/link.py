@@ -15,7 +15,7 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 from pika.exceptions import ChannelClosedByBroker
 
-from ermpoll.amqp.address import OPEN_S, Address
+from ermpoll.amqp.address import Address
 from ermpoll.amqp.reasons import reason
 
 # pika logs each failed attempt as an error; without this a notebook without any
@@ -55,6 +55,7 @@ class Link:
         self._connection: Any = None
         self._passive = False
         self._declared = False
+        self._up = False
         self._ending = False
         self._reason = ""
         self._lock = threading.Lock()
@@ -75,6 +76,7 @@ class Link:
             on_close_callback=self._closed,
             custom_ioloop=self._loop,
         )
+        self._loop.call_later(self._address.open_s, self._check_up)
         try:
             self._loop.start()
         except AssertionError:
@@ -103,7 +105,6 @@ class Link:
                 self._loop.add_callback_threadsafe(callback)
 
     def _connected(self, _: Any) -> None:
-        self._loop.call_later(OPEN_S, self._check_declared)
         self._open_channel()
 
     def _open_channel(self) -> None:
@@ -141,8 +142,12 @@ class Link:
             lambda *_: self._on_notice(),
             auto_ack=True,
             exclusive=True,
-            callback=lambda _: self._on_up(),
+            callback=lambda _: self._listening(),
         )
+
+    def _listening(self) -> None:
+        self._up = True
+        self._on_up()
 
     def _channel_closed(self, channel: Any, error: Exception) -> None:
         ours = self._declared or self._passive
@@ -154,9 +159,9 @@ class Link:
         elif not self._ending:
             self._end(reason(error, self._address))
 
-    def _check_declared(self) -> None:
-        if not self._declared:
-            self._end(f"no answer from {self._address.host} in time")
+    def _check_up(self) -> None:
+        if not self._up:
+            self._end(reason(TimeoutError(), self._address))
 
     def _end(self, why: str) -> None:
         """Close gently; by force when the broker does not confirm at once."""

@@ -68,12 +68,7 @@ _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ),
     ((ssl.SSLError,), "TLS with {at} failed ({error}); is this its amqps port?"),
     (
-        # pika aborts an opening itself only when its stack_timeout has passed.
-        (
-            workflow.AMQPConnectorStackTimeout,
-            exceptions.ConnectionOpenAborted,
-            TimeoutError,
-        ),
+        (TimeoutError,),
         "no answer from {at} in time: is it the right port, and not blocked?",
     ),
     (
