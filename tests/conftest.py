@@ -12,6 +12,9 @@ from shutil import which
 import pytest
 
 import ermpoll
+from tests.rabbitmq import rabbit
+
+__all__ = ["rabbit"]
 
 GATED = ("rabbitmq", "chromium", "long")
 #: Debian puts the server's own script off the usual path.

@@ -15,8 +15,10 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +26,15 @@ import pika
 import pika.exceptions
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
 
 BIN = Path("/usr/lib/rabbitmq/bin")
 INSTALLED = (BIN / "rabbitmq-server").exists()
@@ -33,12 +44,10 @@ EXCHANGE = "ermrest_changes"
 
 def wait_for(happened: Callable[[], object], timeout_s: float = 10.0) -> None:
     """Wait until it has happened, or fail; looks 100 times a second."""
-    never = threading.Event()
-    for _ in range(int(timeout_s * 100)):
-        if happened():
-            return
+    never, ends = threading.Event(), time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < ends, f"not within {timeout_s} s"
         never.wait(0.01)
-    assert happened(), f"not within {timeout_s} s"
 
 
 def free_port() -> int:
@@ -57,6 +66,7 @@ class Rabbit:
         self.home = home
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
+        self.ca = str(tls / "ca.pem") if tls else ""
         self._process: subprocess.Popen[bytes] | None = None
         self._output = home / "output"
         (home / "plugins").write_text("[].\n")
@@ -189,12 +199,57 @@ def broker(config: str = "", tls: Path | None = None) -> Iterator[Rabbit]:
 
 
 @pytest.fixture(scope="session")
-def rabbit() -> Iterator[Rabbit]:
-    """One broker for all tests that only need one that runs."""
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """One broker for all tests that don't kill theirs; with TLS, and impatient.
+
+    It waits 5 s for an acknowledgement; half an hour is what it comes with.
+    """
     if not INSTALLED:
         pytest.skip("rabbitmq-server is not installed (Debian: rabbitmq-server)")
-    with broker() as started:
+    certificates = tmp_path_factory.mktemp("tls")
+    write_certificates(certificates)
+    with broker("consumer_timeout = 5000", tls=certificates) as started:
         yield started
+
+
+def write_certificates(where: Path) -> None:
+    """Write a certificate authority, and a certificate of localhost by it."""
+    now = datetime.now(UTC)
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ermpoll test CA")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+
+    def signed(
+        subject: x509.Name,
+        public: ec.EllipticCurvePublicKey,
+        extension: object,
+        ca: bool,
+    ) -> x509.Certificate:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(ca_name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(extension, critical=ca)  # type: ignore[arg-type]
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
+                critical=False,
+            )
+            .sign(ca_key, hashes.SHA256())
+        )
+
+    basics = x509.BasicConstraints(ca=True, path_length=None)
+    ca = signed(ca_name, ca_key.public_key(), basics, True)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    server = signed(name, key.public_key(), names, False)
+    (where / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
+    (where / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))
+    (where / "server.key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
 
 
 class Proxy:
