@@ -1,7 +1,34 @@
 """An ERMrest service to try things on: real HTTP, real notices, no installation.
 
-`start` gives a catalog with a queue of images. It keeps ERMrest's rules as far as
-`start`'s notes say, over loopback only.
+`start` gives a catalog with a queue of images, over loopback only. Reads, writes,
+ETags, models, snapshots, logins and notices keep the rules of ERMrest 0.5; what the
+sandbox knowingly leaves out or does otherwise:
+
+Addresses
+    ``/ermrest/alias``, ``textfacet``, ``history`` and ``meta`` are not there;
+    ``?vacuum`` and ``?analyze`` do nothing. HEAD, ``::ts::`` and operators in capital
+    letters get a 405 or 400, where the real service fails with a 500. Filters nest at
+    most 30 deep, a path has at most 64 tables, an address 64 KB.
+Rights
+    Owners may do all; others may do what the catalog's own ACLs say. ACLs of schemas,
+    tables and columns, and all ACL bindings, are stored and shown, not enforced.
+    ``trs`` and ``tcrs`` are not there. RID leases are rows like any other.
+Model
+    No views; no renamed tables (they fail there, too); the key on RID can't be
+    dropped. A column changes its type by way of its values' text. Deleting a catalog
+    is for good, and its id stays taken (409, not 500). Indexing preferences and
+    history or auditing annotations have no effect, and a column may be called ``n``.
+Values
+    No NaN, no infinities, no years beyond 9999. Text sorts by code point. Intervals
+    compare as text. json values are equal when their canonical texts are (1 is not
+    1.0). Colours are not checked. Regular expressions are those of the ``regex``
+    package, which differ from PostgreSQL's in rare corners.
+Answers
+    JSON and CSV answers to a POST have each system column once. Error details have
+    other words; the statuses and fixed sentences are the service's.
+Concurrency
+    Requests are served one after the other, so none is aborted by itself:
+    `Box.faults` and ``price=True`` do that. Queries end after 15 seconds, as there.
 """
 
 from __future__ import annotations
@@ -26,16 +53,46 @@ def start(
     amqp_port: int = 0,
     data: str | Path | None = None,
     token: str | None = None,
+    tokens: Mapping[str, str] | None = None,
     price: bool = False,
     control: bool = False,
     amqp: str | None = None,
     amqp_login: tuple[str, str] | None = None,
-    tokens: Mapping[str, str] | None = None,
     keep_log: int | None = None,
 ) -> Box:
     """Start a sandbox, or join the one that $ERMPOLL_SANDBOX announces.
 
-    It is joined only when no argument is given.
+    It is joined only when no argument is given. One that is started serves from a
+    thread of this process until `Box.stop`, at the latest until the process ends.
+
+    Parameters
+    ----------
+    port, amqp_port
+        Where to listen for HTTP and for AMQP; 0 is any free port.
+    data
+        A file that keeps everything, made if it is not there; None: gone at the end.
+    token
+        The owner's bearer token or cookie; everybody else is anonymous. None: every
+        request is the owner's.
+    tokens
+        More tokens, and the ids of their clients, who own nothing.
+    price
+        Make requests as slow as on a real service, and overlapping writes abort.
+    control
+        Take commands (`Box.faults` and others) from other processes, too.
+    amqp
+        Address of a real RabbitMQ to send notices to, instead of the own broker.
+    amqp_login
+        User and password for the own broker; None: anybody may listen.
+    keep_log
+        How many writes `Box.log` keeps at least; None: all.
+
+    Raises
+    ------
+    UsageError
+        When a port is taken, or $ERMPOLL_SANDBOX holds no announcement.
+    StoreError
+        When `data` can't be read, is not a sandbox's, or another process has it.
     """
     options = Options(
         port=port,
