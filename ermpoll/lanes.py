@@ -24,8 +24,8 @@ from weakref import WeakValueDictionary
 if sys.platform != "win32":
     import fcntl
 
-#: Nobody waits longer for a turn, in seconds.
-LONGEST_WAIT_S = 1.0
+#: Nobody waits longer for a turn, in seconds: some of the largest writes take less.
+LONGEST_WAIT_S = 2.5
 #: After a wait in vain others' turns are passed over for that long, in seconds:
 #: who holds the lane may be frozen.
 DISTRUST_S = 5.0

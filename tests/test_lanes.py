@@ -95,7 +95,7 @@ def test_a_process_that_dies_leaves_the_lane_free() -> None:
         assert entered_after(Lane(URL)) < 0.5
 
 
-def test_nobody_waits_longer_than_a_second_and_then_not_again() -> None:
+def test_nobody_waits_for_ever_and_then_not_again() -> None:
     lane = Lane(URL)
 
     with another_process_in(URL):
