@@ -1,39 +1,29 @@
-"""One ERMrest catalog over HTTP: the only door to the network for data.
+"""One ERMrest catalog: the only door to its data.
 
-Knows statuses, ETags and logins; knows nothing of queues. A write is sent once:
-whoever asks decides whether it is sent again.
+Knows ETags, the catalog's time and who may write; knows nothing of queues. A write
+is sent once: whoever asks decides whether it is sent again.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
-from urllib3.util import Retry
-
 from ermpoll import permits
 from ermpoll.addresses import catalog_url, of_deriva
-from ermpoll.answers import error_of
 from ermpoll.clock import ServerClock, date_time, etag_time
-from ermpoll.credentials import Login, find_credentials, is_loopback
-from ermpoll.errors import NotFound, Unavailable, UsageError, WriteRefused
+from ermpoll.credentials import Login, find_credentials
+from ermpoll.errors import NotFound, UsageError, WriteRefused
 from ermpoll.records import Page, Row
-
-#: Another address of the same server, as `session` asks; it gets no login elsewhere.
-_ABSOLUTE = re.compile(r"https?://")
+from ermpoll.wire import Reply, Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,22 +95,21 @@ class Catalog:
         self.url = url
         self.read_only = read_only
         self.clock = ServerClock()
-        self._login = login
-        self._timeout_s = timeout_s
-        self._ca = os.fspath(ca) if ca is not None else None
+        trusted = os.fspath(ca) if ca is not None else None
+        self._wire = Wire(url, login, timeout_s=timeout_s, ca=trusted)
         self._lock = threading.Lock()
-        self._sessions: dict[int, requests.Session] = {}
         self._writes = 0
         self._refused: list[str] = []
         self._dry_runs: list[list[str]] = []
 
     def __repr__(self) -> str:
         only = ", read-only" if self.read_only else ""
-        return f"<Catalog {self.url} ({self._login.kind}{only})>"
+        return f"<Catalog {self.url} ({self._wire.login.kind}{only})>"
 
     def __reduce__(self) -> Any:
         # the login stays here: a worker process finds its own
-        return _reconnect, (self.url, self.read_only, self._timeout_s, self._ca)
+        wire = self._wire
+        return _reconnect, (self.url, self.read_only, wire.timeout_s, wire.ca)
 
     # reading
 
@@ -142,11 +131,8 @@ class Catalog:
         The ETag says nothing about the path: any write to any table changes it.
         """
         headers = {"If-None-Match": etag} if etag else {}
-        answer = self._ask("GET", path, headers=headers)
-        if answer.status_code == 304:
-            return None
-        self._hear_read(answer)
-        return self._page(answer)
+        reply = self._wire.ask("GET", path, headers=headers)
+        return None if reply.status == 304 else self._heard(reply)
 
     def document(self, path: str) -> Any:
         """Read a JSON document of the model.
@@ -156,7 +142,7 @@ class Catalog:
         CatalogError
             As `get` does; NotFound for an element that isn't there.
         """
-        return self._json(self._ask("GET", path))
+        return self._wire.ask("GET", path).json
 
     def session(self) -> Session | None:
         """Ask who is logged in; None for nobody (an expired login is nobody).
@@ -168,10 +154,10 @@ class Catalog:
         """
         parts = urlsplit(self.url)
         try:
-            answer = self._ask("GET", f"{parts.scheme}://{parts.netloc}/authn/session")
+            url = f"{parts.scheme}://{parts.netloc}/authn/session"
+            found = self._wire.ask("GET", url).json
         except NotFound:
             return None
-        found = self._json(answer)
         client = found.get("client") or {}
         return Session(
             name=str(client.get("display_name") or client.get("id") or "somebody"),
@@ -218,7 +204,7 @@ class Catalog:
     def delete(self, path: str) -> None:
         """Delete the rows of a path, once. Raises as `put`; NotFound for no row."""
         self._may_write("DELETE", path)
-        self._hear_write(self._ask("DELETE", path))
+        self._heard(self._wire.ask("DELETE", path))
 
     @property
     def writes(self) -> int:
@@ -245,24 +231,15 @@ class Catalog:
 
     def close(self) -> None:
         """Close the connections; the catalog opens new ones when it is used again."""
-        with self._lock:
-            sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            session.close()
+        self._wire.close()
 
     def _write(
         self, method: str, path: str, rows: Sequence[Row], headers: dict[str, str]
     ) -> Page:
         body = _body(path, rows)
         self._may_write(method, path)
-        answer = self._ask(
-            method,
-            path,
-            headers={"Content-Type": "application/json", **headers},
-            data=body,
-        )
-        self._hear_write(answer)
-        return self._page(answer)
+        headers = {"Content-Type": "application/json", **headers}
+        return self._heard(self._wire.ask(method, path, headers=headers, data=body))
 
     def _may_write(self, method: str, path: str) -> None:
         line = f"would {method} {path}"
@@ -279,115 +256,22 @@ class Catalog:
         with self._lock:
             self._writes += 1
 
-    # the wire
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        data: bytes | None = None,
-    ) -> requests.Response:
-        url = path if _ABSOLUTE.match(path) else f"{self.url}/{path.lstrip('/')}"
-        try:
-            answer = self._session().request(
-                method,
-                url,
-                data=data,
-                headers=headers,
-                timeout=self._timeout_s,
-                allow_redirects=False,
-                auth=self._sign,
-            )
-        except requests.RequestException as error:
-            raise self._unreachable(method, error) from None
-        if answer.status_code >= 300 and answer.status_code != 304:
-            body = self._login.scrub(answer.text)
-            raise error_of(method, answer.status_code, url, body)
-        return answer
-
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._login.headers(request.url or ""))
-        return request
-
-    def _unreachable(self, method: str, error: Exception) -> Unavailable:
-        kind = type(error).__name__
-        host = urlsplit(self.url).netloc
-        reason = {
-            "ConnectTimeout": f"no connection within {self._timeout_s:g} s",
-            "ReadTimeout": f"no answer within {self._timeout_s:g} s",
-            "SSLError": "its certificate is not trusted; give ca= or set "
-            "$REQUESTS_CA_BUNDLE",
-        }.get(kind, "the connection was refused or lost, or the name is unknown")
-        return Unavailable(
-            f"expected the catalog at {host} to answer, but {reason}; "
-            "check the address and that the server runs",
-            url=self.url,
-            detail=reason,
-            doubtful=method != "GET" and not _never_sent(error),
-        )
-
-    def _session(self) -> requests.Session:
-        # a forked worker must not share its parent's sockets
-        with self._lock:
-            session = self._sessions.get(os.getpid())
-            if session is None:
-                session = self._sessions[os.getpid()] = self._new_session()
-            return session
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        # a dead keep-alive connection is retried for GET alone: a write whose
-        # answer was lost may be committed
-        retry = Retry(connect=1, read=1, redirect=0, status=0, allowed_methods=["GET"])
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        # no proxy sees what goes to this machine, and no cookie but our own is sent
-        session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if self._ca:
-            session.verify = self._ca
-        context = json.dumps({"cid": "ermpoll"}, separators=(",", ":"))
-        session.headers.update(
-            # GET and PUT must name the same type: it is part of the ETag
-            {"Accept": "application/json", "Deriva-Client-Context": context}
-        )
-        return session
-
-    def _page(self, answer: requests.Response) -> Page:
-        rows = self._json(answer)
+    def _heard(self, reply: Reply) -> Page:
+        """Take the time of an answer, and its rows."""
+        at, date = etag_time(reply.etag), date_time(reply.date)
+        if reply.method == "GET":
+            if date:
+                self.clock.heard_date(date)
+            if at:
+                self.clock.heard_read(at)
+        elif at:
+            self.clock.heard_write(at)
+        rows = reply.json
         return Page(
             rows=rows if isinstance(rows, list) else [rows],
-            etag=answer.headers.get("ETag"),
-            url=answer.url,
+            etag=reply.etag,
+            url=reply.url,
         )
-
-    def _json(self, answer: requests.Response) -> Any:
-        try:
-            return json.loads(answer.content or b"[]")
-        except ValueError:
-            raise Unavailable(
-                f"expected JSON from {self.url}, found something else; "
-                "is it an ERMrest catalog?",
-                status=answer.status_code,
-                url=self.url,
-                doubtful=answer.request.method != "GET",
-            ) from None
-
-    def _hear_read(self, answer: requests.Response) -> None:
-        newest = etag_time(answer.headers.get("ETag"))
-        date = date_time(answer.headers.get("Date"))
-        if date:
-            self.clock.heard_date(date)
-        if newest:
-            self.clock.heard_read(newest)
-
-    def _hear_write(self, answer: requests.Response) -> None:
-        written = etag_time(answer.headers.get("ETag"))
-        if written:
-            self.clock.heard_write(written)
 
 
 def _body(path: str, rows: Sequence[Row]) -> bytes:
@@ -408,14 +292,6 @@ def _body(path: str, rows: Sequence[Row]) -> bytes:
             f"expected numbers that JSON has, found NaN or infinity for {path}; "
             "write None instead"
         ) from None
-
-
-def _never_sent(error: Exception) -> bool:
-    """Whether no connection was made at all, so that no write can have happened."""
-    cause = error.args[0] if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        getattr(cause, "reason", None), NewConnectionError
-    )
 
 
 def _reconnect(url: str, read_only: bool, timeout_s: float, ca: str | None) -> Catalog:

@@ -1,0 +1,190 @@
+"""HTTP to the server of one catalog: statuses become errors, a login stays at home.
+
+Knows nothing of rows. A write is sent once, and nothing follows a redirect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+from urllib3.util import Retry
+
+from ermpoll.answers import error_of
+from ermpoll.credentials import Login, is_loopback
+from ermpoll.errors import Unavailable
+
+#: Another address of the same server, as for the session; no other gets the login.
+_ABSOLUTE = re.compile(r"https?://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that is none of the errors."""
+
+    #: 2xx or 304.
+    status: int
+    #: The address that answered.
+    url: str
+    etag: str | None
+    #: The ``Date`` header as it came, or None.
+    date: str | None
+    method: str
+    body: bytes = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; an empty one is an empty list.
+
+        Raises
+        ------
+        Unavailable
+            It is something else: a page of a proxy, perhaps.
+        """
+        try:
+            return json.loads(self.body or b"[]")
+        except ValueError:
+            raise Unavailable(
+                f"expected JSON from {self.url[:160]}, found something else; "
+                "is it an ERMrest catalog?",
+                status=self.status,
+                url=self.url,
+                doubtful=self.method != "GET",
+            ) from None
+
+
+class Wire:
+    """Sends requests to one catalog's server. Safe to use from threads.
+
+    Parameters
+    ----------
+    url
+        The catalog's address; paths are below it.
+    timeout_s
+        Seconds to wait for a connection, and between two parts of an answer.
+    ca
+        A file of certificates to trust instead of the system's, or None.
+    """
+
+    def __init__(
+        self, url: str, login: Login, *, timeout_s: float, ca: str | None
+    ) -> None:
+        self.url = url
+        self.login = login
+        self.timeout_s = timeout_s
+        self.ca = ca
+        self._sessions: dict[int, requests.Session] = {}
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """Send one request and return the answer.
+
+        Raises
+        ------
+        CatalogError
+            By status; Unavailable when no good answer came.
+        """
+        url = path if _ABSOLUTE.match(path) else f"{self.url}/{path.lstrip('/')}"
+        try:
+            answer = self._session().request(
+                method,
+                url,
+                data=data,
+                headers=headers,
+                timeout=self.timeout_s,
+                allow_redirects=False,
+                auth=self._sign,
+            )
+        except requests.RequestException as error:
+            raise self._unreachable(method, error) from None
+        if answer.status_code >= 300 and answer.status_code != 304:
+            body = self.login.scrub(answer.text)
+            raise error_of(method, answer.status_code, url, body)
+        return Reply(
+            status=answer.status_code,
+            url=answer.url,
+            etag=answer.headers.get("ETag"),
+            date=answer.headers.get("Date"),
+            method=method,
+            body=answer.content,
+        )
+
+    def close(self) -> None:
+        """Close the connections; new ones are opened when there is a request."""
+        for pid in list(self._sessions):
+            session = self._sessions.pop(pid, None)
+            if session is not None:
+                session.close()
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self.login.headers(request.url or ""))
+        return request
+
+    def _unreachable(self, method: str, error: Exception) -> Unavailable:
+        kind = type(error).__name__
+        host = urlsplit(self.url).netloc
+        reason = {
+            "ConnectTimeout": f"no connection within {self.timeout_s:g} s",
+            "ReadTimeout": f"no answer within {self.timeout_s:g} s",
+            "SSLError": "its certificate is not trusted; give ca= or set "
+            "$REQUESTS_CA_BUNDLE",
+        }.get(kind, "the connection was refused or lost, or the name is unknown")
+        return Unavailable(
+            f"expected the catalog at {host} to answer, but {reason}; "
+            "check the address and that the server runs",
+            url=self.url,
+            detail=reason,
+            doubtful=method != "GET" and not _never_sent(error),
+        )
+
+    def _session(self) -> requests.Session:
+        # a forked worker must not share its parent's sockets; and no lock, which a
+        # fork may leave locked for ever: a session made in vain does no harm
+        pid = os.getpid()
+        session = self._sessions.get(pid)
+        if session is None:
+            session = self._sessions.setdefault(pid, self._new_session())
+        return session
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        # a dead keep-alive connection is retried for GET alone: a write whose
+        # answer was lost may be committed
+        retry = Retry(connect=1, read=1, redirect=0, status=0, allowed_methods=["GET"])
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        # no proxy sees what goes to this machine, and no cookie but our own is sent
+        session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        if self.ca:
+            session.verify = self.ca
+        context = json.dumps({"cid": "ermpoll"}, separators=(",", ":"))
+        session.headers.update(
+            # GET and PUT must name the same type: it is part of the ETag
+            {"Accept": "application/json", "Deriva-Client-Context": context}
+        )
+        return session
+
+
+def _never_sent(error: Exception) -> bool:
+    """Whether no connection was made at all, so that no write can have happened."""
+    cause = error.args[0] if error.args else None
+    return isinstance(error, requests.ConnectTimeout) or isinstance(
+        getattr(cause, "reason", None), NewConnectionError
+    )
