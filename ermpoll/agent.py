@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from ermpoll import registry, workers
 from ermpoll.acting import check_right
 from ermpoll.board import Listener
-from ermpoll.cycle import Cycle, Parts
+from ermpoll.cycle import Cycle
 from ermpoll.dryrun import DryRun, dry_run
 from ermpoll.errors import Unavailable, UsageError
 from ermpoll.hand import Hand
 from ermpoll.jobqueue import Queue
 from ermpoll.notices import Notices
 from ermpoll.pacing import Pace
+from ermpoll.parts import Parts
 from ermpoll.poller import Poller
 from ermpoll.records import Looked, Status, Transform, Work
 from ermpoll.results import rids_of

@@ -316,7 +316,9 @@ def test_a_job_over_its_time_limit_has_failed(catalog):
 def test_pause_claims_no_more_and_resume_does(catalog):
     agent = ermpoll.Agent(queue(catalog), lambda row: None, poll_s=0.2)
     with agent:
+        assert until(lambda: agent.status.state == "waiting")
         agent.pause()
+        threading.Event().wait(0.3)  # a look that is going on may still claim
         [rid] = add(catalog, NEW)
         looked = sum(agent.status.looks.values())
         assert until(lambda: sum(agent.status.looks.values()) > looked + 1)

@@ -1,0 +1,56 @@
+"""What is written for a job that ended: pure, from its result to a move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from ermpoll import moves, planning
+from ermpoll.errors import UsageError
+from ermpoll.hand import Finished
+from ermpoll.moves import Move
+from ermpoll.records import JSON
+from ermpoll.spec import Spec, check_change_of_state
+from ermpoll.workers import changes_of_work
+
+#: First and longest wait before a failed row is tried again, in seconds.
+RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
+
+
+def finishing_move(
+    spec: Spec, one: Finished, now: datetime, rng: Callable[[], float]
+) -> Move:
+    """Decide what is written for a job that ended.
+
+    A result that the table can't take is a failure that no retry mends; an error
+    is tried again later, with full jitter, until the attempts are used up.
+    """
+    error = one.error
+    if one.cause is not None:
+        error = planning.describe(one.cause)[0]
+    if not error:
+        changes = _changes(spec, one)
+        if isinstance(changes, str):
+            return moves.fail(spec, one.held, changes)
+        return moves.complete(spec, one.held, changes)
+    tried = moves.attempts_of(spec, one.held.row)
+    if spec.attempts and tried < spec.max_attempts and not one.final:
+        longest = min(RETRY_FIRST_S * 2 ** (tried - 1), RETRY_LONGEST_S)
+        at = now + timedelta(seconds=longest * rng())
+        return moves.retry_later(spec, one.held, error, at)
+    return moves.fail(spec, one.held, error)
+
+
+def _changes(spec: Spec, one: Finished) -> dict[str, JSON] | str:
+    try:
+        asked = changes_of_work(one.result)
+    except UsageError as error:
+        return str(error)
+    changes = planning.changes_of(asked, one.held.row, spec.table)
+    if isinstance(changes, str):
+        return changes
+    return (
+        planning.first_refusal(changes, spec.table)
+        or check_change_of_state(spec, changes)
+        or changes
+    )

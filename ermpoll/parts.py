@@ -1,0 +1,46 @@
+"""What the looks of an agent work with, handed from piece to piece."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ermpoll.acts import Writer
+from ermpoll.hand import Hand
+from ermpoll.jobqueue import Queue
+from ermpoll.records import EventKind, Transform
+from ermpoll.spreading import Spreading
+from ermpoll.tally import Tally
+
+
+class Emit(Protocol):
+    """Tells listeners what happened."""
+
+    def __call__(
+        self, kind: EventKind, reason: str = "", rid: str | None = None
+    ) -> None:
+        """Tell it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What a cycle works with."""
+
+    jobs: Queue
+    name: str
+    transform: Transform | None
+    hand: Hand
+    tally: Tally
+    writer: Writer
+    submit: Callable[[dict[str, Any]], Future[Any]]
+    emit: Emit
+    wrote: Callable[[], None]
+    log_in: Callable[[str | None], None]
+    #: When the news came that made it look, on the monotonic clock.
+    news_at: Callable[[], float]
+    spreading: Spreading = field(default_factory=Spreading)
+    time_limit_s: float | None = None
+    rng: Callable[[], float] = random.random

@@ -1,0 +1,202 @@
+"""What an agent could begin with: candidates to claim, overdue claims to rescue.
+
+Knows when a read may be conditional: its ETag comes from a read that left nothing
+to do, and no stored time has come since.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ermpoll import moves
+from ermpoll.clock import etag_login
+from ermpoll.freshness import freshness_of
+from ermpoll.limbo import Limbo
+from ermpoll.moves import Move
+from ermpoll.parts import Parts
+from ermpoll.records import JSON, Page
+from ermpoll.tokens import new_token
+
+#: Rows to a page when a transform refuses the first ones.
+REFUSED_PAGE = 200
+#: Seconds between two looks for overdue claims while candidates abound, at most.
+RESCUE_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a look chose to do."""
+
+    moves: Sequence[Move] = ()
+    #: There are more candidates than could be taken.
+    full: bool = False
+    #: The catalog was asked for candidates, and answered.
+    looked: bool = False
+    unchanged: bool = False
+    etag: str | None = None
+    due_s: float | None = None
+
+
+class Picker:
+    """Finds what the looks of one agent can begin with."""
+
+    def __init__(self, parts: Parts, limbo: Limbo) -> None:
+        self._parts = parts
+        self._limbo = limbo
+        self._spec = parts.jobs.spec
+        self._catalog = parts.jobs.catalog
+        self._freshness = freshness_of(self._catalog.url)
+        #: ETag of a read that left nothing to do, or None.
+        self._baseline: str | None = None
+        self._last_etag: str | None = None
+        #: When a time that is stored in a row comes, on the monotonic clock.
+        self._due_at: float | None = None
+        self._rescued_at = float("-inf")
+        #: Candidates that can't be worked on, to be marked as failed.
+        self.park: list[Move] = []
+
+    def forget(self) -> None:
+        """Look at everything again: what was read before may be another login's."""
+        self._baseline = None
+
+    def parked(self) -> list[Move]:
+        """Return the moves that mark candidates which can't be worked on, once."""
+        parked = [*self.park]
+        self.park.clear()
+        return parked
+
+    def settle(self, choice: Choice, idle: bool) -> bool:
+        """Take note of how a look ended; returns whether the ETag had moved.
+
+        Parameters
+        ----------
+        idle
+            Nothing of what was read is left to do.
+        """
+        moved = choice.etag is not None and choice.etag != self._baseline
+        if choice.looked:
+            now = time.monotonic()
+            self._baseline = choice.etag if idle else None
+            self._due_at = None if choice.due_s is None else now + choice.due_s
+        return moved
+
+    def due_s(self) -> float | None:
+        """Return the seconds until a time that is stored in a row comes, or None."""
+        return None if self._due_at is None else max(self._due_at - time.monotonic(), 0)
+
+    def choose(
+        self, room: int, conditional: bool, rids: Sequence[str] | None
+    ) -> Choice:
+        """Decide what to claim and what to rescue, for so many rows at most."""
+        jobs, parts = self._parts.jobs, self._parts
+        if room <= 0:
+            return Choice(full=True)
+        if rids is not None:
+            chosen = jobs.choose(
+                room, transform=parts.transform, rids=rids, name=parts.name
+            )
+            return Choice(moves=self._startable(chosen), looked=True)
+        wanted = parts.spreading.rows(room) + 1
+        page = self._read(wanted, conditional)
+        if page is None:
+            return Choice(unchanged=True)
+        self._watch_login(page)
+        rows = _Rows(self._new_rows(page, wanted))
+        chosen = jobs.chooser.claims(rows, room, parts.transform, self._token)
+        full = not rows.exhausted
+        rescued, due_s = self._overdue() if self._is_rescue_due(full) else ([], None)
+        return Choice(
+            moves=[*self._startable(chosen), *rescued],
+            full=full,
+            looked=True,
+            etag=page.etag,
+            due_s=due_s,
+        )
+
+    def _read(self, limit: int, conditional: bool) -> Page | None:
+        """Read the first candidates; None when nothing has changed."""
+        parts = self._parts
+        path = parts.jobs.queries.candidates(
+            self._catalog.now(), limit, shard=parts.spreading.filter
+        )
+        # a conditional read can't see that time has passed
+        due = self._due_at is not None and time.monotonic() >= self._due_at
+        etag = self._baseline
+        if etag is None or due or self._limbo or not conditional:
+            return self._catalog.get(path)
+        return self._freshness.ask(
+            etag, parts.news_at(), lambda: self._catalog.get(path, etag=etag)
+        )
+
+    def _new_rows(self, page: Page, limit: int) -> Iterator[dict[str, JSON]]:
+        """Return candidates, page by page for as long as they are asked for."""
+        parts = self._parts
+        for row in parts.spreading.begin(page.rows, parts.rng):
+            if str(row["RID"]) not in parts.hand:
+                yield row
+        if len(page.rows) >= limit:
+            # only a transform that refuses rows gets this far
+            yield from parts.jobs.chooser.after(
+                page.rows[-1], max(limit, REFUSED_PAGE), parts.spreading.filter
+            )
+
+    def _token(self) -> str:
+        return new_token(self._parts.name, self._spec.lease_s)
+
+    def _startable(self, chosen: list[Move]) -> list[Move]:
+        """Return the claims among the moves; the others are marked as failed."""
+        for move in chosen:
+            if move.change.kind != "changed":
+                self.park.append(moves.park(self._spec, move.change))
+        return [move for move in chosen if move.change.kind == "changed"]
+
+    def _is_rescue_due(self, full: bool) -> bool:
+        """Whether to look for overdue claims: when idle, and at times in a backlog."""
+        now = time.monotonic()
+        wait_s = min(self._spec.lease_s / 4, RESCUE_EVERY_S)
+        if full and now < self._rescued_at + wait_s:
+            return False
+        self._rescued_at = now
+        return True
+
+    def _overdue(self) -> tuple[list[Move], float | None]:
+        """Find claims to rescue, and when the next one or the next retry is due."""
+        spec, jobs = self._spec, self._parts.jobs
+        now = self._catalog.now()
+        due: list[float] = []
+        rescued = []
+        path = jobs.queries.next_retry(now)
+        if path is not None:
+            page = self._catalog.get(path)
+            due += [moves.due_s(spec, row, now) for row in (page.rows if page else ())]
+        if spec.owner:
+            for row in jobs.held().rows:
+                ours = str(row["RID"]) in self._parts.hand
+                if ours or moves.holder_of(spec, row) is None:
+                    continue
+                overdue_s = moves.overdue_s(spec, row, now)
+                if overdue_s > 0:
+                    rescued.append(moves.rescue(spec, row))
+                else:
+                    due.append(-overdue_s)
+        return rescued, min(due, default=None)
+
+    def _watch_login(self, page: Page) -> None:
+        before, self._last_etag = self._last_etag, page.etag
+        if before is None or etag_login(before) != etag_login(page.etag):
+            session = self._catalog.session()
+            self._parts.log_in(session.name if session else None)
+
+
+class _Rows:
+    """Rows one by one; knows whether the last one was taken."""
+
+    def __init__(self, rows: Iterator[dict[str, JSON]]) -> None:
+        self._rows = rows
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[dict[str, JSON]]:
+        yield from self._rows
+        self.exhausted = True
