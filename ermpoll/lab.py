@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from ermpoll.errors import UsageError
 
-_NEEDED = ("jupyterlab", "ipykernel", "tornado", "lark")
+_NEEDED = ("jupyterlab", "ipykernel", "tornado", "lark", "regex")
 _FIRST = "00_start.ipynb"
 #: What was copied, by name: tells an edited notebook from one of an older version.
 _RECORD = ".ermpoll-copied.json"
