@@ -11,7 +11,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from ermpoll import permits, updates
 from ermpoll.errors import (
@@ -41,33 +40,8 @@ class LostRace(PreconditionFailed):
     ermpoll_weather = True
 
 
-class LoggedIn(Protocol):
-    """A login as the server sees it."""
-
-    @property
-    def id(self) -> str:
-        """Its id, as RMB has it."""
-
-
-class Door(Protocol):
-    """What reads and writes: a catalog."""
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-
-    def get(self, path: str, *, etag: str | None = None) -> Page | None:
-        """Read rows; None for 304."""
-
-    def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
-        """Write rows under an ETag."""
-
-    def session(self) -> LoggedIn | None:
-        """Return who is logged in; None when it isn't known."""
-
-
 def state_change_once(
-    catalog: Door,
+    catalog: updates.Door,
     query: str,
     update: str,
     transform: Transform,
@@ -99,7 +73,8 @@ def state_change_once(
     LostRace
         A PreconditionFailed: others kept writing for a minute; nothing was written.
     UsageError
-        The transform returned something else than a row; nothing was written.
+        No catalog of ermpoll, no function, or the transform returned something else
+        than a row; nothing was written.
     CatalogError
         By status. With ``doubtful`` no certain answer came for a minute.
     Exception
@@ -114,6 +89,7 @@ def state_change_once(
     the same rows at the same moment, while an answer is lost, can't be told apart:
     write a value of your own with the state, or use a `Queue` with an owner column.
     """
+    _check(catalog, transform)
     patience = Patience(PATIENCE_S)
     while True:
         with turn_of(catalog.url):
@@ -193,6 +169,20 @@ def blocking_poll(
         raise ended[0]
 
 
+def _check(catalog: object, transform: object) -> None:
+    if not isinstance(getattr(catalog, "url", None), str):
+        raise UsageError(
+            "expected a catalog from ermpoll.connect, found "
+            f"{type(catalog).__name__}; connect() takes an address or a deriva-py "
+            "catalog"
+        )
+    if not callable(transform):
+        raise UsageError(
+            "transform: expected a function from a row to the row to write, found "
+            f"{type(transform).__name__}"
+        )
+
+
 def _planned(
     rows: Sequence[dict[str, JSON]], transform: Transform
 ) -> list[tuple[Row, Row]]:
@@ -211,7 +201,7 @@ def _planned(
 
 
 def _written(
-    catalog: Door,
+    catalog: updates.Door,
     path: str,
     update: updates.Update | None,
     plan: Sequence[tuple[Row, Row]],
@@ -245,7 +235,7 @@ def _written(
 
 
 def _read_back(
-    catalog: Door, update: updates.Update | None, rows: Sequence[Row], etag: str
+    catalog: updates.Door, update: updates.Update | None, rows: Sequence[Row], etag: str
 ) -> Page | None:
     """Return the rows of a write whose answer was lost, if it was committed."""
     if update is None:

@@ -34,6 +34,31 @@ class Reads(Protocol):
         """Read rows."""
 
 
+class LoggedIn(Protocol):
+    """A login as the server sees it."""
+
+    @property
+    def id(self) -> str:
+        """Its id, as RMB has it."""
+
+
+class Door(Protocol):
+    """What reads and writes: a catalog."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    def get(self, path: str, *, etag: str | None = None) -> Page | None:
+        """Read rows; None for 304."""
+
+    def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
+        """Write rows under an ETag."""
+
+    def session(self) -> LoggedIn | None:
+        """Return who is logged in; None when it isn't known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """An update path taken apart."""

@@ -287,6 +287,16 @@ def test_a_transform_that_returns_no_row_is_refused(catalog):
     assert states(catalog) == {"new": 5}
 
 
+def test_a_catalog_that_is_not_ours_is_refused_with_what_to_do(theirs):
+    with pytest.raises(UsageError, match="found PollingErmrestCatalog; connect"):
+        ermpoll.state_change_once(theirs, query(), UPDATE, claim)
+
+
+def test_a_transform_that_is_no_function_is_refused_before_reading(catalog):
+    with pytest.raises(UsageError, match="transform: expected a function"):
+        ermpoll.state_change_once(catalog, "entity/Ops:Nonsense", UPDATE, None)
+
+
 def test_a_dry_run_refuses_it(catalog):
     with catalog.dry_run() as would, pytest.raises(WriteRefused):
         ermpoll.state_change_once(catalog, query(), UPDATE, claim)
