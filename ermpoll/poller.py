@@ -22,7 +22,6 @@ from ermpoll.runner import Runner
 from ermpoll.schedule import Schedule, seconds
 from ermpoll.sources import open_notices
 from ermpoll.steps import Look, Steps, Tools
-from ermpoll.telling import scrubbed
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -151,14 +150,11 @@ class Poller:
     ) -> None:
         """Show who is logged in, for ``left_s`` seconds more (for an owner).
 
-        A ``detail`` says what is new about it: it is logged and told. Without a
-        login it stays as the reason of the status until somebody is logged in.
+        Who is new, or gone, is logged and told, in the words of ``detail`` if there
+        are any. A login that is gone stays the reason of the status until it is back.
         """
-        self._steps.log_in(login, left_s)
-        self._steps.complaint = "" if login else scrubbed(detail)
-        if detail:
-            self._steps.tell("login", scrubbed(detail))
-            self._woken.set()
+        self._steps.log_in(login, detail, left_s)
+        self._woken.set()
 
     def wrote(self) -> None:
         """Say that a write of ours was committed: its echo is due (for an owner)."""

@@ -19,12 +19,13 @@ from ermpoll.board import Board
 from ermpoll.errors import Aborted, ErmpollError, PreconditionFailed, UsageError
 from ermpoll.records import EventKind, Looked, RunState, Status, Wake, WakeReason
 from ermpoll.schedule import Schedule
-from ermpoll.telling import described, place
+from ermpoll.telling import described, place, scrubbed
 
 logger = logging.getLogger(__name__)
 
 Look: TypeAlias = Callable[[], "bool | Looked | None"]
 
+_LOGGED_OUT = "login expired: nobody is logged in, rows may be hidden; log in again"
 #: A paused step waits to be woken, and for nothing else.
 NEVER_S = 3600.0
 
@@ -82,11 +83,16 @@ class Steps:
         # News of other threads; the thread that ticks tells it to the listeners.
         self._news: deque[tuple[EventKind, str]] = deque()
         self._fresh = 0
+        # Notices so far, and how many they were when the ETag was last looked at.
         self._heard = 0
+        self._heard_before = 0
         self._wrote = False
         self.paused = False
         #: What is wrong although the looks go well (an expired login), or "".
         self.complaint = ""
+        # Who is logged in; and who was last, also when nobody is any more.
+        self._login: str | None = None
+        self._user: str | None = None
         #: Why the look that is going on was begun; None outside of a look.
         self.because: WakeReason | None = None
         #: When the last notice came, on the clock; None before the first.
@@ -122,9 +128,22 @@ class Steps:
             if push != self._schedule.push:
                 self._schedule = self._schedule.pushing(self._tools.clock(), push)
 
-    def log_in(self, login: str | None, left_s: float | None) -> None:
-        """Store who is logged in, and for how many seconds more."""
+    def log_in(self, login: str | None, detail: str, left_s: float | None) -> None:
+        """Store who is logged in and for how many seconds more; tell what is new."""
         self._board.log_in(login, left_s, self._tools.clock())
+        news = scrubbed(detail) or self._new_login(login)
+        if login or news:
+            self.complaint = "" if login else news
+        if news:
+            self.tell("login", news)
+
+    def _new_login(self, login: str | None) -> str:
+        """Put into words what is new about the login; "" for the first one."""
+        known, before = self._user, self._login
+        self._user, self._login = login or known, login
+        if known is None or login == before:
+            return ""
+        return f"logged in as {login}" if login else _LOGGED_OUT
 
     def wrote(self) -> None:
         """Say that the next notice may be the echo of an own write."""
@@ -185,7 +204,6 @@ class Steps:
     def _one_look(self, reason: WakeReason) -> None:
         self.enter("looking")
         ours, self._wrote = self._wrote and reason == "notice", False
-        heard = self._heard
         self.because = reason
         try:
             looked = _looked(self._look())
@@ -197,8 +215,15 @@ class Steps:
         with self._lock:
             now, rand = self._tools.clock(), self._tools.rng()
             self._schedule = self._schedule.ended(now, reason, looked, rand)
-            unheard = heard == self._heard
         self._board.looked(looked.outcome, reason, _words(looked), ours)
+        self._check_heard(reason, looked)
+
+    def _check_heard(self, reason: WakeReason, looked: Looked) -> None:
+        """Find out that something changed and no notice had told of it."""
+        if not (looked.etag_moved or looked.outcome == "unchanged"):
+            return
+        unheard = self._heard == self._heard_before
+        self._heard_before = self._heard
         if looked.etag_moved and unheard and reason in ("timer", "due"):
             self._tools.missed()
 

@@ -78,6 +78,7 @@ class Rabbit:
         self._env = {
             **os.environ,
             "HOME": str(home),
+            "ERL_CRASH_DUMP": str(home / "erl_crash.dump"),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(free_port()),
             "RABBITMQ_NODENAME": f"ermpoll{self.port}@localhost",

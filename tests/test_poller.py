@@ -267,19 +267,35 @@ class Ears(LocalNotices):
         self.misses += 1
 
 
-@pytest.mark.parametrize(("moved", "misses"), [(True, 1), (False, 0)])
-def test_a_timer_look_that_finds_an_unheard_change_is_reported(moved, misses):
+MOVED, UNMOVED = Looked(etag_moved=True), Looked(outcome="unchanged")
+
+
+@pytest.mark.parametrize(("found", "misses"), [(MOVED, 1), (UNMOVED, 0)])
+def test_a_timer_look_that_finds_an_unheard_change_is_reported(found, misses):
     notices = Ears()
-    answers = Looks(False, Looked(etag_moved=moved), Looked(etag_moved=True))
-    poller, clock = ticking(answers, notices=notices)
+    poller, clock = ticking(Looks(UNMOVED, found), notices=notices)
     clock.now += drain(poller)
 
     drain(poller)
-    clock.now += 0.5
-    poller.wake("notice")
-    drain(poller)
 
     assert notices.misses == misses
+
+
+def test_a_change_that_a_notice_told_of_is_no_miss():
+    """Also when the look for that notice did not ask: an agent that is full."""
+    notices, full = Ears(), Looked()
+    poller, clock = ticking(Looks(UNMOVED, full, MOVED), notices=notices)
+    leave = notices.subscribe(poller._steps.noticed)
+    drain(poller)
+    clock.now += 0.5
+    notices.notify()
+    clock.now += drain(poller)
+
+    drain(poller)
+    leave()
+
+    assert [wake.reason for wake in poller.status.log] == ["timer", "notice", "start"]
+    assert notices.misses == 0
 
 
 def test_the_login_is_shown_with_the_time_it_has_left():
@@ -311,6 +327,19 @@ def test_a_lost_login_stays_in_the_status_until_it_is_back():
     assert poller.status.reason == ""
     told = [event.reason for event in events if event.kind == "login"]
     assert told == ["login expired: log in again", "logged in again"]
+
+
+def test_a_login_that_goes_is_told_in_our_words():
+    poller, _ = ticking(Looks())
+
+    for login in (None, "Ann", "Ann", None, None, "Ann", "Ben"):
+        poller.log_in(login)
+
+    assert [wake.detail for wake in reversed(poller.status.log)] == [
+        "login expired: nobody is logged in, rows may be hidden; log in again",
+        "logged in as Ann",
+        "logged in as Ben",
+    ]
 
 
 def test_listeners_get_the_status_that_is_stored():
