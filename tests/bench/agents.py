@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ermpoll.sandbox import demo
@@ -24,10 +24,10 @@ from ermpoll.sandbox.box import Box
 from tests.bench.common import Report, arguments, client, server
 from tests.bench.driving import DONE, STATE
 
-#: Times as many jobs per second as deriva-py's documented loop.
+#: Seconds that each contender has to warm up: nothing is counted in them.
+WARM_S = 3.0
+#: Times as many jobs per second as deriva-py's documented loop, by workers.
 GOALS = {1: 15, 4: 30, 8: 40, 16: 50}
-LIMITS = (20, 80, 200)
-SIZES = (80, 250, 500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,40 @@ class Run:
     wasted: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """deriva-py's loop and an agent of the same shape, and the numbers to reach."""
+
+    what: str
+    shape: Contender
+    #: Times as many jobs per second.
+    times: float
+    #: Per cent of the ceiling, at least.
+    share: float
+    #: Per cent of the writes, at most.
+    wasted: float
+
+    @classmethod
+    def threads(cls, workers: int) -> Pairing:
+        """Return what one process of so many workers has to reach."""
+        return cls(
+            what=f"{workers} workers",
+            shape=Contender(kind="", workers=workers),
+            times=GOALS[workers],
+            share=90,
+            wasted=1,
+        )
+
+
+PROCESSES = Pairing(
+    what="4 processes of 4",
+    shape=Contender(kind="", workers=4, processes=4),
+    times=25,
+    share=50,
+    wasted=15,
+)
+
+
 class Course:
     """The server, the proxy before it, and the runs on them."""
 
@@ -70,18 +104,19 @@ class Course:
         """Let a contender run on a fresh table."""
         slow = contender.kind == "loop"
         self._box.reset()
-        for _ in range(1 if slow else int(self._seconds)):
+        for _ in range(1 if slow else int(self._seconds + WARM_S)):
             self._box.add(1500)
         with ExitStack() as stack:
             drivers = [
                 stack.enter_context(self._driver(contender))
                 for _ in range(contender.processes)
             ]
-            before, _ = self._done(), self._counts()
             for driver in drivers:
                 assert driver.stdin is not None
                 driver.stdin.write("go\n")
                 driver.stdin.flush()
+            self._pause.wait(WARM_S)
+            before, _ = self._done(), self._counts()
             self._pause.wait(self._seconds)
             counts, jobs = self._counts(), self._done() - before
         return _run(jobs, self._seconds, counts)
@@ -160,60 +195,77 @@ def contest(course: Course, contenders: list[Contender], rounds: int) -> list[Ru
     ]
 
 
-def report(told: Report, what: str, ours: Run, theirs: Run, times: float) -> None:
-    """Print the lines of one pairing."""
-    ratio = ours.jobs_s / max(theirs.jobs_s, 1e-9)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of it is done."""
+
+    seconds: float
+    rounds: int
+    sizes: tuple[int, ...]
+    workers: tuple[int, ...]
+    limits: tuple[int, ...]
+
+
+QUICK = Plan(seconds=3, rounds=1, sizes=(250,), workers=(1, 8), limits=(200,))
+FULL = Plan(
+    seconds=8,
+    rounds=3,
+    sizes=(80, 250, 500),
+    workers=(1, 4, 8, 16),
+    limits=(20, 80, 200),
+)
+
+
+def pair(
+    told: Report, course: Course, plan: Plan, ceiling: float, one: Pairing
+) -> None:
+    """Run deriva-py's loop against an agent, and print what came of it."""
+    sides = [replace(one.shape, kind=kind) for kind in ("loop", "agent")]
+    theirs, ours = contest(course, sides, plan.rounds)
+    what, least = one.what, {"at_least": True}
     told.add(f"{what}: jobs", "per s", ours.jobs_s, theirs=theirs.jobs_s)
-    told.add(f"{what}: faster", "times", ratio, goal=times, at_least=True)
+    ratio = ours.jobs_s / max(theirs.jobs_s, 1e-9)
+    told.add(f"{what}: faster", "times", ratio, goal=one.times, **least)
+    share = 100 * ours.jobs_s / ceiling
+    told.add(f"{what}: of the ceiling", "%", share, goal=one.share, **least)
     told.add(
         f"{what}: wasted writes",
         "%",
         100 * ours.wasted,
         theirs=100 * theirs.wasted,
-        goal=1 if "processes" not in what else 15,
+        goal=one.wasted,
     )
     told.add(
-        f"{what}: requests per job", "", ours.requests, theirs=theirs.requests, goal=0.1
+        f"{what}: requests",
+        "per job",
+        ours.requests,
+        theirs=theirs.requests,
+        goal=0.1,
     )
+
+
+def by_hand(told: Report, course: Course, plan: Plan) -> None:
+    """Run deriva-py's loop as good as a hand can tune it against one worker."""
+    tuned = [Contender(kind="tuned", limit=limit) for limit in plan.limits]
+    *theirs, ours = contest(course, [*tuned, Contender(kind="agent")], plan.rounds)
+    best = max(theirs, key=lambda run: run.jobs_s)
+    limit = plan.limits[theirs.index(best)]
+    what = f"1 worker, loop tuned to batches of {limit}: jobs"
+    told.add(what, "per s", ours.jobs_s, theirs=best.jobs_s)
 
 
 def main() -> None:
     asked = arguments("agents")
-    told = Report("agents", asked.quick)
-    seconds, rounds = (4.0, 1) if asked.quick else (8.0, 3)
+    told, plan = Report("agents", asked.quick), QUICK if asked.quick else FULL
     with server("--price") as box, proxy(box.url) as port:
-        course = Course(box, port, seconds)
-        ceilings = [Contender(kind="one", limit=size) for size in SIZES]
+        course = Course(box, port, plan.seconds)
+        ceilings = [Contender(kind="one", limit=size) for size in plan.sizes]
         ceiling = max(run.jobs_s for run in contest(course, ceilings, 1))
         told.add("single-writer ceiling: jobs", "per s", ceiling)
-        for workers, goal in GOALS.items():
-            loop = Contender(kind="loop", workers=workers)
-            agent = Contender(kind="agent", workers=workers)
-            theirs, ours = contest(course, [loop, agent], rounds)
-            report(told, f"{workers} workers", ours, theirs, goal)
-            told.add(
-                f"{workers} workers: share of the ceiling",
-                "%",
-                100 * ours.jobs_s / ceiling,
-                goal=90,
-                at_least=True,
-            )
-        loop = Contender(kind="loop", workers=4, processes=4)
-        agent = Contender(kind="agent", workers=4, processes=4)
-        theirs, ours = contest(course, [loop, agent], rounds)
-        report(told, "4 processes of 4 workers", ours, theirs, 25)
-        told.add(
-            "4 processes of 4 workers: share of ceiling",
-            "%",
-            100 * ours.jobs_s / ceiling,
-            goal=50,
-            at_least=True,
-        )
-        tuned = [Contender(kind="tuned", limit=limit) for limit in LIMITS]
-        best = max(contest(course, tuned, 1), key=lambda run: run.jobs_s)
-        told.add(
-            "deriva-py, best limit by hand, 1 worker", "per s", 0, theirs=best.jobs_s
-        )
+        for workers in plan.workers:
+            pair(told, course, plan, ceiling, Pairing.threads(workers))
+        pair(told, course, plan, ceiling, PROCESSES)
+        by_hand(told, course, plan)
     told.write(asked.json)
 
 

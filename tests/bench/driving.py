@@ -107,6 +107,8 @@ def main(kind: str, url: str, workers: int, limit: int) -> None:
     threads = [threading.Thread(target=run) for _ in range(many)]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.join()
 
 
 if __name__ == "__main__":
