@@ -73,6 +73,7 @@ def main(url: str, name: str, lease: str, amqp: str = "") -> int:
         notices=amqp or None,
         poll_s=1,
         name=name,
+        spread="random" if amqp else None,
     )
     agent.start()
     told.wait()
