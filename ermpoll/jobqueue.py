@@ -14,8 +14,9 @@ from ermpoll import acting, moves, paths, whynot
 from ermpoll.acting import PATIENCE_S
 from ermpoll.acts import Writer, by_then, read_rows
 from ermpoll.catalog import Catalog
+from ermpoll.checks import check_query, check_words
 from ermpoll.choosing import Chooser, tokens_of
-from ermpoll.errors import BadRequest, Conflict, UsageError
+from ermpoll.errors import UsageError
 from ermpoll.model import Column, read_table
 from ermpoll.moves import Move
 from ermpoll.queries import Queries
@@ -115,8 +116,8 @@ class Queue:
         )
         check(self.spec)
         self.queries = Queries(self.spec)
-        self._check_vocabulary()
-        self._check_query()
+        check_words(catalog, self.spec)
+        check_query(catalog, self.spec, self.queries)
         self.chooser = Chooser(self.spec, self.queries, catalog)
 
     def __repr__(self) -> str:
@@ -467,52 +468,11 @@ class Queue:
         """Return what writes moves of this queue."""
         return Writer(self.spec, self.queries, self.catalog, stop)
 
-    # checks
-
     def _read(self, kind: Kind, path: str, limit: int | None = None) -> Candidates:
         page = self.catalog.get(path)
         rows = page.rows if page else []
         more = limit is not None and len(rows) > limit
         return Candidates(jobs=self, kind=kind, rows=rows[:limit], more=more)
-
-    def _check_vocabulary(self) -> None:
-        """Check that the state words are in the vocabulary the column refers to."""
-        spec = self.spec
-        for reference in spec.table.references:
-            if reference.column != spec.state or "{error}" in spec.failed:
-                continue
-            words = [
-                *(w for w in spec.ready if w),
-                spec.claimed,
-                spec.done,
-                spec.failed,
-            ]
-            table = f"{paths.quote(reference.schema)}:{paths.quote(reference.table)}"
-            name = paths.quote(reference.referenced)
-            path = paths.join(
-                "attribute", table, paths.equals(reference.referenced, *words), name
-            )
-            page = self.catalog.get(path)
-            known = {row[reference.referenced] for row in page.rows} if page else set()
-            missing = [word for word in words if word not in known]
-            if missing:
-                raise UsageError(
-                    f"expected state words of {reference.schema}:{reference.table}, "
-                    f"found {', '.join(map(repr, missing))}, which it does not have; "
-                    "add them there or use its words"
-                )
-
-    def _check_query(self) -> None:
-        """Let the catalog read the query once: it knows filters better than we do."""
-        path = self.queries.candidates(self.catalog.now(), 0)
-        try:
-            self.catalog.get(path)
-        except (BadRequest, Conflict) as error:
-            what = "path" if self.spec.path else "where"
-            raise UsageError(
-                f"{what}: expected a filter the catalog understands, found "
-                f"{self.spec.path or self.spec.where!r}; it says: {error.detail}"
-            ) from error
 
 
 def _check_limit(limit: int) -> None:
