@@ -14,7 +14,7 @@ from typing import Any
 from ermpoll.records import NoticesStatus, RunState, Status, Wake
 from ermpoll.render.page import Line, fill
 from ermpoll.render.shapes import JobsLike
-from ermpoll.render.tables import Grid, Head
+from ermpoll.render.tables import SYSTEM, Grid, Head
 from ermpoll.render.values import (
     Cell,
     cell,
@@ -168,7 +168,8 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
         f"Running now ({len(status.running)} of {counted(status.workers, 'worker')},"
         f" {status.held:,} held)"
     )
-    names = [name for name in jobs.columns if name != "RID"][:1] if jobs else []
+    columns = jobs.columns if jobs else ()
+    names = [name for name in columns if name not in SYSTEM][:1]
     lines = [
         Line(
             rid=one.rid,

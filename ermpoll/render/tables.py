@@ -23,6 +23,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
 }
+#: Columns that every table has, and that tell nothing of what a row is about.
+SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
 _NUMBER = re.compile(r"(int|float|serial)[248]|numeric")
 
 

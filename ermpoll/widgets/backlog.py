@@ -12,6 +12,7 @@ from typing import Any
 
 from ermpoll.errors import ErmpollError
 from ermpoll.records import Status
+from ermpoll.render.tables import SYSTEM
 from ermpoll.widgets.panel import monotonic
 from ermpoll.widgets.threads import Commands
 
@@ -105,5 +106,5 @@ def telling(jobs: Any, rows: Any) -> list[str]:
         first = [spec.error or spec.state, spec.attempts, "RMT"]
     else:
         first = [spec.owner, "RMT", "RMB"]
-    what = [name for name in jobs.columns if name != "RID"][:1]
+    what = [name for name in jobs.columns if name not in SYSTEM][:1]
     return [name for name in (*first, *what) if name]
