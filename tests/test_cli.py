@@ -139,7 +139,11 @@ def test_run_once_ends_by_itself(tmp_path: Path, box: ermpoll.sandbox.Box) -> No
     assert "0 failed" in done.stdout
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "stop",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)],
+    ids=["SIGTERM", "SIGINT"],
+)
 def test_run_finishes_what_it_holds_when_told_to_stop(
     tmp_path: Path, box: ermpoll.sandbox.Box, stop: signal.Signals
 ) -> None:

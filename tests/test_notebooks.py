@@ -103,6 +103,7 @@ def complaints(book: nbformat.NotebookNode) -> list[str]:
     return [line for line in lines if not line.startswith("no notices: lost:")]
 
 
+@pytest.mark.long
 def test_failures_reach_the_webhook_that_is_given(tmp_path: Path) -> None:
     posted: list[str] = []
 
