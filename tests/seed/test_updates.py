@@ -6,17 +6,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ermpoll
-from ermpoll.errors import (
-    Conflict,
-    Unavailable,
-)
+from ermpoll import updates
+from ermpoll.errors import Conflict, Unavailable
 from ermpoll.sandbox import Box
+from tests.peers import Reply, serving
 from tests.sandbox.client import Client, closing
 from tests.seed.place import COLUMNS, UPDATE, claim, query, states, written
 from tests.tables import add, make_table, read
@@ -197,3 +198,74 @@ def test_processes_with_lost_answers_never_claim_a_row_twice(shared_box, catalog
     assert sorted(won) == sorted(set(won))
     assert len(won) == 50
     assert sorted(written(shared_box, catalog)) == sorted(won)
+
+
+# what the rows themselves tell
+
+
+def asked(catalog: ermpoll.Catalog, *rids: str) -> tuple[updates.Update, list[Any]]:
+    rows = [claim({"RID": rid}) for rid in rids]
+    update = updates.parse(UPDATE, rows)
+    assert update is not None
+    return update, rows
+
+
+def test_rows_written_at_one_moment_after_the_guard_are_ours(catalog, somebody):
+    page = catalog.get(query(2))
+    update, rows = asked(catalog, *(row["RID"] for row in page.rows))
+    somebody.put(UPDATE, rows)
+
+    found = updates.written_by(catalog, update, rows, since=page.etag, client=None)
+
+    assert found == rows
+
+
+def test_rows_written_one_by_one_are_not_ours(catalog, somebody):
+    page = catalog.get(query(2))
+    update, rows = asked(catalog, *(row["RID"] for row in page.rows))
+    for row in rows:
+        somebody.put(UPDATE, [row])
+
+    assert not updates.written_by(catalog, update, rows, since=page.etag, client=None)
+
+
+def test_rows_that_were_so_before_the_guard_are_not_ours(catalog, somebody):
+    page = catalog.get(query(2))
+    update, rows = asked(catalog, *(row["RID"] for row in page.rows))
+    written = somebody.put(UPDATE, rows)
+
+    found = updates.written_by(catalog, update, rows, since=written.etag, client=None)
+
+    assert found is None
+
+
+def test_rows_of_which_one_is_not_as_asked_are_not_ours(catalog, somebody):
+    page = catalog.get(query(2))
+    update, rows = asked(catalog, *(row["RID"] for row in page.rows))
+    somebody.put(UPDATE, rows[:1])
+
+    assert not updates.written_by(catalog, update, rows, since=page.etag, client=None)
+
+
+def test_a_table_without_system_columns_tells_nothing(catalog):
+    update, rows = asked(catalog, "1")
+    missing = replace(update, table="Ops:Nonsense")
+
+    assert not updates.written_by(catalog, missing, rows, since=None, client=None)
+
+
+def test_a_server_that_is_gone_before_the_write_is_told_at_once():
+    row = '[{"RID": "1", "state": "new"}]'
+    headers = {"ETag": '"r;a;2026-01-01 00:00:00+00:00"', "Connection": "close"}
+    with ExitStack() as stack:
+        peer = stack.enter_context(serving(Reply(body=row, headers=headers)))
+        door = ermpoll.connect(peer.url, {})
+
+        def transform(row: Any) -> dict[str, Any]:
+            stack.close()
+            return claim(row)
+
+        with pytest.raises(Unavailable, match="refused") as gone:
+            ermpoll.state_change_once(door, query(1), UPDATE, transform)
+
+    assert not gone.value.doubtful
