@@ -51,6 +51,7 @@ class Picker:
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
         self._last_etag: str | None = None
+        self._moved = False
         #: When a time that is stored in a row comes, on the monotonic clock.
         self._due_at: float | None = None
         self._rescued_at = float("-inf")
@@ -75,7 +76,7 @@ class Picker:
         idle
             Nothing of what was read is left to do.
         """
-        moved = choice.etag is not None and choice.etag != self._baseline
+        moved = choice.etag is not None and self._moved
         if choice.looked:
             now = time.monotonic()
             self._baseline = choice.etag if idle else None
@@ -185,6 +186,8 @@ class Picker:
 
     def _watch_login(self, page: Page) -> None:
         before, self._last_etag = self._last_etag, page.etag
+        # Against the last read, not the baseline: that is None while work is held.
+        self._moved = before is not None and before != page.etag
         if before is None or etag_login(before) != etag_login(page.etag):
             session = self._catalog.session()
             self._parts.log_in(session.name if session else None)
