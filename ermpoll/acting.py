@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,15 @@ def claim(
         pause.wait(random.random() * 0.05 * 2**round_)
     outcome = outcome_of(jobs, "claim", done, read=False)
     return Claim(jobs, held_rows(jobs, done, sent_at), outcome)
+
+
+def carry_out(jobs: Queue, action: str, sent: Sequence[Move]) -> Outcome:
+    """Write the moves of a plan; see `Plan.apply`."""
+    check_right(jobs)
+    sent_at = time.monotonic()
+    done = jobs.writer().write(sent, until=by_then(PATIENCE_S))
+    outcome = outcome_of(jobs, action, done)
+    return replace(outcome, held=held_rows(jobs, done, sent_at))
 
 
 def held_rows(jobs: Queue, done: Done, sent_at: float) -> dict[str, Held]:

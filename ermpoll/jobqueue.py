@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ermpoll import acting, moves, paths, whynot
-from ermpoll.acting import PATIENCE_S
-from ermpoll.acts import Writer, by_then, read_rows
+from ermpoll.acts import Writer, read_rows
 from ermpoll.catalog import Catalog
 from ermpoll.checks import check_query, check_words
 from ermpoll.choosing import Chooser, tokens_of
@@ -460,9 +459,7 @@ class Queue:
 
     def carry_out(self, action: str, sent: Sequence[Move]) -> Outcome:
         """Write a plan's moves; see `Plan.apply`."""
-        acting.check_right(self)
-        done = self.writer().write(sent, until=by_then(PATIENCE_S))
-        return acting.outcome_of(self, action, done)
+        return acting.carry_out(self, action, sent)
 
     def writer(self, stop: threading.Event | None = None) -> Writer:
         """Return what writes moves of this queue."""

@@ -170,6 +170,13 @@ class Outcome:
     #: The rows as written, to finish or undo.
     written: Mapping[str, Move] = field(default_factory=dict, repr=False, compare=False)
     versions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    #: How the rows are held that a plan of claims has won.
+    held: Mapping[str, Held] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def claim(self) -> Claim:
+        """The rows that a plan of claims has won, to be finished; maybe none."""
+        return Claim(self.jobs, self.held, self)
 
     @property
     def frame(self) -> pd.DataFrame:

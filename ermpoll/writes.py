@@ -164,6 +164,12 @@ class Sender:
                 answer.error = error
             except self._refusals as error:
                 answer.refusal = error
+            except CatalogError as error:
+                if not answer.doubtful:
+                    raise
+                # an earlier copy may be written all the same: nobody can tell now
+                answer.error = error
+                return answer
             if answer.page or answer.refusal or not self._wait(answer.sent, until):
                 return answer
 

@@ -494,6 +494,17 @@ def test_a_plan_is_applied_once(catalog):
         plan.apply()
 
 
+def test_what_a_plan_has_claimed_can_be_finished(catalog):
+    [rid] = add(catalog, NEW)
+    jobs = queue(catalog)
+
+    claim = jobs.plan().apply().claim
+
+    assert claim.rids == (rid,)
+    assert jobs.complete(claim, {rid: {"result": "r"}}).won == (rid,)
+    assert read(catalog, rid)["owner"] == claim.token
+
+
 def test_a_row_with_a_problem_is_not_sent(catalog):
     bad, good = add(catalog, {**NEW, "name": "bad"}, NEW)
     plan = queue(catalog).plan(
