@@ -16,6 +16,7 @@ from ermpoll.sandbox import (
     writes,
 )
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
+from ermpoll.sandbox.fields import Body, Written
 from ermpoll.sandbox.identifiers import encode, moment, normalise
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import Model
@@ -31,7 +32,7 @@ _PREPARED = 2000
 class Write(Protocol):
     """A prepared write."""
 
-    def run(self, work: Transaction, body: writes.Body) -> writes.Written:
+    def run(self, work: Transaction, body: Body) -> Written:
         """Do it, inside a transaction."""
 
 
@@ -167,12 +168,12 @@ def _echo(
     request: Request,
     query: Query,
     kind: str,
-    written: writes.Written,
+    written: Written,
     rows: list[dict[str, Any]],
     headers: dict[str, str],
 ) -> Answer:
     kind = representations.output_type(query.option("accept"), request.accept, kind)
-    types = [(name, column.type) for name, column in written.columns()]
+    types = [(item.name, item.type) for item in written.fields()]
     body = representations.write(kind, rows, types, get=False, json_arrays=False)
     return Answer(status=200, body=body, headers={"Content-Type": kind, **headers})
 

@@ -22,6 +22,7 @@ def _roles_part(roles: frozenset[str]) -> str:
     return urlsafe_b64encode(digest).decode()
 
 
+@lru_cache(maxsize=256)
 def etag(roles: frozenset[str], accept: str, version: str | int) -> str:
     """Return ``"<roles>;<Accept>;<version>"``, quotes included.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ermpoll.sandbox import scalars
-from ermpoll.sandbox.model import Column
+from ermpoll.sandbox.fields import Field
+from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.refusals import Refusal, conflict, malformed
 from ermpoll.sandbox.values import Type
 
@@ -152,17 +153,17 @@ class JsonBody:
 
     items: list[dict[str, Any]]
 
-    def rows(
-        self, names: Sequence[str], optional: Sequence[str]
-    ) -> list[dict[str, Any]]:
-        """Return the rows; JSON may lack names and have others."""
-        return self.items
-
-    def kept(self, column: Column, row: dict[str, Any], name: str) -> Any:
-        """Return what is kept for a value; an absent array is empty, others NULL."""
-        if name in row:
-            return column.type.from_json(row[name])
-        return "[]" if column.type.array else None
+    def kept(self, fields: Sequence[Field], others: Iterable[str]) -> list[Image]:
+        """Return what is kept for each row; unknown names are passed over."""
+        return [
+            {
+                item.name: item.type.from_json(row[item.name])
+                if item.name in row
+                else item.absent
+                for item in fields
+            }
+            for row in self.items
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,21 +173,23 @@ class CsvBody:
     head: list[str]
     items: list[dict[str, str | None]]
 
-    def rows(
-        self, names: Sequence[str], optional: Sequence[str]
-    ) -> list[dict[str, Any]]:
-        """Return the rows, or refuse: 409 for unknown columns, 400 for missing ones."""
+    def kept(self, fields: Sequence[Field], others: Iterable[str]) -> list[Image]:
+        """Return what is kept for each row, or refuse.
+
+        Unknown columns get a 409, missing ones a 400.
+        """
+        names = [item.name for item in fields]
+        known = {*names, *others}
         for name in self.head:
-            if name not in names and name not in optional:
+            if name not in known:
                 raise conflict(f"There is no column {name[:80]!r}.")
         for name in names:
             if name not in self.head:
                 raise malformed(f"The column {name!r} is missing in the CSV.")
-        return self.items
-
-    def kept(self, column: Column, row: dict[str, Any], name: str) -> Any:
-        """Return what is kept for a field."""
-        return column.type.from_csv(row[name])
+        return [
+            {item.name: item.type.from_csv(row[item.name]) for item in fields}
+            for row in self.items
+        ]
 
 
 def read(kind: str, body: bytes) -> JsonBody | CsvBody:

@@ -32,6 +32,12 @@ class Transaction:
         """The connection that holds the transaction."""
         return self.store.db
 
+    def system_value(self, name: str) -> Any:
+        """Return what the server fills a system column of a new row with."""
+        if name == "RID":
+            return self.catalog.new_rid()
+        return self.now if name in ("RCT", "RMT") else self.who
+
     def serial(self, column: Column) -> int:
         """Return the next number of a serial column."""
         return self.store.next_serial(column.slot)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import syntax
+from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model import Column, Model, Table
 from ermpoll.sandbox.paths import resolve
 from ermpoll.sandbox.reads import Read, prepare
 from ermpoll.sandbox.refusals import conflict, forbidden, malformed, missing
 from ermpoll.sandbox.rows import Transaction
-from ermpoll.sandbox.writes import Body, Written, check_unique, not_null, only_table
+from ermpoll.sandbox.writes import check_unique, only_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,41 +22,34 @@ class Update:
     """PUT of an attribute group: update by the group keys, insert nothing."""
 
     table: Table
-    #: Name in the body, and column.
-    keys: tuple[tuple[str, Column], ...]
-    targets: tuple[tuple[str, Column], ...]
+    keys: tuple[Field, ...]
+    targets: tuple[Field, ...]
 
     def run(self, work: Transaction, body: Body) -> Written:
         """Update the rows that match; input rows that match nothing are passed over."""
-        both = (*self.keys, *self.targets)
-        names = [name for name, _ in both]
-        staged = [
-            {
-                name: not_null(column, body.kept(column, row, name))
-                for name, column in both
-            }
-            for row in body.rows(names, names)
-        ]
-        check_unique([self._key(item) for item in staged])
-        columns = [column for _, column in self.keys]
+        fields = (*self.keys, *self.targets)
+        rows = staged(body, fields)
+        check_unique([self._key(row) for row in rows])
+        columns = [item.column for item in self.keys]
         matched: dict[str, tuple[Image, Image]] = {}
-        for item in staged:
-            for before in work.select(self.table, columns, self._key(item)):
-                matched[before["RID"]] = before, item
+        for row in rows:
+            for before in work.select(self.table, columns, self._key(row)):
+                matched[before["RID"]] = before, row
         befores = [before for before, _ in matched.values()]
         afters = [
-            work.update(
-                self.table, before, {c.name: item[name] for name, c in self.targets}
-            )
-            for before, item in matched.values()
+            work.update(self.table, before, self._changes(row))
+            for before, row in matched.values()
         ]
-        changed = [column.name for _, column in self.targets]
+        changed = [item.column.name for item in self.targets]
         work.check_references(self.table, afters, changed)
         work.settle_updated(self.table, befores, afters)
-        return Written(parts=((both, [item for _, item in matched.values()]),))
+        return Written(parts=((fields, [row for _, row in matched.values()]),))
 
-    def _key(self, staged: Image) -> tuple[Any, ...]:
-        return tuple(staged[name] for name, _ in self.keys)
+    def _key(self, row: Image) -> tuple[Any, ...]:
+        return tuple(row[item.name] for item in self.keys)
+
+    def _changes(self, row: Image) -> Image:
+        return {item.column.name: row[item.name] for item in self.targets}
 
 
 def update(query: syntax.Query, model: Model) -> Update:
@@ -67,38 +61,38 @@ def update(query: syntax.Query, model: Model) -> Update:
     if not targets:
         raise malformed("An update needs group keys and targets.")
     _check_names(table, keys, targets)
-    for _, column in targets:
-        if column.is_system:
-            raise forbidden(f"The column {column.name} can't be set.")
+    for item in targets:
+        if item.column.is_system:
+            raise forbidden(f"The column {item.column.name} can't be set.")
     return Update(table=table, keys=keys, targets=targets)
 
 
 def _check_names(
     table: Table,
-    keys: Sequence[tuple[str, Column]],
-    targets: Sequence[tuple[str, Column]],
+    keys: Sequence[Field],
+    targets: Sequence[Field],
 ) -> None:
-    for items in (keys, targets):
-        columns = [column.name for _, column in items]
+    for fields in (keys, targets):
+        columns = [item.column.name for item in fields]
         if len(set(columns)) != len(columns):
             raise malformed("A column stands twice among the keys or the targets.")
-    names = [name for name, _ in (*keys, *targets)]
+    names = [item.name for item in (*keys, *targets)]
     if len(set(names)) != len(names):
         raise conflict("Two columns have the same name in the body.")
-    for name, column in (*keys, *targets):
-        if name != column.name and name in table.columns:
-            raise conflict(f"The alias {name} is a column of the table as well.")
+    for item in (*keys, *targets):
+        if item.name != item.column.name and item.name in table.columns:
+            raise conflict(f"The alias {item.name} is a column of the table as well.")
 
 
 def _targets(
     query: syntax.Query, model: Model, items: Sequence[syntax.Output]
-) -> tuple[tuple[str, Column], ...]:
+) -> tuple[Field, ...]:
     path = resolve(query.path, model)
     if any(item.function or item.column[-1] == syntax.STAR for item in items):
         raise malformed("Only columns can be group keys and targets of an update.")
     columns = [path.column(item.column)[1] for item in items]
     return tuple(
-        (item.alias or column.name, column)
+        field_of(column, item.alias)
         for item, column in zip(items, columns, strict=True)
     )
 
@@ -141,7 +135,7 @@ def delete(query: syntax.Query, model: Model) -> Delete:
 
 
 def _cleared(query: syntax.Query, model: Model, table: Table) -> tuple[Column, ...]:
-    columns = tuple(column for _, column in _targets(query, model, query.outputs))
+    columns = tuple(item.column for item in _targets(query, model, query.outputs))
     keys = {name for key in table.keys for name in key.columns}
     if any(column.type.scalar == "json" for column in table.columns.values()):
         raise conflict("Rows with json columns can't be compared.")

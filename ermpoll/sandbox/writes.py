@@ -6,54 +6,19 @@ run on the rows of a body inside a transaction. Updates and deletes stand in `up
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ermpoll.sandbox import syntax
+from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model import Column, Model, Table
 from ermpoll.sandbox.paths import resolve
 from ermpoll.sandbox.refusals import conflict, forbidden, malformed
 from ermpoll.sandbox.rows import Transaction
 
-#: A body's row as it came: from JSON, or from CSV with every value as text.
-BodyRow = dict[str, Any]
 _OVERRIDABLE = ("RID", "RCT", "RCB")
-
-
-class Body(Protocol):
-    """The rows of a request."""
-
-    def rows(self, names: Sequence[str], optional: Sequence[str]) -> list[BodyRow]:
-        """Return the rows; CSV must have all of `names` and none beyond `optional`."""
-
-    def kept(self, column: Column, row: BodyRow, name: str) -> Any:
-        """Return what is kept for the value a row has under `name`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """The rows of the answer, in lists that share their columns."""
-
-    #: For each list: name in the answer, column, and the rows by column name.
-    parts: tuple[tuple[tuple[tuple[str, Column], ...], list[Image]], ...]
-
-    def columns(self) -> tuple[tuple[str, Column], ...]:
-        """Return the columns of the answer: those of the widest list."""
-        return max((columns for columns, _ in self.parts), key=len, default=())
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows with values as JSON."""
-        return [
-            {name: column.type.to_json(image[name]) for name, column in columns}
-            for columns, images in self.parts
-            for image in images
-        ]
-
-
-def _named(columns: Iterable[Column]) -> tuple[tuple[str, Column], ...]:
-    return tuple((column.name, column) for column in columns)
 
 
 def only_table(query: syntax.Query, model: Model) -> Table:
@@ -63,64 +28,44 @@ def only_table(query: syntax.Query, model: Model) -> Table:
     return resolve(query.path, model).current.table
 
 
-def not_null(column: Column, kept: Any) -> Any:
-    """Return a value, or refuse (409) NULL where the column can't hold it."""
-    if kept is None and not column.nullok:
-        raise conflict(f"The column {column.name} can't be NULL.")
-    return kept
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insert:
     """POST of entities."""
 
     table: Table
-    defaults: frozenset[str]
-    nondefaults: frozenset[str]
+    #: The columns that the body gives, and those that the server fills.
+    given: tuple[Field, ...]
+    filled: tuple[Field, ...]
     skip: bool
 
     def run(self, work: Transaction, body: Body) -> Written:
         """Insert the rows, or refuse and insert none."""
-        columns = self.table.columns.values()
-        free = [c.name for c in columns if not self._is_filled(c)]
-        images = [
-            self._image(work, body, row)
-            for row in body.rows(free, list(self.table.columns))
-        ]
+        names = self.table.columns
+        rows = staged(body, self.given, names)
+        images = [self._completed(work, row) for row in rows]
         if self.skip:
             self._check_repeats(images)
         done = [
             image for image in images if work.insert(self.table, image, skip=self.skip)
         ]
-        work.check_references(self.table, done, self.table.columns)
-        return Written(parts=((_named(columns), done),))
+        work.check_references(self.table, done, names)
+        fields = [field_of(column) for column in names.values()]
+        return Written(parts=((fields, done),))
 
-    def _is_filled(self, column: Column) -> bool:
-        if column.is_system:
-            return column.name not in self.nondefaults
-        return column.name in self.defaults
+    def _completed(self, work: Transaction, row: Image) -> Image:
+        for item in self.filled:
+            row[item.name] = self._value(work, item)
+        return {name: row[name] for name in self.table.columns}
 
-    def _image(self, work: Transaction, body: Body, row: BodyRow) -> Image:
-        return {
-            name: not_null(
-                column,
-                self._filled(work, column)
-                if self._is_filled(column)
-                else body.kept(column, row, name),
-            )
-            for name, column in self.table.columns.items()
-        }
-
-    def _filled(self, work: Transaction, column: Column) -> Any:
-        if column.name == "RID":
-            return work.catalog.new_rid()
-        if column.is_system:
-            return work.now if column.name in ("RCT", "RMT") else work.who
-        if column.type.is_serial:
-            return work.serial(column)
-        if column.default is None:
-            return None
-        return column.type.from_json(column.default)
+    def _value(self, work: Transaction, item: Field) -> Any:
+        if item.column.is_system:
+            return work.system_value(item.name)
+        if item.type.is_serial:
+            return work.serial(item.column)
+        default = item.column.default
+        if default is None and not item.column.nullok:
+            raise conflict(f"The column {item.name} can't be NULL.")
+        return None if default is None else item.type.from_json(default)
 
     def _check_repeats(self, images: Sequence[Image]) -> None:
         for key in self.table.keys:
@@ -149,12 +94,22 @@ def insert(query: syntax.Query, model: Model) -> Insert:
     conflicts = query.option("onconflict") or ("abort",)
     if conflicts not in (("abort",), ("skip",)):
         raise malformed("onconflict is abort or skip.")
+    fields = [field_of(column) for column in table.columns.values()]
+    free = [item for item in fields if _is_given(item.column, defaults, nondefaults)]
     return Insert(
         table=table,
-        defaults=frozenset(defaults),
-        nondefaults=frozenset(nondefaults),
+        given=tuple(free),
+        filled=tuple(item for item in fields if item not in free),
         skip=conflicts == ("skip",),
     )
+
+
+def _is_given(
+    column: Column, defaults: Sequence[str], nondefaults: Sequence[str]
+) -> bool:
+    if column.is_system:
+        return column.name in nondefaults
+    return column.name not in defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,19 +117,16 @@ class Upsert:
     """PUT of entities: update by all key columns, or insert."""
 
     table: Table
-    keys: tuple[Column, ...]
-    others: tuple[Column, ...]
+    keys: tuple[Field, ...]
+    others: tuple[Field, ...]
 
     def run(self, work: Transaction, body: Body) -> Written:
         """Write the rows, or refuse and write none."""
-        columns = (*self.keys, *self.others)
-        names = [column.name for column in columns]
-        images = [
-            {c.name: not_null(c, body.kept(c, row, c.name)) for c in columns}
-            for row in body.rows(names, list(self.table.columns))
-        ]
+        fields = (*self.keys, *self.others)
+        images = staged(body, fields, self.table.columns)
         check_unique([self._key(image) for image in images])
-        found = [work.select(self.table, self.keys, self._key(item)) for item in images]
+        columns = [item.column for item in self.keys]
+        found = [work.select(self.table, columns, self._key(item)) for item in images]
         pairs = [
             (before, image)
             for image, matches in zip(images, found, strict=True)
@@ -183,31 +135,21 @@ class Upsert:
         afters = [work.update(self.table, before, image) for before, image in pairs]
         new = [item for item, matches in zip(images, found, strict=True) if not matches]
         whole = [self._insert(work, image) for image in new]
-        work.check_references(self.table, [*afters, *whole], names)
+        changed = [item.name for item in fields]
+        work.check_references(self.table, [*afters, *whole], changed)
         work.settle_updated(self.table, [before for before, _ in pairs], afters)
-        return Written(
-            parts=(
-                (self._in_order(system=False), afters),
-                (self._in_order(system=True), whole),
-            )
-        )
-
-    def _in_order(self, *, system: bool) -> tuple[tuple[str, Column], ...]:
-        columns = self.table.columns.values()
-        return _named(column for column in columns if system or not column.is_system)
+        every = [field_of(column) for column in self.table.columns.values()]
+        own = [item for item in every if not item.column.is_system]
+        return Written(parts=((own, afters), (every, whole)))
 
     def _key(self, image: Image) -> tuple[Any, ...]:
-        return tuple(image[column.name] for column in self.keys)
+        return tuple(image[item.name] for item in self.keys)
 
     def _insert(self, work: Transaction, image: Image) -> Image:
-        system = {
-            "RID": work.catalog.new_rid(),
-            "RCT": work.now,
-            "RMT": work.now,
-            "RCB": work.who,
-            "RMB": work.who,
+        whole = {
+            name: work.system_value(name) if column.is_system else image[name]
+            for name, column in self.table.columns.items()
         }
-        whole = {name: {**system, **image}[name] for name in self.table.columns}
         work.insert(self.table, whole)
         return whole
 
@@ -216,9 +158,9 @@ def upsert(query: syntax.Query, model: Model) -> Upsert:
     """Return the upsert that a PUT of entities asks for, or refuse."""
     table = only_table(query, model)
     names = {name for key in table.keys for name in key.columns}
-    columns = [column for column in table.columns.values() if not column.is_system]
-    keys = tuple(column for column in columns if column.name in names)
+    fields = [field_of(c) for c in table.columns.values() if not c.is_system]
+    keys = tuple(item for item in fields if item.name in names)
     if not keys:
         raise conflict(f"The table {table.title} has no key but RID.")
-    others = tuple(column for column in columns if column.name not in names)
+    others = tuple(item for item in fields if item.name not in names)
     return Upsert(table=table, keys=keys, others=others)
