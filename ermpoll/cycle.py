@@ -10,16 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from ermpoll import moves
 from ermpoll.acts import Done, by_then
 from ermpoll.finishing import finishing_move
 from ermpoll.hand import Finished
+from ermpoll.lanes import lane_of
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.pacing import Pace
 from ermpoll.parts import Parts
 from ermpoll.picking import Choice, Picker
+from ermpoll.planning import BATCH
 from ermpoll.records import Looked
 from ermpoll.settling import Settler
 
@@ -39,6 +42,8 @@ class Cycle:
         self._limbo = Limbo(parts.jobs)
         self._picker = Picker(parts, self._limbo)
         self._settler = Settler(parts, self._limbo, self._picker.park)
+        #: Whether the last look that read the candidates found some.
+        self._busy = False
 
     def look(
         self,
@@ -64,10 +69,12 @@ class Cycle:
         ended = self._take_ended()
         own = [*self._finishing(ended), *self._keeping(begun, ended)]
         held = len(parts.hand) - len(ended) + parts.hand.stuck
-        room = self.pace.capacity - held if claiming else 0
+        # what finishes and what is claimed goes in one PUT
+        room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
         try:
-            choice = self._picker.choose(room, conditional and not own, rids)
-            done = self._write([*own, *choice.moves])
+            with self._turn(writes=bool(own)):
+                choice = self._picker.choose(room, conditional and not own, rids)
+                done = self._write([*own, *choice.moves])
         except BaseException:
             parts.hand.put_back(ended)
             raise
@@ -86,6 +93,16 @@ class Cycle:
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
         self._picker.forget()
+
+    def _turn(self, *, writes: bool) -> AbstractContextManager[None]:
+        """Have the catalog's write lane from the read on, where a write is likely.
+
+        What was read before others of this machine wrote would be gone by the time
+        it is our turn.
+        """
+        if not (writes or self._busy):
+            return nullcontext()
+        return lane_of(self._parts.jobs.catalog.url).turn()
 
     def _take_ended(self) -> list[Finished]:
         hand, limit_s = self._parts.hand, self._parts.time_limit_s
@@ -144,6 +161,8 @@ class Cycle:
         unread = choice.full or done.written.missed or done.won("rescue")
         moved = self._picker.settle(choice, idle=settled and not unread)
         hand = self._parts.hand
+        if choice.looked:
+            self._busy = bool(claimed or done.written.missed)
         due = [
             self._picker.due_s(),
             hand.renewal_due_s(self._spec.lease_s, time.monotonic()),

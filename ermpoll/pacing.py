@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-#: Rows in hand at most: beyond it a batch gains little and takes long to give back.
-MOST = 250
+#: Rows in hand at most: one PUT finishes half of them and claims as many, while the
+#: other half is worked on. More gains little and takes long to give back.
+MOST = 500
 #: How much a new measurement counts.
 WEIGHT = 0.3
 #: Longest wait for more jobs to finish before a write, in seconds.

@@ -22,3 +22,37 @@ def test_a_job_that_ends_when_its_renewal_is_due_is_finished(
     finished = agent.run_once()
 
     assert (finished, agent.status.held) == (1, 0)
+
+
+def test_an_overdue_claim_is_freed_under_a_backlog(box: ermpoll.sandbox.Box) -> None:
+    jobs = box.jobs(lease_s=1)
+    gone = jobs.claim()
+    threading.Event().wait(1.1)
+    agent = ermpoll.Agent(jobs, lambda row: None)
+
+    agent.run_once()
+
+    assert gone.rids[0] not in jobs.held().rids
+    assert agent.status.rescued == 1
+    assert jobs.waiting() > 10
+
+
+def test_four_agents_at_once_neither_collide_nor_read_what_is_gone() -> None:
+    with ermpoll.sandbox.start(price=True) as slow:
+        slow.add(400)
+        agents = [
+            ermpoll.Agent(slow.jobs(), lambda row: None, workers=2, name=f"agent {n}")
+            for n in range(4)
+        ]
+        for agent in agents:
+            agent.start()
+        while slow.jobs().waiting():
+            threading.Event().wait(0.1)
+        for agent in agents:
+            agent.stop()
+
+    statuses = [agent.status for agent in agents]
+    assert sum(status.completed for status in statuses) == 436
+    assert sum(status.wasted for status in statuses) == 0
+    # all begin with a look whose rows are not known to be contested
+    assert sum(status.lost for status in statuses) <= 3 * 2
