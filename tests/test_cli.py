@@ -253,6 +253,24 @@ def test_only_lab_takes_options_after_the_dashes(
     assert "only `ermpoll lab`" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "package"), [("sandbox", "tornado"), ("lab", "jupyterlab")]
+)
+def test_without_the_lab_extra_it_says_what_to_install(
+    command: str, package: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None;"
+        f"from ermpoll.cli import main; sys.exit(main([{command!r}]))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert f"needs {package}" in done.stderr
+    assert 'pip install "ermpoll[lab]"' in done.stderr
+
+
 def test_help_names_the_three_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--help"])
