@@ -95,6 +95,8 @@ class Catalog:
         self.url = url
         self.read_only = read_only
         self.clock = ServerClock()
+        #: Whether the time in a write's ETag was seen to be its rows' version.
+        self.etag_is_version = False
         trusted = os.fspath(ca) if ca is not None else None
         self._wire = Wire(url, login, timeout_s=timeout_s, ca=trusted)
         self._lock = threading.Lock()

@@ -116,8 +116,6 @@ class Sender:
         self._rng = rng
         self._monotonic = monotonic
         self._lane = lane_of(catalog.url)
-        #: Whether the time in a write's ETag was seen to be its rows' version.
-        self._etag_is_version: bool | None = None
 
     def send(self, put: PlannedPut, reader: Reader, *, until: float) -> Written:
         """Send a PUT and return what became of its rows.
@@ -198,11 +196,13 @@ class Sender:
         if not rows:
             return {}
         written = etag_time(page.etag)
-        if self._etag_is_version is None and written is not None:
+        catalog = self._catalog
+        if written is not None and not catalog.etag_is_version:
             sample = next(iter(rows))
             seen = (self._read(reader.versions, [sample], until) or {}).get(sample)
-            self._etag_is_version = parse_time(seen) == written
-        if written is not None and self._etag_is_version:
+            # no for an answer proves nothing: somebody may have edited that row
+            catalog.etag_is_version = parse_time(seen) == written
+        if written is not None and catalog.etag_is_version:
             return dict.fromkeys(rows, time_text(written))
         found = self._read(reader.versions, list(rows), until) or {}
         # a row whose version can't be had is finished by its token alone
