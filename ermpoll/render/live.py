@@ -22,6 +22,7 @@ from ermpoll.render.values import (
     clock,
     counted,
     duration,
+    joined,
     line,
 )
 
@@ -224,6 +225,18 @@ def agents(statuses: Sequence[Status], *, zone: tzinfo = UTC) -> str:
     words = counted(len(statuses), "agent or poller", "agents and pollers")
     caption = f"{words}; times in {zone_name(zone)}" if lines else "Nothing is running"
     return fill("agents.html", lines=lines, heads=heads, caption=caption)
+
+
+def left(before: Status, after: Status) -> str:
+    """Say what a stop finished, gave back and still holds; "" for a mere poller."""
+    if not after.workers:
+        return ""
+    finished = after.completed + after.failed - before.completed - before.failed
+    parts = [f"finished {finished:,}", f"released {after.released - before.released:,}"]
+    if after.held:
+        rids = joined(one.rid for one in after.running)
+        parts.append(f"still holds {after.held:,}" + (f" ({rids})" if rids else ""))
+    return "stopping " + ", ".join(parts)
 
 
 def _course(label: str, values: Sequence[int]) -> dict[str, str]:

@@ -74,7 +74,9 @@ class MonitorPanel(Panel):
     def stop(self, timeout_s: float = 30) -> Any:
         """Stop it: it finishes or gives back what it holds, within the time."""
         with self._acting:
+            before: Status = self.agent.status
             made = self.agent.stop(timeout_s=timeout_s)
+            self._said = live.left(before, self.agent.status)
         self.refresh()
         return made
 

@@ -8,8 +8,9 @@ import ipywidgets as W
 
 from ermpoll import render
 from ermpoll.poller import Poller
-from ermpoll.records import Looked
+from ermpoll.records import JSON, Looked
 from ermpoll.render.values import counted
+from ermpoll.results import Candidates
 from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
 
@@ -19,22 +20,46 @@ _ROWS = 20
 class Watching:
     """What a watch's poller does at each look: read the candidates, nothing else."""
 
-    def __init__(self, jobs: Any) -> None:
+    def __init__(self, jobs: Any, notices: Any) -> None:
         self.jobs = jobs
         #: The Candidates of the last look, or None before the first.
         self.candidates: Any = None
+        self.poller = Poller(self.look, notices=notices, name=f"watch of {jobs.title}")
+        self._etag: str | None = None
 
     def look(self) -> Looked:
         """Read the first candidates and say what is new about them."""
-        before = set(self.candidates.rids) if self.candidates is not None else None
-        self.candidates = self.jobs.candidates(limit=_ROWS)
-        now = set(self.candidates.rids)
-        words = counted(len(now), "candidate") + (" and more" * self.candidates.more)
-        if before is not None and now != before:
-            words += f": {len(now - before):,} came, {len(before - now):,} went"
+        catalog = self.jobs.catalog
+        if self.candidates is None:
+            self.poller.log_in(catalog.whoami())
+        path = self.jobs.queries.candidates(catalog.now(), _ROWS + 1)
+        page = catalog.get(path, etag=self._etag if self._is_conditional() else None)
+        if page is None:
+            return Looked(outcome="unchanged", detail="304, nothing new")
+        moved = page.etag != self._etag
+        self._etag = page.etag
+        return self._told(page.rows, moved)
+
+    def _is_conditional(self) -> bool:
+        """Whether "nothing was written" would do: no row may have come due by time."""
+        because = self.poller.because
+        return because == "notice" or (
+            because == "timer" and not self.jobs.spec.retry_at
+        )
+
+    def _told(self, rows: list[dict[str, JSON]], moved: bool) -> Looked:
+        before = self.candidates
+        self.candidates = Candidates(
+            jobs=self.jobs, rows=rows[:_ROWS], more=len(rows) > _ROWS
+        )
+        now, old = set(self.candidates.rids), set(before.rids if before else ())
+        words = counted(len(now), "candidate") + " and more" * self.candidates.more
+        if before is not None and now != old:
+            words += f": {len(now - old):,} came, {len(old - now):,} went"
         return Looked(
-            found=before is not None and now != before,
+            found=before is not None and now != old,
             outcome="rows" if now else "empty",
+            etag_moved=before is not None and moved,
             detail=f"looked, {words}",
         )
 
@@ -49,11 +74,8 @@ class WatchPanel(MonitorPanel):
     """
 
     def __init__(self, jobs: Any, *, notices: Any = None) -> None:
-        self._watching = Watching(jobs)
-        poller = Poller(
-            self._watching.look, notices=notices, name=f"watch of {jobs.title}"
-        )
-        super().__init__(poller, jobs=jobs, acts=False)
+        self._watching = Watching(jobs, notices)
+        super().__init__(self._watching.poller, jobs=jobs, acts=False)
 
     @property
     def candidates(self) -> Any:

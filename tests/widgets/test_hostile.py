@@ -8,6 +8,7 @@ import ipywidgets as W
 import pytest
 
 import ermpoll
+from ermpoll.notices import LocalNotices
 from ermpoll.render.values import clean
 from tests import pages, tables
 from tests.waiting import until
@@ -70,7 +71,7 @@ def panels(jobs, text, keep):
     def work(row):
         raise ValueError(text)
 
-    notices = ermpoll.notices.LocalNotices()
+    notices = LocalNotices()
     agent = ermpoll.Agent(jobs, work, name=f"agent {text}", notices=notices)
     made = [
         keep(ermpoll.preview(jobs)),

@@ -8,6 +8,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
+from ermpoll.notices import LocalNotices
 from ermpoll.widgets import backlog
 from tests import pages
 from tests.waiting import until
@@ -64,6 +65,21 @@ def test_a_monitor_follows_its_agent_from_start_to_stop(monitor, agent, gate):
 
     until(lambda: agent.status.state == "stopped")
     until(lambda: "stopped since" in monitor._title.value)
+
+
+def test_a_stop_says_what_it_finished_released_and_still_holds(monitor, agent, gate):
+    monitor.start()
+    until(lambda: len(agent.status.running) == 2)
+    rids = [one.rid for one in agent.status.running]
+
+    assert monitor.stop(timeout_s=0.2) is False
+
+    said = pages.text_of(monitor._title.value)
+    assert "stopping finished 0, released" in said
+    assert f"still holds 2 ({', '.join(rids)})" in said
+    gate.set()
+    monitor.stop()
+    assert "finished 2" in monitor._title.value
 
 
 def test_pausing_and_resuming_swap_their_buttons(monitor, agent, gate):
@@ -239,7 +255,7 @@ def test_a_poller_has_a_monitor_without_a_table(keep):
 
 
 def test_a_flood_of_events_sends_few_messages_and_ends_right(jobs, keep):
-    notices = ermpoll.notices.LocalNotices()
+    notices = LocalNotices()
     poller = ermpoll.Poller(lambda: False, notices=notices)
     panel = keep(ermpoll.monitor(poller))
     sent = []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ermpoll
+from ermpoll.notices import LocalNotices
 from tests import pages
 from tests.waiting import until
 
@@ -60,3 +61,23 @@ def test_closing_a_watch_stops_its_poller(jobs):
     watch.close()
 
     assert ermpoll.agents() == []
+
+
+def test_a_watch_reads_nothing_when_nothing_was_written(jobs, keep):
+    watch = keep(ermpoll.watch(jobs, notices := LocalNotices()))
+    watch.start()
+    until(lambda: watch.candidates is not None)
+    before = watch.candidates
+
+    notices.notify()
+
+    until(lambda: watch.agent.status.looks.get("unchanged"))
+    assert watch.candidates is before
+    until(lambda: "304, nothing new" in watch._log.value)
+
+
+def test_a_watch_says_who_is_logged_in(jobs, keep):
+    watch = keep(ermpoll.watch(jobs))
+    watch.start()
+
+    until(lambda: "Ada Lovelace" in watch._title.value)
