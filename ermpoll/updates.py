@@ -102,8 +102,6 @@ def parse(path: str, rows: Sequence[Row]) -> Update | None:
 def swallowed(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
     """Return the names that rows give new values for, and the path doesn't write."""
     named = {*update.keys, *update.targets}
-    if update.whole:
-        return set()
     return {
         name
         for candidate, asked in plan

@@ -280,6 +280,16 @@ def test_a_whole_row_with_a_column_missing_is_pointed_out(catalog, caplog):
     assert told == ["data", "name", "note", "owner"]
 
 
+def test_a_whole_row_s_system_columns_are_pointed_out_as_not_written(catalog, caplog):
+    def antedated(row: Any) -> dict[str, Any]:
+        return {**row, "state": "claimed", "RCT": "2020-01-01T00:00:00+00:00"}
+
+    ermpoll.state_change_once(catalog, query(1), "entity/Ops:Job", antedated)
+
+    (told,) = (r.columns for r in caplog.records if hasattr(r, "columns"))
+    assert told == ["RCT"]
+
+
 def test_a_transform_that_returns_no_row_is_refused(catalog):
     with pytest.raises(UsageError, match="found list"):
         ermpoll.state_change_once(catalog, query(), UPDATE, lambda row: [row])

@@ -23,6 +23,8 @@ from tests.seed.place import COLUMNS, UPDATE, claim, query, states, written
 from tests.tables import add, make_table, read
 
 ROOT = Path(__file__).parents[2]
+#: Compares the word that it replaces.
+SWAP = "attributegroup/Ops:Job/RID,was:=state;state"
 
 
 # defect 6: a lost answer
@@ -54,10 +56,12 @@ def test_deriva_py_claims_rows_for_nobody_when_an_answer_is_lost(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("update", [UPDATE, "entity/Ops:Job"])
+@pytest.mark.parametrize("update", [UPDATE, SWAP, "entity/Ops:Job"])
 def test_rows_are_ours_although_the_answer_was_lost(shared_box, catalog, fault, update):
     def change(row: Any) -> dict[str, Any]:
-        return {**row, "state": "claimed"} if update != UPDATE else claim(row)
+        if update == "entity/Ops:Job":
+            return {**row, "state": "claimed"}
+        return {**claim(row), **({"was": row["state"]} if update == SWAP else {})}
 
     shared_box.faults(**fault)
 
@@ -192,8 +196,9 @@ def test_processes_with_lost_answers_never_claim_a_row_twice(shared_box, catalog
         )
         for n in range(3)
     ]
-    told = [json.loads(worker.communicate(timeout=40)[0]) for worker in workers]
+    answers = [worker.communicate(timeout=40)[0] for worker in workers]
 
+    told = [json.loads(answer) for answer in answers]
     won = [rid for rids in told for rid in rids]
     assert sorted(won) == sorted(set(won))
     assert len(won) == 50
