@@ -1,22 +1,39 @@
 """A poller in a process of its own, ours or deriva-py's, over a real broker.
 
-``python -m tests.apart WHOSE HOST PORT [POLL_S [LOOK_S]]`` writes one line with the
-time for each look; ``apart()`` starts it and reads them. deriva-py's class can't be
-stopped, knows no port, and may spin: hence the process.
+``apart()`` starts it and reads the one line it writes for each look. deriva-py's
+class can't be stopped, knows no port, and may spin: hence the process.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import psutil
 
-WHOSE = ("ermpoll", "deriva")
+TABLE = "Ops:Job"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What runs in that process."""
+
+    whose: str
+    port: int
+    host: str = "127.0.0.1"
+    poll_s: float = 600
+    #: "bare" finds nothing; "take" marks all new rows as done; "idle" is an agent
+    #: (or deriva-py's documented loop) that waits for rows that never come.
+    look: Literal["bare", "take", "idle"] = "bare"
+    #: The catalog with the table, for "take" and "idle".
+    url: str = ""
 
 
 class Apart:
@@ -56,17 +73,10 @@ class Apart:
 
 
 @contextmanager
-def apart(
-    whose: str,
-    port: int,
-    *,
-    host: str = "127.0.0.1",
-    poll_s: float = 600,
-    look_s: float = 0,
-) -> Iterator[Apart]:
-    words = [whose, host, str(port), str(poll_s), str(look_s)]
+def apart(whose: str, port: int, **options: Any) -> Iterator[Apart]:
+    setting = Setting(whose=whose, port=port, **options)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.apart", *words],
+        [sys.executable, "-m", "tests.apart", json.dumps(asdict(setting))],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -78,30 +88,81 @@ def apart(
         poller.close()
 
 
-def main(
-    whose: str, host: str, port: str, poll_s: str = "600", look_s: str = "0"
-) -> None:
-    busy = threading.Event()
+def _told() -> None:
+    sys.stdout.write(f"look {time.monotonic()}\n")
+    sys.stdout.flush()
+
+
+def _taking(url: str) -> Callable[[], int]:
+    """Mark all new rows as done; the same two requests for both."""
+    import requests
+
+    session = requests.Session()
+
+    def take() -> int:
+        rows = session.get(f"{url}/entity/{TABLE}/state=new?limit=500").json()
+        done = [{"RID": row["RID"], "state": "done"} for row in rows]
+        if done:
+            session.put(f"{url}/attributegroup/{TABLE}/RID;state", json=done)
+        return len(done)
+
+    return take
+
+
+def _ours(setting: Setting) -> None:
+    import ermpoll
+    from ermpoll.records import Looked
+
+    notices = f"amqp://{setting.host}:{setting.port}"
+    if setting.look == "idle":
+        words = {"ready": "new", "claimed": "busy", "done": "done", "failed": "failed"}
+        jobs = ermpoll.Queue(ermpoll.connect(setting.url), TABLE, **words)
+        agent = ermpoll.Agent(
+            jobs, lambda row: None, notices=notices, poll_s=setting.poll_s
+        )
+        _told()
+        agent.run()
+    take = _taking(setting.url)
+
+    def look() -> Looked:
+        _told()
+        n = take() if setting.look == "take" else 0
+        return Looked(found=n > 0, more=n == 500, outcome="rows" if n else "empty")
+
+    ermpoll.Poller(look, notices=notices, poll_s=setting.poll_s).run()
+
+
+def _derivas(setting: Setting) -> None:
+    from urllib.parse import urlsplit
+
+    import pika.connection
+    from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog
+
+    pika.connection.Parameters.DEFAULT_PORT = setting.port
+    server = urlsplit(setting.url).netloc or "localhost"
+    number = setting.url.rpartition("/")[2] or "1"
+    catalog = PollingErmrestCatalog("http", server, number, amqp_server=setting.host)
+    take, etag = _taking(setting.url), None
 
     def look() -> bool:
-        sys.stdout.write(f"look {time.monotonic()}\n")
-        sys.stdout.flush()
-        busy.wait(float(look_s))
-        return False
+        nonlocal etag
+        _told()
+        if setting.look == "idle":
+            etag, batch = catalog.state_change_once(
+                f"/entity/{TABLE}/state=new?limit=5",
+                f"/attributegroup/{TABLE}/RID;state",
+                lambda row: {"RID": row["RID"], "state": "busy"},
+                etag,
+            )
+            return bool(batch)
+        return setting.look == "take" and take() == 500
 
-    if whose == "ermpoll":
-        import ermpoll
+    catalog.blocking_poll(look, polling_seconds=setting.poll_s)
 
-        ermpoll.Poller(
-            look, notices=f"amqp://{host}:{port}", poll_s=float(poll_s)
-        ).run()
-    else:
-        import pika.connection
-        from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog
 
-        pika.connection.Parameters.DEFAULT_PORT = int(port)
-        catalog = PollingErmrestCatalog("http", "localhost", "1", amqp_server=host)
-        catalog.blocking_poll(look, polling_seconds=float(poll_s))
+def main(given: str) -> None:
+    setting = Setting(**json.loads(given))
+    (_ours if setting.whose == "ermpoll" else _derivas)(setting)
 
 
 if __name__ == "__main__":
