@@ -60,6 +60,7 @@ class PreviewPanel(Panel):
         self._changed = changed
         self._waiting: int | None = None
         self._said = ""
+        self._counted = ""
         self._opened = ""
         self._build()
         self.look_now()
@@ -134,7 +135,7 @@ class PreviewPanel(Panel):
     @property
     def shown(self) -> list[Row]:
         """The rows that match the search, sorted, at most 50 without itables."""
-        return self._matching()[: None if self._by_itables else _SHOWN]
+        return self._cut(self._matching())
 
     @property
     def total(self) -> int:
@@ -179,12 +180,14 @@ class PreviewPanel(Panel):
         options = (("as taken", ""), *((clean(name, 40), name) for name in names))
         if self._sort.options != options:
             self._sort.options = options
-        shown = self.shown
+        matching = self._matching()
+        shown = self._cut(matching)
+        self._counted = self._counts(len(shown), len(matching))
         self._picks.show(self.jobs, shown, self.candidates.columns, self.zone)
         self._title.value = fill(
             "title.html",
             title=self.jobs.title,
-            text=self._counts(len(shown)),
+            text=self._counted,
             strong="",
         )
         self._note.value = fill(
@@ -204,16 +207,14 @@ class PreviewPanel(Panel):
         enable(buttons.look_now, not self._busy("look_now"), tip="Read again")
         show(self._release, self.claimed is not None)
 
-    def _counts(self, shown: int) -> str:
+    def _counts(self, shown: int, matching: int) -> str:
         text = f"showing {shown:,} of {counted(self.total, 'candidate')}"
         if self._search.value:
-            text += (
-                f", {len(self._matching()):,} match “{clean(self._search.value, 40)}”"
-            )
+            text += f", {matching:,} match “{clean(self._search.value, 40)}”"
         return text + (f" · {len(self.selected):,} selected" if self.selected else "")
 
     def _spoken(self) -> str:
-        return self._said or self._counts(len(self.shown))
+        return self._said or self._counted
 
     def _hint(self) -> str:
         if not len(self.candidates):
@@ -227,6 +228,9 @@ class PreviewPanel(Panel):
         return render.candidates_body(
             self.candidates, waiting=self._waiting, zone=self.zone
         )
+
+    def _cut(self, rows: list[Row]) -> list[Row]:
+        return rows if self._by_itables else rows[:_SHOWN]
 
     def _matching(self) -> list[Row]:
         wanted = self._search.value.casefold()
