@@ -29,6 +29,8 @@ class Setting:
     port: int
     host: str = "127.0.0.1"
     poll_s: float = 600
+    #: Of ours; deriva-py takes the broker's.
+    heartbeat_s: int = 30
     #: "bare" finds nothing; "take" marks all new rows as done; "idle" is an agent
     #: (or deriva-py's documented loop) that waits for rows that never come.
     look: Literal["bare", "take", "idle"] = "bare"
@@ -56,6 +58,11 @@ class Apart:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many threads it has, and how many files and sockets."""
+        return self._usage.num_threads(), self._usage.num_fds()
 
     def cpu(self, for_s: float) -> float:
         """Share of one core that it takes from now on."""
@@ -113,7 +120,8 @@ def _ours(setting: Setting) -> None:
     import ermpoll
     from ermpoll.records import Looked
 
-    notices = f"amqp://{setting.host}:{setting.port}"
+    options = f"?heartbeat={setting.heartbeat_s}"
+    notices = f"amqp://{setting.host}:{setting.port}/{options}"
     if setting.look == "idle":
         words = {"ready": "new", "claimed": "busy", "done": "done", "failed": "failed"}
         jobs = ermpoll.Queue(ermpoll.connect(setting.url), TABLE, **words)
