@@ -121,7 +121,7 @@ class Panel:
         with self._lock:
             for picks in self._parts:
                 picks.close()
-            _close_all(self.widget)
+            close_all(self.widget)
 
     def __enter__(self) -> Panel:
         return self
@@ -167,7 +167,7 @@ class Panel:
         """Give the widget for a panel around this one, which brings the style."""
         self.widget.children = self.widget.children[len(self._unseen) :]
         for widget in self._unseen:
-            widget.close()
+            close_all(widget)
         self._voice = around._voice
         self._voice.heard(self._publisher.mark)
         return self.widget
@@ -264,9 +264,10 @@ def monotonic() -> float:
     return time.monotonic()
 
 
-def _close_all(widget: W.Widget) -> None:
+def close_all(widget: W.Widget) -> None:
+    """Close a widget with its children, layout and style."""
     for child in getattr(widget, "children", ()):
-        _close_all(child)
+        close_all(child)
     for name in ("layout", "style"):
         part = getattr(widget, name, None)
         if isinstance(part, W.Widget):

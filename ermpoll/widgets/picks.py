@@ -12,7 +12,7 @@ from ermpoll.records import Row
 from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import rid_of, rows_grid
 from ermpoll.render.values import line
-from ermpoll.widgets.panel import box, html
+from ermpoll.widgets.panel import box, close_all, html
 
 
 class Picks:
@@ -45,7 +45,7 @@ class Picks:
     def close(self) -> None:
         """Close the boxes, those that are not shown as well."""
         for one in self._boxes:
-            one.close()
+            close_all(one)
 
     @property
     def selected(self) -> tuple[str, ...]:
