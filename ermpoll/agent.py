@@ -320,17 +320,23 @@ class Agent:
 
     def _look(self) -> Looked:
         if self._draining:
-            self._give_back()
-        looked = self._cycle.look(
-            claiming=not (self._draining or self._paused),
+            return self._last_look()
+        return self._cycle.look(
+            claiming=not self._paused,
             conditional=self._poller.because in ("notice", "timer"),
         )
-        if self._draining and not self._hand:
-            self._drained.set()
-            if self._ends_itself:
-                self._poller.stop()
-                self._end_pool()
-        return looked
+
+    def _last_look(self) -> Looked:
+        try:
+            self._give_back()
+            return self._cycle.look(claiming=False)
+        finally:
+            # also where the catalog does not answer: nothing is left to be written
+            if not self._hand:
+                self._drained.set()
+                if self._ends_itself:
+                    self._poller.stop()
+                    self._end_pool()
 
     def _give_back(self) -> None:
         held = self._hand.cancel(running=self._abandoning)
@@ -380,7 +386,8 @@ class Agent:
     def _drain(self) -> None:
         self._draining = True
         self._hand.hurry()
-        self._poller.wake("more")
+        # a back-off is not waited out: who stops an agent is a person
+        self._poller.wake("manual")
 
     def _finish_here(self) -> None:
         """Write what is finished, on the caller's thread, until nothing is held."""

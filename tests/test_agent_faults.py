@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -56,3 +58,23 @@ def test_four_agents_at_once_neither_collide_nor_read_what_is_gone() -> None:
     assert sum(status.wasted for status in statuses) == 0
     # all begin with a look whose rows are not known to be contested
     assert sum(status.lost for status in statuses) <= 3 * 2
+
+
+def test_an_agent_that_backs_off_and_holds_nothing_stops_at_once(
+    box: ermpoll.sandbox.Box,
+) -> None:
+    agent = ermpoll.Agent(box.jobs(), lambda row: None)
+    box.faults(status=503, times=1_000_000)
+    agent.start()
+    while not (next_at := agent.status.next_look_at) or in_s(next_at) < 1.2:
+        threading.Event().wait(0.02)
+
+    begun = time.monotonic()
+    stopped = agent.stop(timeout_s=10)
+
+    assert stopped
+    assert time.monotonic() - begun < 0.6
+
+
+def in_s(at: datetime) -> float:
+    return (at - datetime.now(UTC)).total_seconds()
