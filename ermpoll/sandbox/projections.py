@@ -146,11 +146,7 @@ def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None
         raise conflict(f"There is no {word} of {column.name}.")
     if word == "sum":
         return column, None
-    return type_named("float8"), _whole
-
-
-def _whole(number: float) -> float | int:
-    return int(number) if number == int(number) and abs(number) < 2**53 else number
+    return type_named("float8"), None
 
 
 def _of_rows(path: Path, item: syntax.Output, word: str) -> Output:

@@ -13,7 +13,7 @@ import re
 import struct
 import uuid
 from collections.abc import Callable
-from datetime import datetime, time, timezone
+from datetime import UTC, datetime, time
 from functools import lru_cache, partial
 from typing import Any, NoReturn
 
@@ -146,7 +146,9 @@ def _read_time(value: Any) -> str:
 
 def _read_timetz(value: Any) -> str:
     at = time.fromisoformat(_plain(value).strip())
-    return _shorter(at if at.tzinfo else at.replace(tzinfo=timezone.utc))  # noqa: UP017
+    text = _shorter(at if at.tzinfo else at.replace(tzinfo=UTC))
+    # PostgreSQL's form, which leaves the minutes of a zone off if there are none.
+    return text.removesuffix(":00") if text[-6] in "+-" else text
 
 
 def _shorter(at: time | datetime) -> str:
