@@ -23,7 +23,15 @@ from ermpoll.sandbox.identifiers import micros_of, moment
 _INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*")
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
 _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
-_OTHER_DATES = ("%Y%m%d", "%m/%d/%Y", "%B %d, %Y", "%b %d, %Y", "%b %d %Y", "%d %b %Y")
+_OTHER_DATES = (
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%m/%d/%Y",
+    "%B %d, %Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%d %b %Y",
+)
 
 
 def _no_constant(word: str) -> NoReturn:
