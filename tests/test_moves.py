@@ -110,6 +110,12 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
     [
         (moves.claim(FULL, ROW, TOKEN, {}), {"owner": TOKEN, "state": "busy"}, True),
         (moves.claim(FULL, ROW, TOKEN, {}), {"owner": "x", "state": "busy"}, False),
+        (moves.claim(FULL, ROW, TOKEN, {}), {"owner": TOKEN, "state": "hold"}, False),
+        (
+            moves.renew(FULL, HELD),
+            {"owner": TOKEN, "state": "busy", "RMT": THEN},
+            False,
+        ),
         (moves.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "done"}, True),
         (moves.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "busy"}, False),
         (moves.complete(FULL, HELD, {}), {"owner": "x", "state": "done"}, False),
