@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ermpoll.answers import error_of
@@ -136,14 +137,8 @@ class Wire:
         return request
 
     def _unreachable(self, method: str, error: Exception) -> Unavailable:
-        kind = type(error).__name__
         host = urlsplit(self.url).netloc
-        reason = {
-            "ConnectTimeout": f"no connection within {self.timeout_s:g} s",
-            "ReadTimeout": f"no answer within {self.timeout_s:g} s",
-            "SSLError": "its certificate is not trusted; give ca= or set "
-            "$REQUESTS_CA_BUNDLE",
-        }.get(kind, "the connection was refused or lost, or the name is unknown")
+        reason = self._reason(error)
         return Unavailable(
             f"expected the catalog at {host} to answer, but {reason}; "
             "check the address and that the server runs",
@@ -151,6 +146,20 @@ class Wire:
             detail=reason,
             doubtful=method != "GET" and not _never_sent(error),
         )
+
+    def _reason(self, error: Exception) -> str:
+        cause = _cause(error)
+        if isinstance(error, requests.ConnectTimeout):
+            return f"no connection within {self.timeout_s:g} s"
+        if isinstance(error, requests.ReadTimeout) or isinstance(
+            cause, ReadTimeoutError
+        ):
+            return f"no answer within {self.timeout_s:g} s"
+        if _is_distrust(cause):
+            return "its certificate is not trusted; give ca= or set $REQUESTS_CA_BUNDLE"
+        if isinstance(error, requests.exceptions.SSLError):
+            return "it does not speak TLS as we do; is it http:// instead?"
+        return "the connection was refused or lost, or the name is unknown"
 
     def _session(self) -> requests.Session:
         # a forked worker must not share its parent's sockets; and no lock, which a
@@ -182,9 +191,21 @@ class Wire:
         return session
 
 
+def _cause(error: Exception) -> object:
+    """Return what urllib3 gave up for, or None."""
+    return getattr(error.args[0] if error.args else None, "reason", None)
+
+
+def _is_distrust(cause: object) -> bool:
+    wrapped = getattr(cause, "args", None) or (None,)
+    return isinstance(wrapped[0], ssl.SSLCertVerificationError)
+
+
 def _never_sent(error: Exception) -> bool:
     """Whether no connection was made at all, so that no write can have happened."""
-    cause = error.args[0] if error.args else None
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        getattr(cause, "reason", None), NewConnectionError
+    cause = _cause(error)
+    return (
+        isinstance(error, requests.ConnectTimeout)
+        or isinstance(cause, NewConnectionError)
+        or _is_distrust(cause)
     )

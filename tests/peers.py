@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Sent:
     path: str
     headers: Mapping[str, str]
     body: str
+    #: Of the client's end: one connection, one port.
+    port: int
 
 
 class Peer:
@@ -39,8 +43,11 @@ class Peer:
 
 
 @contextmanager
-def serving(*replies: Reply) -> Iterator[Peer]:
-    """A peer at ``http://localhost:PORT/ermrest/catalog/1``."""
+def serving(*replies: Reply, tls: Path | None = None) -> Iterator[Peer]:
+    """A peer at ``http://localhost:PORT/ermrest/catalog/1``.
+
+    With ``tls``, a folder with ``server.pem`` and ``server.key``, at ``https://``.
+    """
     peer = Peer(*replies)
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +58,13 @@ def serving(*replies: Reply) -> Iterator[Peer]:
             body = self.rfile.read(size).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
             peer.sent.append(
-                Sent(method=self.command, path=self.path, headers=headers, body=body)
+                Sent(
+                    method=self.command,
+                    path=self.path,
+                    headers=headers,
+                    body=body,
+                    port=self.client_address[1],
+                )
             )
             reply = peer.next()
             if reply.drop:
@@ -72,7 +85,12 @@ def serving(*replies: Reply) -> Iterator[Peer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    peer.url = f"http://localhost:{server.server_port}/ermrest/catalog/1"
+    if tls is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tls / "server.pem", tls / "server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if tls else "http"
+    peer.url = f"{scheme}://localhost:{server.server_port}/ermrest/catalog/1"
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.02}
     )

@@ -119,3 +119,18 @@ def test_the_end_of_one_of_two_dry_runs_leaves_the_other(door):
             door.delete("entity/S:T")
 
     assert (inner, outer) == (["would PUT entity/S:T"], ["would DELETE entity/S:T"])
+
+
+def test_a_thread_s_write_is_listed_by_the_dry_run_that_goes_on(door):
+    def write() -> None:
+        with pytest.raises(WriteRefused):
+            door.put("entity/S:T", [])
+
+    with door.dry_run() as outer:
+        with door.dry_run() as inner:
+            pass
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+
+    assert (inner, outer) == ([], ["would PUT entity/S:T"])
