@@ -21,9 +21,9 @@ from deriva.core.ermrest_catalog import ErmrestCatalog
 from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog as Theirs
 
 import ermpoll
-from ermpoll.compat import CACHED, LostRace
+from ermpoll.compat import CACHED, LostRace, _Door
 from ermpoll.compat import PollingErmrestCatalog as Ours
-from ermpoll.errors import WriteRefused
+from ermpoll.errors import NotFound, WriteRefused
 from ermpoll.sandbox import Box
 from tests.agents_of_the_field import ImageDaemon, JoinedQuery, ModelReader, NothingLeft
 from tests.tables import add, make_table, read
@@ -376,6 +376,28 @@ def test_what_a_transform_raises_is_passed_on(opened):
         opened(Ours).state_change_once("/entity/Ops:Job", UPDATE, failing)
 
     assert not isinstance(raised.value, LostRace)
+
+
+def test_an_error_of_ermpoll_in_a_transform_is_passed_on(opened):
+    def failing(row: Any) -> None:
+        raise NotFound("of the transform")
+
+    with pytest.raises(NotFound, match="of the transform"):
+        opened(Ours).state_change_once("/entity/Ops:Job", UPDATE, failing)
+
+
+def test_rows_are_deleted_as_before(catalog, opened):
+    opened(Ours).delete("/entity/Ops:Job/name=job%200")
+
+    assert len(states(catalog)) == 5
+
+
+def test_nobody_logged_in_is_no_error(shared_box, catalog, opened):
+    found = opened(Ours)
+    shared_box.faults(logged_out=True)
+    assert _Door(found).session() is None
+    shared_box.faults()
+    assert _Door(found).session().id.startswith("https://")
 
 
 @pytest.mark.parametrize("method", ["put", "post", "delete"])

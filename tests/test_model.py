@@ -27,6 +27,7 @@ def catalog(shared_box: Box) -> Iterator[ermpoll.Catalog]:
             fkeys=(fkey("Job", "state", "Word", "name"),),
         )
         client.table("odd: name/1", {"a b": "jsonb"})
+        client.post("/schema/Void")
         client.post("/schema/Old")
         client.post("/schema/Old/table", document("Word"))
     catalog = ermpoll.connect(url, {})
@@ -114,6 +115,11 @@ def test_odd_names_are_quoted(catalog, label):
 def test_a_name_that_is_not_there_is_refused_with_the_closest(catalog, label, message):
     with pytest.raises(UsageError, match=message):
         read_table(catalog, label)
+
+
+def test_in_a_schema_without_tables_there_is_none(catalog):
+    with pytest.raises(UsageError, match="found 'Job'; there is none"):
+        read_table(catalog, "Void:Job")
 
 
 def test_a_column_that_is_not_there_is_refused_with_the_closest(catalog):

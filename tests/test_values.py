@@ -33,6 +33,7 @@ TYPES = {
     "date": "date",
     "timestamptz": "timestamptz",
     "jsonb": "jsonb",
+    "uuid": "uuid",
     "texts": "text[]",
     "ints": "int4[]",
 }
@@ -148,6 +149,7 @@ def accepted(catalog: ermpoll.Catalog, rid: str, column: str, value: Any) -> boo
         ("boolean", "perhaps", "no boolean"),
         ("date", "soon", "no date"),
         ("timestamptz", 1700000000, "no timestamptz"),
+        ("uuid", "1234", "no uuid"),
         ("ints", "1", "no list"),
         ("ints", [1, "x"], "no int4"),
     ],
@@ -171,6 +173,7 @@ def test_what_the_catalog_would_refuse_is_told_before(table, column, value, word
         ("date", "2026-02-03"),
         ("timestamptz", "2026-02-03T04:05:06+01:00"),
         ("jsonb", {"a": [None, 1.5, "x"]}),
+        ("uuid", "0189d5a2-8c64-7c4e-9f0c-0a1b2c3d4e5f"),
         ("texts", ["a", None]),
         ("ints", []),
         ("text", None),

@@ -73,6 +73,66 @@ def test_rows_are_ours_although_the_answer_was_lost(shared_box, catalog, fault, 
     assert etag is None
 
 
+def test_a_json_value_s_answer_may_be_lost_as_well(shared_box, catalog):
+    shared_box.faults(drop_reply=1)
+
+    _, batch = ermpoll.state_change_once(
+        catalog,
+        query(1),
+        "attributegroup/Ops:Job/RID;state,data",
+        lambda row: {**claim(row), "data": {"a": [1]}},
+    )
+
+    assert [update["data"] for _, update in batch] == [{"a": [1]}]
+    assert states(catalog) == {"new": 4, "claimed": 1}
+
+
+def test_an_aborted_write_is_made_again(shared_box, catalog):
+    shared_box.faults(abort=1.0)
+    end = threading.Timer(0.1, shared_box.faults)
+    end.start()
+
+    _, batch = ermpoll.state_change_once(catalog, query(2), UPDATE, claim)
+
+    end.join()
+    assert len(batch) == 2
+    assert len(written(shared_box, catalog)) == 2
+
+
+def test_rows_whose_key_can_t_be_told_are_not_taken_for_ours(shared_box, catalog):
+    def nameless(row: Any) -> dict[str, Any]:
+        return {"name": row["name"], "state": "claimed"}
+
+    shared_box.faults(drop_reply=1)
+
+    _, batch = ermpoll.state_change_once(catalog, query(1), "entity/Ops:Job", nameless)
+
+    assert [row["name"] for row, _ in batch] == ["job 1"]
+
+
+def test_reading_back_waits_for_the_server(shared_box, catalog):
+    class Flaky:
+        """The catalog, but for two reads after the write."""
+
+        url = catalog.url
+        reads = 0
+
+        def get(self, path: str, *, etag: str | None = None) -> Any:
+            self.reads += 1
+            if self.reads in (2, 3):
+                raise Unavailable("restarting")
+            return catalog.get(path, etag=etag)
+
+        put = staticmethod(catalog.put)
+        session = staticmethod(catalog.session)
+
+    shared_box.faults(drop_reply=1)
+
+    _, batch = ermpoll.state_change_once(Flaky(), query(1), UPDATE, claim)
+
+    assert [row["name"] for row, _ in batch] == ["job 0"]
+
+
 def test_a_request_that_comes_late_does_not_write_twice(shared_box, catalog):
     slow = ermpoll.connect(catalog.url, {}, timeout_s=0.2)
     shared_box.faults(delay_s=0.5, methods=["PUT"])
