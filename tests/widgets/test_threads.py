@@ -99,6 +99,21 @@ def test_what_moves_by_itself_is_drawn_again_without_a_mark(page):
     assert alive() == []
 
 
+def test_what_moves_by_itself_is_drawn_no_sooner_than_it_moves(page):
+    publisher = Publisher(
+        page.draw, again_s=lambda: 60, name="ermpoll-panel-test", gap_s=0.001
+    )
+    publisher.mark()
+    page.wait_until(lambda page: page.times == 1)
+    threading.Event().wait(0.05)
+    assert page.times == 1
+
+    publisher.mark()
+
+    page.wait_until(lambda page: page.times == 2)
+    publisher.close()
+
+
 def test_after_a_close_nothing_is_drawn(page, publisher):
     publisher.close()
     publisher.mark()
