@@ -16,7 +16,7 @@ from ermpoll import moves
 from ermpoll.acts import Done, by_then
 from ermpoll.finishing import finishing_move
 from ermpoll.hand import Finished
-from ermpoll.lanes import lane_of
+from ermpoll.lanes import LONGEST_WAIT_S, lane_of
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.pacing import Pace
@@ -102,7 +102,9 @@ class Cycle:
         """
         if not (writes or self._busy):
             return nullcontext()
-        return lane_of(self._parts.jobs.catalog.url).turn()
+        # a courtesy must not cost the lease of what is held
+        longest_s = min(LONGEST_WAIT_S, self._spec.lease_s / 8)
+        return lane_of(self._parts.jobs.catalog.url).turn(longest_s=longest_s)
 
     def _take_ended(self) -> list[Finished]:
         hand, limit_s = self._parts.hand, self._parts.time_limit_s

@@ -42,25 +42,33 @@ class Lane:
         self._gate = _Gate(url)
 
     @contextmanager
-    def turn(self, stop: threading.Event | None = None) -> Iterator[None]:
+    def turn(
+        self,
+        stop: threading.Event | None = None,
+        *,
+        longest_s: float = LONGEST_WAIT_S,
+    ) -> Iterator[None]:
         """Have the lane for a while; a turn within a turn of this thread is the same.
 
         Parameters
         ----------
         stop
             Set: don't wait for other processes any longer.
+        longest_s
+            Seconds to wait at most.
 
         Notes
         -----
-        Not a lock to rely on: after ``LONGEST_WAIT_S`` it is entered all the same.
+        Not a lock to rely on: after ``longest_s`` it is entered all the same.
         """
-        if not self._lock.acquire(timeout=LONGEST_WAIT_S):
+        until = time.monotonic() + longest_s
+        if not self._lock.acquire(timeout=longest_s):
             yield
             return
         try:
             self._depth += 1
             if self._depth == 1:
-                self._gate.enter(stop or threading.Event())
+                self._gate.enter(until, stop or threading.Event())
             yield
         finally:
             self._depth -= 1
@@ -84,11 +92,9 @@ class _Gate:
         self._held: int | None = None
         self._distrusted_until = 0.0
 
-    def enter(self, stop: threading.Event) -> None:
-        now = time.monotonic()
-        if now < self._distrusted_until:
+    def enter(self, until: float, stop: threading.Event) -> None:
+        if time.monotonic() < self._distrusted_until:
             return
-        until = now + LONGEST_WAIT_S
         first = _locked(self._next, until, stop)
         if first is not None:
             try:

@@ -105,6 +105,15 @@ def test_nobody_waits_for_ever_and_then_not_again() -> None:
     assert waits[1] < 0.1
 
 
+def test_a_shorter_wait_can_be_asked_for() -> None:
+    with another_process_in(URL):
+        begun = time.monotonic()
+        with Lane(URL).turn(longest_s=0.1):
+            took = time.monotonic() - begun
+
+    assert 0.1 <= took < 1
+
+
 def test_a_stop_ends_the_wait() -> None:
     stop = threading.Event()
     stop.set()
