@@ -6,10 +6,10 @@ from typing import Any
 
 import ipywidgets as W
 
-from ermpoll import render
+from ermpoll import moves, render
+from ermpoll.looks import Query, Watcher
 from ermpoll.poller import Poller
-from ermpoll.records import JSON, Looked
-from ermpoll.render.values import counted
+from ermpoll.records import Looked
 from ermpoll.results import Candidates
 from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
@@ -25,43 +25,36 @@ class Watching:
         #: The Candidates of the last look, or None before the first.
         self.candidates: Any = None
         self.poller = Poller(self.look, notices=notices, name=f"watch of {jobs.title}")
-        self._etag: str | None = None
+        self._watcher = Watcher(
+            jobs.catalog,
+            Query(
+                path=lambda: jobs.queries.candidates(jobs.catalog.now(), _ROWS + 1),
+                limit=_ROWS,
+                noun="candidate",
+                due_s=self._due_s,
+            ),
+            log_in=lambda name, left_s: self.poller.log_in(name, left_s=left_s),
+        )
 
     def look(self) -> Looked:
         """Read the first candidates and say what is new about them."""
-        catalog = self.jobs.catalog
-        if self.candidates is None:
-            self.poller.log_in(catalog.whoami())
-        path = self.jobs.queries.candidates(catalog.now(), _ROWS + 1)
-        page = catalog.get(path, etag=self._etag if self._is_conditional() else None)
-        if page is None:
-            return Looked(outcome="unchanged", detail="304, nothing new")
-        moved = page.etag != self._etag
-        self._etag = page.etag
-        return self._told(page.rows, moved)
+        conditional = self.poller.because in ("notice", "timer")
+        looked = self._watcher.look(unconditional=not conditional)
+        if looked.outcome != "unchanged":
+            self.candidates = Candidates(
+                jobs=self.jobs,
+                rows=self._watcher.rows or [],
+                more=self._watcher.more,
+            )
+        return looked
 
-    def _is_conditional(self) -> bool:
-        """Whether "nothing was written" would do: no row may have come due by time."""
-        because = self.poller.because
-        return because == "notice" or (
-            because == "timer" and not self.jobs.spec.retry_at
-        )
-
-    def _told(self, rows: list[dict[str, JSON]], moved: bool) -> Looked:
-        before = self.candidates
-        self.candidates = Candidates(
-            jobs=self.jobs, rows=rows[:_ROWS], more=len(rows) > _ROWS
-        )
-        now, old = set(self.candidates.rids), set(before.rids if before else ())
-        words = counted(len(now), "candidate") + " and more" * self.candidates.more
-        if before is not None and now != old:
-            words += f": {len(now - old):,} came, {len(old - now):,} went"
-        return Looked(
-            found=before is not None and now != old,
-            outcome="rows" if now else "empty",
-            etag_moved=before is not None and moved,
-            detail=f"looked, {words}",
-        )
+    def _due_s(self) -> float | None:
+        catalog, spec = self.jobs.catalog, self.jobs.spec
+        path = self.jobs.queries.next_retry(catalog.now())
+        page = catalog.get(path) if path else None
+        if page is None or not page.rows:
+            return None
+        return moves.due_s(spec, page.rows[0], catalog.now())
 
 
 class WatchPanel(MonitorPanel):
