@@ -190,6 +190,8 @@ def _words(choice: Choice, done: Done, claimed: int) -> str:
     finished = len(done.won("complete", "fail", "retry later"))
     parts += [f"finished {finished}"] if finished else []
     parts += [f"lost {len(done.written.missed)}"] if done.written.missed else []
-    if not parts:
-        return "nothing to take" if choice.looked else "wrote what was due"
-    return "looked, " + ", ".join(parts)
+    if parts:
+        return ("looked, " if choice.looked else "") + ", ".join(parts)
+    if choice.looked:
+        return "nothing to take"
+    return "wrote what was due" if done.moves else "holds all that it can"
