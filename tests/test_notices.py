@@ -86,6 +86,18 @@ def test_notices_are_counted_with_the_time_of_the_last():
     assert status.last_at.tzinfo is not None
 
 
+def test_the_count_of_notices_outlives_a_change_of_state():
+    notices = LocalNotices()
+    notices.subscribe(list)
+    notices.notify()
+    before = notices.status
+
+    notices.fail()
+
+    after = notices.status
+    assert (after.received, after.last_at) == (1, before.last_at)
+
+
 def test_a_source_that_fails_says_why_and_brings_nothing():
     notices = LocalNotices()
     told: list[NoticesStatus] = []

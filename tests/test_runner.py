@@ -66,3 +66,26 @@ def test_a_run_can_follow_a_run(runner: Runner) -> None:
     runner.start("ermpoll-test", idle)
 
     assert runner.stop(5)
+
+
+def test_a_start_between_the_end_of_the_body_and_of_the_run_is_not_lost(
+    runner: Runner,
+) -> None:
+    bodies: list[str] = []
+    again = threading.Event()
+
+    def body(stop: threading.Event) -> None:
+        bodies.append(threading.current_thread().name)
+        stop.wait(5)
+        if len(bodies) == 1:
+            # The last moment: this body has seen its stop, and is about to end.
+            bodies.append(runner.start("ermpoll-other", body))
+        else:
+            again.set()
+
+    runner.start("ermpoll-test", body)
+    runner.stop(0.2)
+
+    assert not again.is_set()
+    assert runner.stop(5)
+    assert bodies == ["ermpoll-test", "resumed", "ermpoll-test"]
