@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 _TAGS = """a b br caption code del details div ins li p polyline pre rect span style
 summary svg table tbody td th thead time tr ul"""
-_ATTRIBUTES = """aria-hidden aria-label class colspan datetime fill height href open points
-preserveaspectratio rel role rx scope stroke stroke-width tabindex target viewbox
+_ATTRIBUTES = """aria-hidden aria-label class colspan datetime fill height href open
+points preserveaspectratio rel role rx scope stroke stroke-width tabindex target viewbox
 width x y"""
 TAGS, ATTRIBUTES = set(_TAGS.split()), set(_ATTRIBUTES.split())
 
@@ -75,6 +75,7 @@ def jobs(**changed):
 def outcome(**changed):
     """An outcome to draw."""
     made = {
+        "jobs": jobs(),
         "action": "apply",
         "won": ("1-A",),
         "lost": (),

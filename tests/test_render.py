@@ -249,6 +249,7 @@ def drawn_with(text):
         change(text, "problem", reason=text),
     ]
     done = pages.outcome(
+        jobs=jobs,
         action=text,
         won=(text,),
         lost=(text,),

@@ -118,16 +118,16 @@ def plan_body(
         puts=puts[:20],
     )
     done = shown.applied if headed else None
-    return made + (outcome_body(done, shown) if done else "")
+    return made + (outcome_body(done) if done else "")
 
 
 def outcome(done: OutcomeLike) -> str:
     """What became of the rows of a write, and what changed meanwhile."""
-    return page(outcome_body(done, None))
+    return page(outcome_body(done))
 
 
-def outcome_body(done: OutcomeLike, source: PlanLike | None) -> str:
-    """The same without the style; links need the plan that was applied."""
+def outcome_body(done: OutcomeLike) -> str:
+    """The same without the style."""
     title, verb = _ACTIONS.get(done.action, (done.action, "written"))
     named = [*done.lost, *done.unknown]
     lost = f"{len(done.lost):,} changed meanwhile or refused and left alone"
@@ -142,7 +142,7 @@ def outcome_body(done: OutcomeLike, source: PlanLike | None) -> str:
         edited=f"{edited}, and were written: {', '.join(done.edited[:10])}"
         if done.edited
         else "",
-        rows=[_outcome_row(done, rid, source) for rid in named[:_OUTCOME_ROWS]],
+        rows=[_outcome_row(done, rid) for rid in named[:_OUTCOME_ROWS]],
         left=max(0, len(named) - _OUTCOME_ROWS),
     )
 
@@ -201,14 +201,12 @@ def _written(shown: PlanLike) -> str:
     return "applied" if shown.applied else "nothing written yet"
 
 
-def _outcome_row(
-    done: OutcomeLike, rid: str, source: PlanLike | None
-) -> dict[str, object]:
-    types = source.jobs.types if source else {}
+def _outcome_row(done: OutcomeLike, rid: str) -> dict[str, object]:
+    types = done.jobs.types
     meanwhile = done.meanwhile.get(rid, {})
     return {
         "rid": rid,
-        "link": (source.jobs.link(rid) or "") if source else "",
+        "link": done.jobs.link(rid) or "",
         "reason": done.reasons.get(rid, ""),
         "by": done.by.get(rid, ""),
         "meanwhile": [

@@ -181,7 +181,7 @@ class DryRunPanel(TrialPanel):
         return f"Apply writes {rows} of {self.jobs.title}, columns {columns}."
 
     def _found(self) -> str:
-        return outcome_body(self.outcome, self._plan) if self.outcome else ""
+        return outcome_body(self.outcome) if self.outcome else ""
 
 
 def _newest(transform: Transform | None) -> Transform | None:

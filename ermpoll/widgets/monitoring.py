@@ -260,7 +260,10 @@ class MonitorPanel(Panel):
         enable(buttons.open, bool(self.selected), "Tick a row first", "Show in full")
 
     def _spoken(self) -> str:
-        return f"{self.agent.name}: {self._said or self.agent.status.state}"
+        state = self.agent.status.state
+        # What it does from second to second is not worth an interruption.
+        state = "running" if state in ("waiting", "looking", "working") else state
+        return f"{self.agent.name}: {self._said or state}"
 
     def _again_s(self) -> float | None:
         return self._again
