@@ -627,3 +627,28 @@ def test_agents_of_one_process_ask_once_for_a_notice(box, catalog):
         agent.stop()
 
     assert [a.status.looks["unchanged"] for a in agents] == [1] * 4
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 401}, {"abort": 1.0}, {"drop_reply": True}, {"status": 502}]
+)
+def test_a_result_is_kept_until_it_can_be_written(box, catalog, fault):
+    [rid] = add(catalog, NEW)
+    begun, go = threading.Event(), threading.Event()
+
+    def last(row):
+        begun.set()
+        go.wait(10)
+        return {"result": "kept"}
+
+    agent = ermpoll.Agent(queue(catalog), last, poll_s=0.5)
+    with agent:
+        assert begun.wait(10)
+        box.faults(methods=("PUT",), **fault)
+        go.set()
+        threading.Event().wait(1.0)
+        box.faults()
+        assert until(lambda: agent.status.completed == 1, 20)
+
+    assert read(catalog, rid)["result"] == "kept"
+    assert agent.status.lost == 0
