@@ -67,17 +67,17 @@ class Link:
         It is "" after :meth:`close` without a reason. All callbacks are called on
         this thread.
         """
-        # This way of making it, unlike pika's create_connection(), gives a
-        # connection that can be closed at each moment of its coming up.
-        self._connection = SelectConnection(
-            self._address.parameters,
-            on_open_callback=self._connected,
-            on_open_error_callback=self._closed,
-            on_close_callback=self._closed,
-            custom_ioloop=self._loop,
-        )
-        self._loop.call_later(self._address.open_s, self._check_up)
         try:
+            # This way of making it, unlike pika's create_connection(), gives a
+            # connection that can be closed at each moment of its coming up.
+            self._connection = SelectConnection(
+                self._address.parameters,
+                on_open_callback=self._connected,
+                on_open_error_callback=self._closed,
+                on_close_callback=self._closed,
+                custom_ioloop=self._loop,
+            )
+            self._loop.call_later(self._address.open_s, self._check_up)
             self._loop.start()
         except AssertionError:
             # pika trips over its own abort of a greeting; only its end was wanted.
