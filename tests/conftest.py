@@ -13,6 +13,7 @@ import pytest
 
 import ermpoll
 from tests.rabbitmq import rabbit
+from tests.tables import make_table
 
 __all__ = ["rabbit"]
 
@@ -94,6 +95,14 @@ def box(shared_box: ermpoll.sandbox.Box) -> ermpoll.sandbox.Box:
     """The session's sandbox, fresh: the demo's rows, an empty log, no faults."""
     shared_box.reset()
     return shared_box
+
+
+@pytest.fixture
+def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
+    """A catalog of the sandbox with an empty table of jobs, ``Ops:Job``."""
+    catalog = ermpoll.connect(box.new_catalog())
+    make_table(catalog)
+    return catalog
 
 
 @pytest.fixture(autouse=True)

@@ -92,3 +92,8 @@ def edit(catalog: ermpoll.Catalog, rid: str, table: str = "Job", **values: Any) 
     """Change a row as a person does: by its RID alone."""
     columns = ",".join(values)
     catalog.put(f"attributegroup/Ops:{table}/RID;{columns}", [{"RID": rid, **values}])
+
+
+def queue(catalog: ermpoll.Catalog, **options: object) -> ermpoll.Queue:
+    """Return a queue of the jobs with every optional column."""
+    return ermpoll.Queue(catalog, "Ops:Job", **{**OPTIONAL, **options})

@@ -1,32 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
+
+import ermpoll
 from ermpoll.clock import parse_time
 from ermpoll.errors import Denied, UsageError
 from ermpoll.notices import LocalNotices
-
-import ermpoll
 from tests import work
-from tests.tables import OPTIONAL, add, edit, make_table, read
+from tests.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
-
-
-@pytest.fixture
-def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
-    catalog = ermpoll.connect(box.new_catalog())
-    make_table(catalog)
-    return catalog
-
-
-def queue(catalog: ermpoll.Catalog, **options: object) -> ermpoll.Queue:
-    return ermpoll.Queue(catalog, "Ops:Job", **{**OPTIONAL, **options})
 
 
 def states(catalog: ermpoll.Catalog, rids: list[str]) -> list[object]:
@@ -414,10 +405,8 @@ def test_a_dry_run_refuses_what_work_writes_and_lists_it(catalog):
     [rid] = add(catalog, NEW)
 
     def nosy(row):
-        try:
+        with contextlib.suppress(ermpoll.WriteRefused):
             catalog.put("attributegroup/Ops:Job/RID;name", [{"RID": rid, "name": "x"}])
-        except ermpoll.WriteRefused:
-            pass
         late = threading.Thread(target=lambda: late_write(catalog, rid))
         late.start()
         late.join()
@@ -520,7 +509,7 @@ def test_a_pipeline_of_three_steps_over_one_table(catalog):
             lambda row, after=after: {"result": f"{row['result'] or ''}>{after}"},
             poll_s=0.2,
         )
-        for before, after in zip(words, words[1:], strict=False)
+        for before, after in itertools.pairwise(words)
     ]
     for agent in agents:
         agent.start()

@@ -5,24 +5,13 @@ import threading
 from datetime import timedelta
 
 import pytest
-from ermpoll.clock import time_text
-from ermpoll.errors import NotFound, Unavailable, UsageError
 
 import ermpoll
-from tests.tables import OPTIONAL, add, edit, make_table, read
+from ermpoll.clock import time_text
+from ermpoll.errors import NotFound, Unavailable, UsageError
+from tests.tables import add, edit, make_table, queue, read
 
 NEW = {"state": "actionable"}
-
-
-@pytest.fixture
-def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
-    catalog = ermpoll.connect(box.new_catalog())
-    make_table(catalog)
-    return catalog
-
-
-def queue(catalog: ermpoll.Catalog, **options: object) -> ermpoll.Queue:
-    return ermpoll.Queue(catalog, "Ops:Job", **{**OPTIONAL, **options})
 
 
 # what it is told

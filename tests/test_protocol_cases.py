@@ -10,24 +10,13 @@ import threading
 from datetime import timedelta
 
 import pytest
-from ermpoll.clock import etag_time, parse_time, time_text
-from ermpoll.errors import BadRequest, Conflict, UsageError
 
 import ermpoll
-from tests.tables import JOB, OPTIONAL, add, edit, make_table, read
+from ermpoll.clock import etag_time, parse_time, time_text
+from ermpoll.errors import BadRequest, Conflict, UsageError
+from tests.tables import JOB, OPTIONAL, add, edit, make_table, queue, read
 
 NEW = {"state": "actionable"}
-
-
-@pytest.fixture
-def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
-    catalog = ermpoll.connect(box.new_catalog())
-    make_table(catalog)
-    return catalog
-
-
-def queue(catalog: ermpoll.Catalog, **options: object) -> ermpoll.Queue:
-    return ermpoll.Queue(catalog, "Ops:Job", **{**OPTIONAL, **options})
 
 
 def claimed_by(catalog: ermpoll.Catalog, rid: str) -> tuple[object, object]:
