@@ -249,6 +249,7 @@ class Poller:
         UsageError
             When it is running already.
         """
+        self._take_name()
         try:
             self._runner.run(self.name, lambda halt: self._loop(halt, stop, until_idle))
         except KeyboardInterrupt:

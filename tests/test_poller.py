@@ -552,6 +552,16 @@ def test_a_named_poller_is_listed_and_replaces_its_namesake():
     assert second not in ermpoll.agents()
 
 
+def test_a_poller_in_the_foreground_is_listed_while_it_runs():
+    listed: list[bool] = []
+    poller = Poller(lambda: listed.append(poller in ermpoll.agents()), name="here")
+
+    poller.run(until_idle=True)
+
+    assert listed == [True]
+    assert poller not in ermpoll.agents()
+
+
 def test_acts_of_an_operator_are_audited(caplog):
     caplog.set_level(logging.INFO, logger="ermpoll.audit")
     with Poller(Looks(), name="watched") as poller:
