@@ -150,6 +150,20 @@ def test_keys_and_links_are_added_where_the_rows_allow(jobs: Client) -> None:
     assert jobs.delete(f"{base}/key/state").status == 204
 
 
+def test_a_renamed_key_keeps_what_references_it(jobs: Client) -> None:
+    jobs.table("Step", {"job": "int4"}, fkeys=(fkey("Step", "job", "Job", "id"),))
+
+    renamed = jobs.put("/schema/Ops/table/Job/column/id", {"name": "number"})
+
+    assert (renamed.status, renamed.json["name"]) == (200, "number")
+    (link,) = jobs.get("/schema/Ops/table/Step/foreignkey/job").json
+    assert link["referenced_columns"][0]["column_name"] == "number"
+    assert jobs.get("/schema/Ops/table/Job/key/number").status == 200
+    assert jobs.rows("/attribute/Job/number=1/number") == [{"number": 1}]
+    jobs.post("/entity/Step", [{"job": 1}])
+    assert jobs.delete("/entity/Job/number=1").status == 409
+
+
 def test_many_things_are_made_at_once_or_not_at_all(client: Client) -> None:
     job = {**_doc("Job"), "schema_name": "Two"}
     step = {**_doc("Step"), "schema_name": "Two"}
