@@ -99,7 +99,8 @@ def finish(
     if action == "renew":
         for one in done.won():
             old = holding[one.rid]
-            rmt = done.written.won[one.rid]
+            # the version of a write by token covers an edit that we haven't seen
+            rmt = "" if one.rid in done.edited else done.written.won[one.rid]
             held = replace(old, rmt=rmt, deadline=sent_at + jobs.spec.lease_s)
             claim.settle(held)
     else:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ermpoll.catalog import Catalog
+from ermpoll.clock import parse_time
 from ermpoll.moves import Move, fence_puts, is_marked
 from ermpoll.planning import pack
 from ermpoll.queries import Queries
@@ -18,6 +19,8 @@ from ermpoll.records import JSON, PlannedPut, Row
 from ermpoll.spec import Spec
 from ermpoll.writes import Sender, Written
 
+#: What the catalog writes itself.
+SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
 #: Acts on rows that we hold: a broken version may be made up for by the token.
 _HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
@@ -89,7 +92,7 @@ class Writer:
         ]
         second = self._send(fence_puts(self._spec, again), reader, until)
         gone = {*second.won, *second.refused, *second.unknown, *second.unsent}
-        untold = {move.rid for move in again if not move.change.rmt}
+        untold = {move.rid for move in by_rid.values() if not move.change.rmt}
         total = replace(written + second, missed=tuple((missed | untold) - gone))
         if total.error and not (total.won or total.unknown or total.refused):
             raise total.error
@@ -121,7 +124,11 @@ def read_rows(
 
 
 class _Reader:
-    """Reads back rows of a write: their versions, and which carry its mark."""
+    """Reads back rows of a write: their versions, and which carry its mark.
+
+    A version is only told of a row that is as the write left it: under the version
+    of somebody's later edit, our stale values would count as current ones.
+    """
 
     def __init__(
         self,
@@ -136,7 +143,8 @@ class _Reader:
         self._moves = moves
 
     def versions(self, rids: Iterable[str]) -> Mapping[str, str]:
-        return {str(row["RID"]): str(row["RMT"]) for row in self._rows(rids)}
+        told = {str(row["RID"]): self._version(row) for row in self._rows(rids)}
+        return {rid: version for rid, version in told.items() if version}
 
     def marked(self, rids: Iterable[str]) -> Mapping[str, str] | None:
         found = {}
@@ -146,11 +154,30 @@ class _Reader:
             if marked is None:
                 return None
             if marked:
-                found[rid] = str(row["RMT"])
+                found[rid] = self._version(row)
         return found
 
+    def _version(self, row: Row) -> str:
+        change = self._moves[str(row["RID"])].change
+        left = {**change.before, **change.after}
+        as_left = all(
+            _is_same(left[name], value)
+            for name, value in row.items()
+            if name in left and name not in SYSTEM
+        )
+        return str(row["RMT"]) if as_left else ""
+
     def _rows(self, rids: Iterable[str]) -> list[Row]:
-        spec = self._spec
-        columns = [spec.state, *([spec.owner] if spec.owner else [])]
+        spec, rids = self._spec, tuple(rids)
+        columns = {spec.state: None} | ({spec.owner: None} if spec.owner else {})
+        for rid in rids:
+            change = self._moves[rid].change
+            known = (*change.before, *change.after)
+            columns |= dict.fromkeys(name for name in known if name not in SYSTEM)
         pages = [self._catalog.get(path) for path in self._queries.marks(rids, columns)]
         return [row for page in pages if page for row in page.rows]
+
+
+def _is_same(ours: JSON, theirs: JSON) -> bool:
+    at = parse_time(ours)
+    return ours == theirs or (at is not None and at == parse_time(theirs))

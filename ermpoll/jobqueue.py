@@ -329,6 +329,9 @@ class Queue:
             back = Change(
                 rid=rid, rmt=outcome.versions[rid], before=known, after=before
             )
+            if rid in outcome.edited:
+                reason = "somebody edited it before that write: change it by hand"
+                back = replace(back, kind="problem", reason=reason)
             undoing.append(Move(act="undo", change=back))
         return Plan(self, tuple(undoing), "undo")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ermpoll import moves
@@ -45,7 +46,9 @@ class Limbo:
         for rid, (move, sent_at) in list(self._moves.items()):
             row, deadline = now.get(rid), sent_at + spec.lease_s
             if row is not None and moves.is_marked(spec, move, row):
-                held[rid] = moves.held_of(spec, move, str(row["RMT"]), deadline)
+                ours = moves.held_of(spec, move, str(row["RMT"]), deadline)
+                # under this version the row may hold somebody's edits as well
+                held[rid] = replace(ours, row=row)
             elif row is not None and _still(move, row) and time.monotonic() < deadline:
                 continue
             del self._moves[rid]

@@ -55,7 +55,9 @@ class Settler:
         for move in done.won():
             cause = causes.get(move.rid)
             worked_s = cause.worked_s if cause else None
-            self._won(move, written.won[move.rid], sent_at, worked_s)
+            # the version of a write by token covers an edit that we haven't seen
+            rmt = "" if move.rid in done.edited else written.won[move.rid]
+            self._won(move, rmt, sent_at, worked_s)
         self._start(claimed, self._waited_s(done))
         return len(claimed)
 
