@@ -10,14 +10,9 @@ import sys
 import threading
 from typing import Any
 
-import requests
-from deriva.core.polling_ermrest_catalog import (
-    ConcurrentUpdate,
-    PollingErmrestCatalog,
-)
+from tests.chaos.table import QUEUE, TABLE
 
-from tests.chaos.place import QUEUE, TABLE
-
+_UPDATE = f"/attributegroup/{TABLE}/RID;state"
 _told = threading.Event()
 
 
@@ -25,32 +20,47 @@ def _claim(row: dict[str, Any]) -> dict[str, Any]:
     return {"RID": row["RID"], "state": QUEUE["claimed"]}
 
 
-def look(catalog: PollingErmrestCatalog, work_s: float) -> None:
-    """Claim two rows, work for longer than any lease here, finish them."""
-    query = f"/entity/{TABLE}/state={QUEUE['ready']}@sort(RID::desc::)?limit=2"
-    update = f"/attributegroup/{TABLE}/RID;state"
-    _, claimed = catalog.state_change_once(query, update, _claim)
-    if not claimed:
-        return
-    _told.wait(work_s)
-    done = [{"RID": row["RID"], "state": QUEUE["done"]} for row, _ in claimed]
-    while True:
-        try:
-            catalog.put(update, json=done)
-            return
-        except requests.RequestException:
-            threading.Event().wait(0.2)
+class Daemon:
+    """Claims two rows, works for longer than any lease here, finishes them."""
+
+    def __init__(self, server: str, name: str, work_s: float) -> None:
+        # late, so that a SIGTERM while it is imported finds its handler
+        from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog
+
+        login = {"bearer-token": name}
+        self._catalog = PollingErmrestCatalog("http", server, "1", login, caching=False)
+        self._work_s = work_s
+
+    def look(self) -> None:
+        query = f"/entity/{TABLE}/state={QUEUE['ready']}@sort(RID::desc::)?limit=2"
+        _, claimed = self._catalog.state_change_once(query, _UPDATE, _claim)
+        if claimed:
+            _told.wait(self._work_s)
+            self._finish(
+                [{"RID": row["RID"], "state": QUEUE["done"]} for row, _ in claimed]
+            )
+
+    def _finish(self, done: list[dict[str, Any]]) -> None:
+        from requests import RequestException
+
+        while True:
+            try:
+                self._catalog.put(_UPDATE, json=done)
+                return
+            except RequestException:
+                threading.Event().wait(0.2)
 
 
-def main(server: str, name: str, work: str) -> int:
+def main(server: str, name: str, work_s: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: _told.set())
-    catalog = PollingErmrestCatalog(
-        "http", server, "1", {"bearer-token": name}, caching=False
-    )
+    from deriva.core import ConcurrentUpdate
+    from requests import RequestException
+
+    daemon = Daemon(server, name, float(work_s))
     while not _told.wait(0.1):
         try:
-            look(catalog, float(work))
-        except (ConcurrentUpdate, requests.RequestException):
+            daemon.look()
+        except (ConcurrentUpdate, RequestException):
             continue
     return 0
 

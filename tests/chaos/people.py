@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.chaos.place import QUEUE, TABLE
+from tests.chaos.table import QUEUE, TABLE
 
 PERSON, FEEDER = "person", "feeder"
 

@@ -1,6 +1,6 @@
-"""The table that the storm is about, and the server it lives in.
+"""The server that the storm rages on.
 
-``python -m tests.chaos.place PORT AMQP_PORT FILE`` serves it: a sandbox in which
+``python -m tests.chaos.place PORT AMQP_PORT FILE``: a sandbox in which
 each login is believed its own name, so that the record says who wrote.
 """
 
@@ -11,42 +11,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from ermpoll.sandbox import catalogs
 from ermpoll.sandbox.assembly import Options, Sandbox
 from ermpoll.sandbox.building import Builder
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.sessions import ANONYMOUS, OWNER, Client, Logins
+from tests.chaos.table import COLUMNS, NAME, SCHEMA
 
-SCHEMA, NAME = "Chaos", "Job"
+#: The role of everybody.
 GUESTS = "guests"
-TABLE = f"{SCHEMA}:{NAME}"
-COLUMNS = {
-    "state": "text",
-    "owner": "text",
-    "error": "text",
-    "attempts": "int4",
-    "retry_at": "timestamptz",
-    "number": "int4",
-    "human": "boolean",
-    "note": "text",
-    "code": "text",
-    "result": "jsonb",
-}
-#: The options of the queue.
-QUEUE: dict[str, Any] = {
-    "state": "state",
-    "ready": "new",
-    "claimed": "claimed",
-    "done": "done",
-    "failed": "failed",
-    "owner": "owner",
-    "error": "error",
-    "attempts": "attempts",
-    "retry_at": "retry_at",
-    "max_attempts": 8,
-}
 
 
 class Guest(Client):

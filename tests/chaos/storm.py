@@ -18,8 +18,8 @@ from typing import Any
 from ermpoll.sandbox.assembly import CONTROL
 from ermpoll.sandbox.store import Store
 from tests.chaos.people import FEEDER, PERSON, Caller, Person
-from tests.chaos.place import QUEUE, TABLE
 from tests.chaos.referee import Entry, Machine, Referee, Violation
+from tests.chaos.table import QUEUE, TABLE
 from tests.chaos.weather import Gust, gusts
 from tests.chaos.worker import TIMEOUT_S
 
@@ -37,7 +37,7 @@ class Setting:
     claims: int
     seed: int
     agents: int = 4
-    lease_s: float = 1.5
+    lease_s: float = 2.5
     #: An agent is killed that often, in seconds.
     kill_s: float = 2.0
     #: How long it lasts at least, in seconds; what is left then is done in the calm.

@@ -11,7 +11,7 @@ from typing import Any
 
 import ermpoll
 from ermpoll.errors import CatalogError
-from tests.chaos.place import QUEUE, TABLE
+from tests.chaos.table import QUEUE, TABLE
 
 #: Shorter than the delays of the storm: some writes are given up, and then happen.
 TIMEOUT_S = 0.5
