@@ -550,7 +550,7 @@ def test_work_runs_on_a_dask_cluster(catalog):
     rids = add(catalog, *[NEW] * 4)
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address=None
+            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
         client.get_executor() as pool,
