@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import time
+
+import ermpoll
+from ermpoll.acts import Done, by_then
+from ermpoll.limbo import Limbo
+from tests.tables import add, edit, queue
+
+NEW = {"state": "actionable"}
+
+
+def doubtful(box: ermpoll.sandbox.Box, jobs: ermpoll.Queue, **fault: object) -> Done:
+    """Claim a row without ever getting a certain answer."""
+    box.faults(methods=("PUT",), **fault)
+    done = jobs.writer().write(jobs.choose(1), until=by_then(0.4))
+    box.faults()
+    assert done.written.unknown
+    return done
+
+
+def test_a_claim_that_was_written_is_found_to_be_ours(box, catalog):
+    [rid] = add(catalog, NEW)
+    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+
+    limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
+
+    assert limbo
+    held = limbo.found()
+    assert list(held) == [rid]
+    assert held[rid].token == jobs.held().rows[0]["owner"]
+    assert not limbo
+
+
+def test_a_claim_that_may_still_be_written_is_kept_in_mind(box, catalog):
+    [rid] = add(catalog, NEW)
+    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+
+    limbo.add(doubtful(box, jobs, status=502), time.monotonic())
+
+    assert (limbo.found(), bool(limbo)) == ({}, True)
+    edit(catalog, rid, priority=1)
+    assert (limbo.found(), bool(limbo)) == ({}, False)
+
+
+def test_a_claim_whose_lease_is_over_is_forgotten(box, catalog):
+    add(catalog, NEW)
+    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+
+    limbo.add(doubtful(box, jobs, status=502), time.monotonic() - 601)
+
+    assert (limbo.found(), bool(limbo)) == ({}, False)
+
+
+def test_without_an_owner_column_nothing_can_be_found_out(box, catalog):
+    add(catalog, NEW)
+    jobs = queue(catalog, owner=None)
+    limbo = Limbo(jobs)
+
+    limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
+
+    assert not limbo
