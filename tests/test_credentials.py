@@ -106,8 +106,12 @@ def test_a_file_that_can_t_be_read_is_told_without_its_contents(tmp_path, text, 
     assert SECRET not in last
 
 
-def test_plain_http_to_another_host_is_not_worth_a_search(tmp_path):
+def test_for_plain_http_to_another_host_no_login_is_looked_for(monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr("deriva.core.get_credential", asked.append)
+
     assert find_credentials(f"http://{HOST}/ermrest/catalog/1", {}) is None
+    assert asked == []
 
 
 # a login
