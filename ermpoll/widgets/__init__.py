@@ -55,7 +55,7 @@ def dry_run(
     transform: Transform | None = None,
     *,
     limit: int = 50,
-    rows: Any = None,
+    rows: object = None,
 ) -> DryRunPanel:
     """Show what a transform would write, cell by cell; nothing is written.
 
@@ -120,20 +120,20 @@ def console(
     if isinstance(x, list | tuple):
         _no_work(work, agent_options)
         return FleetPanel(x)
-    if hasattr(x, "run_once"):
+    # Only who shows an agent pays for loading it.
+    from ermpoll.agent import Agent
+
+    if isinstance(x, Agent):
         _no_work(work, agent_options)
-        return ConsolePanel(x)
+        return ConsolePanel(x.jobs, x)
     if work is None:
         if agent_options:
             raise UsageError(
                 "expected work together with options of an agent, found "
                 f"{', '.join(sorted(agent_options))} alone; add work="
             )
-        return ConsolePanel(jobs=_queue(x))
-    # Only who shows an agent pays for loading it.
-    from ermpoll.agent import Agent
-
-    return ConsolePanel(Agent(_queue(x), work, **agent_options))
+        return ConsolePanel(_queue(x))
+    return ConsolePanel(_queue(x), Agent(_queue(x), work, **agent_options))
 
 
 def _no_work(work: object, options: dict[str, Any]) -> None:
@@ -144,8 +144,10 @@ def _no_work(work: object, options: dict[str, Any]) -> None:
         )
 
 
-def _queue(jobs: Any) -> Any:
-    if not hasattr(jobs, "candidates"):
+def _queue(jobs: object) -> Queue:
+    from ermpoll.jobqueue import Queue
+
+    if not isinstance(jobs, Queue):
         raise UsageError(
             f"expected an ermpoll.Queue, found {type(jobs).__name__}; "
             "make one with ermpoll.Queue(catalog, table, ...)"

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ermpoll.errors import ErmpollError
 from ermpoll.records import Status
 from ermpoll.render.tables import SYSTEM
 from ermpoll.widgets.panel import monotonic
 from ermpoll.widgets.threads import Commands
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Candidates
 
 #: The shortest time between two readings, in seconds.
 EVERY_S = 5.0
@@ -29,9 +33,9 @@ class Tallies:
     #: Rows per state word.
     counts: dict[str, int] = field(default_factory=dict)
     #: The newest failed rows, as Candidates, or None before the first reading.
-    failures: Any = None
+    failures: Candidates | None = None
     #: Claims that are overdue, as Candidates, or None.
-    stale: Any = None
+    stale: Candidates | None = None
     #: Why the last reading failed, or "".
     error: str = ""
 
@@ -42,14 +46,16 @@ class Backlog:
     Parameters
     ----------
     jobs
-        The queue, or None: then nothing is ever read.
+        The queue.
     lane
         Where the reading is done.
     changed
         Called after a reading.
     """
 
-    def __init__(self, jobs: Any, lane: Commands, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, jobs: Queue, lane: Commands, changed: Callable[[], None]
+    ) -> None:
         self._jobs, self._lane, self._changed = jobs, lane, changed
         self._seen: tuple[object, ...] | None = None
         self._read_at = float("-inf")
@@ -57,8 +63,6 @@ class Backlog:
 
     def read(self) -> None:
         """Read now, in this thread; a failure is kept in words and not raised."""
-        if self._jobs is None:
-            return
         self._read_at = monotonic()
         try:
             self.now = Tallies(
@@ -79,7 +83,7 @@ class Backlog:
             Seconds until a reading that had to wait is due; None: nothing waits.
         """
         seen = _seen(status)
-        if self._jobs is None or seen == self._seen:
+        if seen == self._seen:
             return None
         wait_s = self._read_at + EVERY_S - monotonic()
         if self._seen is None and wait_s > 0:
@@ -99,7 +103,7 @@ def _seen(status: Status) -> tuple[object, ...]:
     return (looks, status.state == "stopped")
 
 
-def telling(jobs: Any, rows: Any) -> list[str]:
+def telling(jobs: Queue, rows: Candidates) -> list[str]:
     """Name the columns that say why and since when, before one that says what."""
     spec = jobs.spec
     if rows.kind == "failures":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -15,6 +15,11 @@ from ermpoll.widgets.panel import Panel, html
 from ermpoll.widgets.previewing import PreviewPanel
 from ermpoll.widgets.rehearsing import RehearsalPanel
 from ermpoll.widgets.watching import WatchPanel
+
+if TYPE_CHECKING:
+    from ermpoll.agent import Agent
+    from ermpoll.jobqueue import Queue
+    from ermpoll.poller import Poller
 
 #: The age at which a preview is read again when somebody turns to it, in seconds.
 _OLD_S = 5.0
@@ -32,8 +37,7 @@ class ConsolePanel(Panel):
         The agent, or the poller of a console without work.
     """
 
-    def __init__(self, agent: Any = None, *, jobs: Any = None) -> None:
-        jobs = jobs if agent is None else agent.jobs
+    def __init__(self, jobs: Queue, agent: Agent | None = None) -> None:
         super().__init__(f"console of {jobs.title}")
         self.jobs = jobs
         self.preview = PreviewPanel(jobs, changed=self._publisher.mark)
@@ -52,11 +56,11 @@ class ConsolePanel(Panel):
         self._tabs.observe(lambda change: self._turned(change.new), "selected_index")
         self._show(self._error_line, self._tabs)
 
-    def start(self) -> Any:
+    def start(self) -> Agent | Poller:
         """Start the agent; returns it."""
         return self.monitor.start()
 
-    def stop(self, timeout_s: float = 30) -> Any:
+    def stop(self, timeout_s: float = 30) -> bool:
         """Stop the agent: it finishes or gives back what it holds."""
         return self.monitor.stop(timeout_s=timeout_s)
 
@@ -118,7 +122,7 @@ class FleetPanel(Panel):
         The monitor of each agent, in order.
     """
 
-    def __init__(self, agents: Sequence[Any]) -> None:
+    def __init__(self, agents: Sequence[Agent]) -> None:
         super().__init__(f"console of {len(agents)} agents")
         self.monitors = tuple(MonitorPanel(agent, folded=True) for agent in agents)
         self._none = html()

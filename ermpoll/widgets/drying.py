@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import ipywidgets as W
 
@@ -16,6 +16,10 @@ from ermpoll.render.values import clean, counted
 from ermpoll.widgets.panel import box, enable, html, show, why_not_writable
 from ermpoll.widgets.trial import Trial
 from ermpoll.widgets.trying import TrialPanel
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Outcome, Plan
 
 
 class DryRunPanel(TrialPanel):
@@ -33,14 +37,14 @@ class DryRunPanel(TrialPanel):
 
     def __init__(
         self,
-        jobs: Any,
+        jobs: Queue,
         transform: Transform | None = None,
         *,
         limit: int = 50,
-        rows: Callable[[], Any] = lambda: None,
+        rows: Callable[[], object] = lambda: None,
     ) -> None:
         self.transform = transform
-        self.outcome: Any = None
+        self.outcome: Outcome | None = None
         self._limit = limit
         self._rows = rows
         self._armed: Literal["", "apply", "undo"] = ""
@@ -48,7 +52,7 @@ class DryRunPanel(TrialPanel):
 
     # what its buttons do
 
-    def run(self, transform: Transform | None = None) -> Any:
+    def run(self, transform: Transform | None = None) -> Plan | None:
         """Try the transform on the candidates again; nothing is written.
 
         A function that was defined anew in the notebook under the same name is taken
@@ -85,7 +89,7 @@ class DryRunPanel(TrialPanel):
         self._armed = ""
         self.refresh()
 
-    def apply(self) -> Any:
+    def apply(self) -> Outcome:
         """Send exactly what is shown; returns the Outcome.
 
         Rows that changed since they were read, and rows with a problem, are left
@@ -98,7 +102,7 @@ class DryRunPanel(TrialPanel):
         self.refresh()
         return self.outcome
 
-    def undo(self) -> Any:
+    def undo(self) -> Outcome:
         """Set what this panel wrote back to what it was; returns the Outcome.
 
         Rows that changed since are left alone.

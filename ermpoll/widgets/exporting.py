@@ -7,12 +7,15 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ermpoll.records import JSON
 
+if TYPE_CHECKING:
+    from ermpoll.results import Plan
 
-def save_csv(plan: Any, path: str | Path | None, now: datetime) -> Path:
+
+def save_csv(plan: Plan, path: str | Path | None, now: datetime) -> Path:
     """Save the changed cells of a plan: RID, column, before, after.
 
     Raises

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ermpoll import frames
 from ermpoll.errors import UsageError
@@ -17,6 +17,9 @@ from ermpoll.render.live import is_time
 from ermpoll.render.page import Caps
 from ermpoll.render.tables import rid_of
 from ermpoll.render.values import cell
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
 
 #: Characters of a text that are sent.
 _CUT = 400
@@ -60,7 +63,11 @@ class ITablePicks:
         self.widget.selected_rows = chosen
 
     def show(
-        self, jobs: Any, rows: Sequence[Row], columns: Sequence[str], zone: tzinfo = UTC
+        self,
+        jobs: Queue,
+        rows: Sequence[Row],
+        columns: Sequence[str],
+        zone: tzinfo = UTC,
     ) -> None:
         """Show rows; what is selected stays so."""
         if self._rows == list(rows) and self._zone == zone:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import SimpleNamespace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import ipywidgets as W
 from markupsafe import Markup
@@ -21,6 +21,9 @@ from ermpoll.render.page import fill, page, stylesheet
 from ermpoll.render.plain import plain
 from ermpoll.widgets.browser import Voice
 from ermpoll.widgets.threads import Commands, Publisher
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
 
 _numbers = itertools.count(1)
 
@@ -254,7 +257,7 @@ def enable(button: W.Button, enabled: bool, why_not: str = "", tip: str = "") ->
     button.tooltip = tip if enabled or not why_not else why_not
 
 
-def why_not_writable(jobs: Any) -> str:
+def why_not_writable(jobs: Queue | None) -> str:
     """Say why the user may not write to a queue, or ""."""
     return "" if jobs is None or jobs.writable else str(jobs.why_not_writable)
 
@@ -275,7 +278,7 @@ def close_all(widget: W.Widget) -> None:
     widget.close()
 
 
-def roles(jobs: Any) -> Mapping[str, str]:
+def roles(jobs: Queue) -> Mapping[str, str]:
     """Give the colour class of each state word of a queue, in the order of its life."""
     spec = jobs.spec
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -13,6 +13,9 @@ from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import rid_of, rows_grid
 from ermpoll.render.values import line
 from ermpoll.widgets.panel import box, close_all, html
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
 
 
 class Picks:
@@ -60,7 +63,7 @@ class Picks:
 
     def show(
         self,
-        jobs: Any,
+        jobs: Queue,
         rows: Sequence[Row],
         columns: Sequence[str],
         zone: tzinfo = UTC,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
@@ -18,6 +18,10 @@ from ermpoll.render.values import clean, clock, counted
 from ermpoll.widgets.itable import ITablePicks
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Claim, Outcome
 
 _SHOWN = 50
 _OPENED = 5
@@ -40,7 +44,7 @@ class PreviewPanel(Panel):
 
     def __init__(
         self,
-        jobs: Any,
+        jobs: Queue,
         *,
         limit: int = 500,
         table: str = "plain",
@@ -54,7 +58,7 @@ class PreviewPanel(Panel):
         self.jobs = jobs
         self.candidates: Any = None
         self.read_at = datetime.now(UTC)
-        self.claimed: Any = None
+        self.claimed: Claim | None = None
         self._limit = limit
         self._by_itables = table == "itables"
         self._changed = changed
@@ -91,7 +95,7 @@ class PreviewPanel(Panel):
         self.refresh()
         return "\n".join(said.values())
 
-    def claim(self) -> Any:
+    def claim(self) -> Claim:
         """Claim just the selected rows.
 
         Returns
@@ -109,7 +113,7 @@ class PreviewPanel(Panel):
             self.look_now()
         return self.claimed
 
-    def release(self) -> Any:
+    def release(self) -> Outcome:
         """Give back what `claim` took and was not finished; returns the Outcome."""
         with self._acting:
             if self.claimed is None:

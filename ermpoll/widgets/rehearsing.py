@@ -7,7 +7,7 @@ way. Starting the agent is the way to do it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -17,13 +17,18 @@ from ermpoll.widgets.panel import enable
 from ermpoll.widgets.trial import Trial
 from ermpoll.widgets.trying import TrialPanel
 
+if TYPE_CHECKING:
+    from ermpoll.agent import Agent
+    from ermpoll.dryrun import DryRun
+    from ermpoll.results import Plan
+
 
 class Rehearsal(Trial):
     """A dry run of an agent under way."""
 
     def __init__(
         self,
-        agent: Any,
+        agent: Agent,
         *,
         limit: int,
         work: bool,
@@ -35,9 +40,9 @@ class Rehearsal(Trial):
         )
         self._agent, self._work = agent, work
         #: The DryRun, once made.
-        self.result: Any = None
+        self.result: DryRun | None = None
 
-    def _planned(self) -> Any:
+    def _planned(self) -> Plan:
         with self._entered():
             self.result = self._agent.dry_run(limit=self._limit, work=self._work)
         self.total = self.passed = len(self.result.plan.changes)
@@ -56,14 +61,14 @@ class RehearsalPanel(TrialPanel):
         The DryRun of the last run, or None.
     """
 
-    def __init__(self, agent: Any, *, limit: int = 5) -> None:
+    def __init__(self, agent: Agent, *, limit: int = 5) -> None:
         self.agent = agent
-        self.result: Any = None
+        self.result: DryRun | None = None
         self._limit = limit
         self._work = False
         super().__init__(agent.jobs)
 
-    def run(self, work: bool = False) -> Any:
+    def run(self, work: bool = False) -> Plan | None:
         """Try what the agent would claim; nothing is written.
 
         Parameters
@@ -85,7 +90,7 @@ class RehearsalPanel(TrialPanel):
         self.refresh()
         return made
 
-    def work(self) -> Any:
+    def work(self) -> Plan | None:
         """Try the work too: ``run(work=True)``."""
         return self.run(work=True)
 

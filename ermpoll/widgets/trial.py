@@ -10,9 +10,14 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ermpoll.records import Row, Transform
+from ermpoll.results import rids_of
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Plan
 
 #: How long a cancelled function may take to notice, in seconds.
 _GRACE_S = 1.0
@@ -43,11 +48,11 @@ class Trial:
 
     def __init__(
         self,
-        jobs: Any,
+        jobs: Queue,
         transform: Transform | None,
         *,
         limit: int,
-        rows: Any,
+        rows: object,
         moved: Callable[[], None],
         name: str,
     ) -> None:
@@ -59,7 +64,7 @@ class Trial:
         self._ended = threading.Event()
         self._over = threading.Event()
         self._error: BaseException | None = None
-        self.plan: Any = None
+        self.plan: Plan | None = None
         #: What the function itself tried to write: lines like "would PUT ...".
         self.would: list[str] = []
         self.waiting: int | None = None
@@ -69,7 +74,7 @@ class Trial:
         self.is_abandoned = False
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def run(self) -> Any:
+    def run(self) -> Plan | None:
         """Run to the end and return the plan, or None when it was cancelled.
 
         Raises
@@ -128,15 +133,17 @@ class Trial:
             self._ended.set()
             self._over.set()
 
-    def _planned(self) -> Any:
-        rows = self._rows
-        if rows is None:
+    def _planned(self) -> Plan:
+        if self._rows is None:
             rows = self._jobs.candidates(limit=self._limit)
             self.waiting = self._jobs.waiting() if rows.more else len(rows)
-        self.total = len(rows)
+            rids = rows.rids
+        else:
+            rids = rids_of(self._rows)
+        self.total = len(rids)
         self._moved()
         transform = self._watched if self._transform is not None else None
-        return self._jobs.plan(transform, limit=max(self.total, 1), rows=rows)
+        return self._jobs.plan(transform, limit=max(self.total, 1), rows=rids)
 
     def _watched(self, row: Row) -> Row | None:
         assert self._transform is not None

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -19,6 +19,10 @@ from ermpoll.render.values import counted
 from ermpoll.widgets.exporting import save_csv
 from ermpoll.widgets.panel import Panel, box, enable, html, show
 from ermpoll.widgets.trial import Trial
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Plan
 
 #: How long a saved page waits for the first run to end, in seconds.
 _FIRST_S = 3.0
@@ -33,11 +37,11 @@ class TrialPanel(Panel):
 
     title = "Dry run"
 
-    def __init__(self, jobs: Any) -> None:
+    def __init__(self, jobs: Queue) -> None:
         super().__init__(f"dry run on {jobs.title}")
         self.jobs = jobs
-        self._plan: Any = None
-        self._before: Any = None
+        self._plan: Plan | None = None
+        self._before: Plan | None = None
         self._trial: Trial | None = None
         self._writes = 0
         self._said = ""
@@ -63,7 +67,7 @@ class TrialPanel(Panel):
 
     # what its buttons do
 
-    def run(self) -> Any:
+    def run(self) -> Plan | None:
         """Try again; nothing is written. Returns the Plan, or None when cancelled."""
         with self._acting:
             self._said = ""
@@ -104,7 +108,7 @@ class TrialPanel(Panel):
         return made
 
     @property
-    def plan(self) -> Any:
+    def plan(self) -> Plan | None:
         """The plan that is shown; waits for a run that is going on."""
         self._first.wait()
         with self._acting:
@@ -139,7 +143,7 @@ class TrialPanel(Panel):
 
     # one run after the other
 
-    def _take(self, made: Any, trial: Trial) -> None:
+    def _take(self, made: Plan | None, trial: Trial) -> None:
         if trial.is_cancelled:
             hangs = "; the function hangs in a call that can't be ended"
             self._said = f"cancelled after {counted(trial.passed, 'row')}" + (
@@ -150,7 +154,7 @@ class TrialPanel(Panel):
             self._before = self._plan
         self._plan = made
 
-    def _need_plan(self) -> Any:
+    def _need_plan(self) -> Plan:
         self._first.wait()
         if self._plan is None:
             raise UsageError("expected a finished dry run, found none; run() it first")
@@ -213,14 +217,13 @@ class TrialPanel(Panel):
             fill("dry_run.html", plan="", would=list(self.would), results=""),
             self._found(),
         ]
-        if self._plan is None:
+        plan = self._plan
+        if plan is None:
             return "".join(parts)
         if self._before is not None:
-            parts.append(detail.delta(self._before, self._plan))
+            parts.append(detail.delta(self._before, plan))
         parts.append(
-            fitted(
-                lambda caps: plan_body(self._plan, caps, zone=self.zone, headed=False)
-            )
+            fitted(lambda caps: plan_body(plan, caps, zone=self.zone, headed=False))
         )
         return "".join(parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
@@ -14,16 +14,20 @@ from ermpoll.results import Candidates
 from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
 
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.notices import Notices
+
 _ROWS = 20
 
 
 class Watching:
     """What a watch's poller does at each look: read the candidates, nothing else."""
 
-    def __init__(self, jobs: Any, notices: Any) -> None:
+    def __init__(self, jobs: Queue, notices: str | Notices | None) -> None:
         self.jobs = jobs
         #: The Candidates of the last look, or None before the first.
-        self.candidates: Any = None
+        self.candidates: Candidates | None = None
         self.poller = Poller(self.look, notices=notices, name=f"watch of {jobs.title}")
         self._watcher = Watcher(
             jobs.catalog,
@@ -66,12 +70,12 @@ class WatchPanel(MonitorPanel):
         The Poller behind it, which Start starts.
     """
 
-    def __init__(self, jobs: Any, *, notices: Any = None) -> None:
+    def __init__(self, jobs: Queue, *, notices: str | Notices | None = None) -> None:
         self._watching = Watching(jobs, notices)
         super().__init__(self._watching.poller, jobs=jobs, acts=False)
 
     @property
-    def candidates(self) -> Any:
+    def candidates(self) -> Candidates | None:
         """The Candidates of the last look, or None before the first."""
         return self._watching.candidates
 

@@ -91,7 +91,7 @@ def test_no_hostile_text_becomes_a_tag_in_any_panel(panels, jobs, text):
     preview.why()
     assert dry_run.plan is not None
     dry_run.arm()
-    monitor.select(monitor._failures._rids)
+    monitor.select(monitor._table.failures._rids)
     monitor.open()
     fleet.monitors[0].unfold()
     dry_run.apply()

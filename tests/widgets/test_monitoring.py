@@ -103,7 +103,7 @@ def test_failed_rows_are_opened_and_retried(monitor, jobs):
     outcome = monitor.retry()
 
     assert said == failures.rows[0]["Processing_Error"]
-    assert said in pages.text_of(monitor._opened.value)
+    assert said in pages.text_of(monitor._table.opened.value)
     assert outcome.won == (rid,)
     assert "1 row ready again" in monitor._title.value
     assert rid not in jobs.failures().rids
@@ -115,9 +115,9 @@ def test_overdue_claims_are_rescued_as_they_were_listed(monitor, jobs):
     owner = "gone~0123456789abcdef~0"
     body = {"RID": row, "Processing_Status": "in progress", "Processing_Owner": owner}
     jobs.catalog.put(put, [body])
-    monitor._backlog.read()
+    monitor._table.backlog.read()
     monitor.refresh()
-    assert row in monitor._stale._rids
+    assert row in monitor._table.stale._rids
 
     monitor.select([row])
     outcome = monitor.rescue()
@@ -134,14 +134,14 @@ def test_acts_without_a_selection_say_what_to_do(monitor):
 
 
 def test_ticked_rows_stay_where_they_are_while_the_table_changes(monitor, jobs):
-    rids = monitor._failures._rids
+    rids = monitor._table.failures._rids
     monitor.select(rids[:1])
 
     jobs.retry(rids[1:3])
-    monitor._backlog.read()
+    monitor._table.backlog.read()
     monitor.refresh()
 
-    assert monitor._failures._rids == rids
+    assert monitor._table.failures._rids == rids
     assert monitor.selected == rids[:1]
 
 
@@ -156,7 +156,7 @@ def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):
         failed="error",
     )
     monitor = keep(ermpoll.monitor(ermpoll.Agent(jobs, lambda row: None)))
-    monitor.select(monitor._failures._rids[:1])
+    monitor.select(monitor._table.failures._rids[:1])
 
     for word in ("start", "retry"):
         button = getattr(monitor.buttons, word)
@@ -202,11 +202,11 @@ def with_looks(status, looks):
 
 def test_a_catalog_that_goes_away_is_said_and_the_panel_stays(monitor, box):
     box.faults(status=503, times=1)
-    monitor._backlog.read()
+    monitor._table.backlog.read()
     monitor.refresh()
 
-    assert "The table could not be read: Unavailable" in monitor._counts.value
-    assert "success" in monitor._counts.value
+    assert "The table could not be read: Unavailable" in monitor._table.counts.value
+    assert "success" in monitor._table.counts.value
 
 
 def test_two_panels_over_one_agent_both_follow_it(agent, keep, gate):
@@ -252,6 +252,8 @@ def test_a_poller_has_a_monitor_without_a_table(keep):
     text = seen(panel)
     assert "0 notices/min" in text
     assert "jobs/min" not in text
+    with pytest.raises(UsageError, match="found one of a poller"):
+        panel.retry()
 
 
 def test_a_flood_of_events_sends_few_messages_and_ends_right(jobs, keep):

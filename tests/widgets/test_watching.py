@@ -29,7 +29,7 @@ def test_a_watch_reads_only(jobs, keep, box):
     until(lambda: watch.candidates is not None)
 
     assert box.log == ()
-    assert watch._failed_box.layout.display == "none"
+    assert watch._table.failed_box.layout.display == "none"
 
 
 def test_a_saved_watch_shows_state_and_candidates(jobs, keep):

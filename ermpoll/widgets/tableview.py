@@ -1,0 +1,141 @@
+"""The table's part of a monitor: rows per state, failures and overdue claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, tzinfo
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import ipywidgets as W
+
+from ermpoll.errors import UsageError
+from ermpoll.records import Row
+from ermpoll.render import detail, live
+from ermpoll.render.page import fill
+from ermpoll.render.tables import rid_of
+from ermpoll.widgets.backlog import ROWS, Backlog, telling
+from ermpoll.widgets.panel import box, enable, html, roles, show, why_not_writable
+from ermpoll.widgets.picks import Picks
+from ermpoll.widgets.threads import Commands
+
+if TYPE_CHECKING:
+    from ermpoll.jobqueue import Queue
+    from ermpoll.results import Candidates
+
+
+class TableView:
+    """What a monitor shows of a queue's table, with rows to tick.
+
+    Parameters
+    ----------
+    jobs
+        The queue.
+    lane
+        Where the table is read.
+    changed
+        Called after a reading, and when a row was ticked.
+    acts
+        False: nothing to act on is shown.
+    """
+
+    def __init__(
+        self, jobs: Queue, lane: Commands, changed: Callable[[], None], *, acts: bool
+    ) -> None:
+        self.jobs = jobs
+        self.backlog = Backlog(jobs, lane, changed)
+        self.failures = Picks("Failed", ROWS, changed)
+        self.stale = Picks("Claimed and overdue", ROWS, changed)
+        self.counts, self.opened = html(), html()
+        self._opened_html = ""
+        self._acts = acts
+        self._captions = (html(), html())
+        self.failed_box, self.stale_box = W.VBox(), W.VBox()
+        self.widget = W.VBox([self.failed_box, self.stale_box])
+
+    def place(self, retry: W.Button, open_: W.Button, rescue: W.Button) -> None:
+        """Put the panel's buttons where they belong; called once."""
+        failed, stale = self._captions
+        self.failed_box.children = (
+            box("ermpoll-acts", failed, retry, open_),
+            self.failures.widget,
+            self.opened,
+        )
+        self.stale_box.children = (
+            box("ermpoll-acts", stale, rescue),
+            self.stale.widget,
+        )
+
+    def close(self) -> None:
+        """Close the boxes that are not on the page."""
+        self.failures.close()
+        self.stale.close()
+
+    def ticked(self, word: str) -> list[Row]:
+        """Give the rows to retry or rescue, as they were listed.
+
+        What was touched since is then left alone.
+
+        Raises
+        ------
+        UsageError
+            None is ticked.
+        """
+        now = self.backlog.now
+        listed = now.failures if word == "retry" else now.stale
+        picks = self.failures if word == "retry" else self.stale
+        rows: list[Row] = [row for row in listed or () if rid_of(row) in picks.selected]
+        if not rows:
+            raise UsageError(f"expected a row to {word}, found none; tick one")
+        return rows
+
+    def select(self, rids: Sequence[str]) -> None:
+        """Tick these rows and clear the others."""
+        self.failures.select(rids)
+        self.stale.select(rids)
+
+    def open(self, zone: tzinfo = UTC) -> str:
+        """Open the ticked failures; returns their errors, a line each."""
+        column = self.jobs.spec.error or self.jobs.state
+        rows = self.ticked("retry")
+        said = {rid_of(row): str(row.get(column) or "") for row in rows}
+        columns = self.jobs.shown_columns("failures")
+        self._opened_html = detail.records(self.jobs, rows, columns, said, zone)
+        return "\n".join(said.values())
+
+    def draw(self, zone: tzinfo) -> None:
+        """Set the traits of the widgets from the last reading."""
+        now = self.backlog.now
+        self.counts.value = self.counts_html()
+        failed = now.counts.get(self.jobs.failed_label, 0)
+        self._fill(0, now.failures, failed, zone)
+        self._fill(1, now.stale, 0, zone)
+        show(self.failed_box, bool(now.failures) and self._acts)
+        show(self.stale_box, bool(now.stale) and self._acts)
+        self.opened.value = self._opened_html
+
+    def allow(self, buttons: SimpleNamespace) -> None:
+        """Enable the buttons that have something to act on, and may."""
+        reason = why_not_writable(self.jobs)
+        for word, picks in (("retry", self.failures), ("rescue", self.stale)):
+            why = reason or ("" if picks.selected else "Tick a row first")
+            enable(getattr(buttons, word), not why, why, "Writes to the table")
+        ticked = bool(self.failures.selected)
+        enable(buttons.open, ticked, "Tick a row first", "Show in full")
+
+    def counts_html(self) -> str:
+        """Rows per state as a bar with its numbers."""
+        now = self.backlog.now
+        label = f"Rows of {self.jobs.title}"
+        return live.counts(roles(self.jobs), now.counts, label, now.error)
+
+    def _fill(
+        self, place: int, rows: Candidates | None, total: int, zone: tzinfo
+    ) -> None:
+        picks = (self.failures, self.stale)[place]
+        if rows is None or picks.selected:
+            # Rows that are ticked stay where they are until something is done.
+            return
+        picks.show(self.jobs, rows.rows, telling(self.jobs, rows), zone)
+        text = f"{picks.label}: {max(total, len(rows)):,}"
+        self._captions[place].value = fill("line.html", tone="mut", text=text)
