@@ -143,7 +143,7 @@ class Box:
 
         return Queue(self.catalog(), demo.TABLE, **{**demo.QUEUE, **options})
 
-    def add(self, n: int = 1, **values: Any) -> list[str]:
+    def add(self, n: int = 1, **values: object) -> list[str]:
         """Insert `n` new images as somebody else, with a notice; return their RIDs.
 
         `values` are the same for all rows.
@@ -161,7 +161,7 @@ class Box:
         rows = self._commands.command("log", start=start, limit=limit)
         return tuple(_write(*row) for row in rows)
 
-    def faults(self, **plan: Any) -> None:
+    def faults(self, **plan: object) -> None:
         """Make things go wrong from now on; without arguments, nothing any more.
 
         Parameters

@@ -209,7 +209,9 @@ def _no_table() -> tuple[str, ...]:
 
 def _link_by_columns(path: Path, link: syntax.Link) -> None:
     """Follow the one foreign key that the columns, of either end, take part in."""
-    first = link.left[0]
+    first = max(link.left, key=len)
+    if any(name[:-1] not in ((), first[:-1]) for name in link.left):
+        raise conflict("The columns of a link must be of one table.")
     names = {name[-1] for name in link.left}
     if len(first) == 3 or (len(first) == 2 and first[0] not in path.aliases):
         here = path.current

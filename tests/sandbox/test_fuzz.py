@@ -24,7 +24,7 @@ from ermpoll.sandbox.store import Store
 from tests.sandbox.client import Client, closing
 
 #: Enough to meet each rule of the grammar; the long run goes further.
-_EXAMPLES = 2000 if "long" in os.environ.get("ERMPOLL_REQUIRE", "") else 150
+_EXAMPLES = 2000 if "long" in os.environ.get("ERMPOLL_REQUIRE", "") else 80
 _WORDS = [
     *("Image", "Imaging", "Dataset", "Subject", "A", "B", "RID", "RMT", "Bytes"),
     *("Processing_Status", "Metadata", "Tags", "Acquired", "Priority", "Released"),

@@ -212,6 +212,7 @@ def test_links_join_as_they_say(linked: Client, path: str, titles: list[str]) ->
         "Job/(nosuch)",
         "Job/(Step:title)",
         "Job/(X:id)",
+        "J:=Job/S:=Step/(J:id,S:job)",
         "Job/(id)=(Ops:Step:nosuch)",
         "Job/Ops:Job",
     ],
