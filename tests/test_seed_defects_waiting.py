@@ -16,10 +16,10 @@ from tests.rabbitmq import Rabbit, wait_for
 
 SEED = pytest.param(
     "deriva",
-    marks=[pytest.mark.xfail(strict=True, raises=AssertionError), pytest.mark.long],
+    marks=pytest.mark.xfail(strict=True, raises=AssertionError),
 )
 both = pytest.mark.parametrize("whose", ["ermpoll", SEED])
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(90)]
 
 
 def settled(rabbit: Rabbit) -> None:
@@ -28,7 +28,6 @@ def settled(rabbit: Rabbit) -> None:
     threading.Event().wait(0.5)
 
 
-@pytest.mark.long
 @both
 def test_notices_go_on_after_the_consumers_time_out(whose, rabbit):
     """1. An unacknowledged notice closes the channel, and the loop dies."""
