@@ -5,6 +5,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+
 from ermpoll.hand import Hand
 from ermpoll.moves import Held
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from ermpoll import moves
 from ermpoll.model import Column, Table
 from ermpoll.moves import Held

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from ermpoll.pacing import LONGEST_LINGER_S, MOST, Pace
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ermpoll.pacing import LONGEST_LINGER_S, MOST, Pace
 
 START = Pace(workers=4, lease_s=600)
 

@@ -5,11 +5,12 @@ import string
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ermpoll.model import Column, Table
 from ermpoll.planning import BATCH, pack, plan_row
 from ermpoll.records import Change
-from hypothesis import given
-from hypothesis import strategies as st
 
 TYPES = {
     "RID": "text", "RMT": "timestamptz", "state": "text", "n": "int4", "x": "float8",

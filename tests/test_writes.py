@@ -3,13 +3,13 @@ from __future__ import annotations
 import threading
 
 import pytest
+
+import ermpoll
 from ermpoll.acts import by_then
 from ermpoll.errors import Denied, Unavailable
 from ermpoll.lanes import lane_of
 from ermpoll.records import PlannedPut
 from ermpoll.writes import Sender
-
-import ermpoll
 from tests.tables import add, make_table, read
 
 
