@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         "--seed", type=int, default=random.SystemRandom().getrandbits(32)
     )
     parser.add_argument(
-        "--seconds", type=float, default=14.0, help="of storm, at least"
+        "--seconds", type=float, default=10.0, help="of storm, at least"
     )
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument(

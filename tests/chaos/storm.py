@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ class Setting:
     #: An agent is killed that often, in seconds.
     kill_s: float = 2.0
     #: How long it lasts at least, in seconds; what is left then is done in the calm.
-    seconds: float = 14.0
+    seconds: float = 10.0
     #: How long it lasts at most: on a slow machine there are fewer claims then.
     longest_s: float = 240.0
     #: How long the calm may take, in seconds.
@@ -121,13 +122,14 @@ class Storm:
 
     def _begin(self) -> None:
         self._feed(50)
-        for _ in range(self._set.agents):
-            self._spawn()
         work_s = str(1.5 * self._set.lease_s)
         server = f"localhost:{self._ports[0]}"
-        self._others["legacy"] = self._run(
-            "tests.chaos.legacy", server, "daemon", work_s
-        )
+        legacy = self._run("tests.chaos.legacy", server, "daemon", work_s)
+        self._others["legacy"] = legacy
+        # once agents write, its claims under the whole catalog's ETag seldom win
+        self._until(f"state={QUEUE['claimed']}", lambda n: n > 0, 20)
+        for _ in range(self._set.agents):
+            self._spawn()
 
     def _spawn(self) -> None:
         self._born += 1
@@ -165,20 +167,24 @@ class Storm:
     # the storm
 
     def _blow(self) -> None:
-        begun, killed = time.monotonic(), time.monotonic()
+        begun = killed = time.monotonic()
         for gust in gusts(self._rng, self._set.lease_s, TIMEOUT_S):
             passed = time.monotonic() - begun
-            fed = self._fed >= self._set.claims
-            if passed > self._set.longest_s or (fed and passed > self._set.seconds):
+            if self._is_enough(passed, gust) or len(self._crashes) > ENOUGH:
                 return
             self._feed(int(self._set.claims * passed / self._set.seconds) + 50)
-            self._strike(gust)
+            if gust is not None:
+                self._strike(gust)
             self._revive()
-            if len(self._crashes) > ENOUGH:
-                return
             if time.monotonic() - killed > self._set.kill_s:
                 killed = time.monotonic()
                 self._kill()
+
+    def _is_enough(self, passed: float, gust: Gust | None) -> bool:
+        """Whether the storm is over: after a whole round, and when all rows are in."""
+        fed = self._fed >= self._set.claims
+        over = gust is None and fed and passed > self._set.seconds
+        return over or passed > self._set.longest_s
 
     def _strike(self, gust: Gust) -> None:
         self._counts[f"gust: {gust.name}"] += 1
@@ -219,20 +225,21 @@ class Storm:
 
     def _calm(self) -> None:
         """Wait until agents have nothing left to do or to wait for."""
-        deadline = time.monotonic() + self._set.calm_s
-        caller = Caller(self._url, FEEDER)
         self._others["legacy"].send_signal(signal.SIGTERM)
         self._ended("legacy", self._others.pop("legacy"))
         ready, claimed = QUEUE["ready"], QUEUE["claimed"]
-        path = (
-            f"aggregate/{TABLE}/state={ready};(state={claimed}&!owner::null::)"
-            "/n:=cnt(RID)"
-        )
+        left = f"state={ready};(state={claimed}&!owner::null::)"
+        self._until(left, lambda n: n == 0, self._set.calm_s)
+
+    def _until(self, which: str, enough: Callable[[int], bool], seconds: float) -> None:
+        """Wait until there are enough rows of a filter, that long at most."""
+        caller = Caller(self._url, FEEDER)
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = caller.ask("GET", path)
-            if found and found[0]["n"] == 0:
+            found = caller.ask("GET", f"aggregate/{TABLE}/{which}/n:=cnt(RID)")
+            if found and enough(found[0]["n"]):
                 return
-            self._pause.wait(0.2)
+            self._pause.wait(0.1)
 
     def _end(self) -> None:
         for agent in self._agents.values():

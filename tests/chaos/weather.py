@@ -25,8 +25,10 @@ class Gust:
     act: str = ""
 
 
-def gusts(rng: random.Random, lease_s: float, timeout_s: float) -> Iterator[Gust]:
-    """Yield gusts for ever; each kind comes once before any comes again."""
+def gusts(
+    rng: random.Random, lease_s: float, timeout_s: float
+) -> Iterator[Gust | None]:
+    """Yield gusts for ever, in rounds of one of each kind; None ends a round."""
     late, long = timeout_s * 1.6, lease_s + 0.4
     kinds = [
         Gust(name="replies dropped", faults={"drop_reply": 0.4, "methods": _PUT}),
@@ -44,6 +46,7 @@ def gusts(rng: random.Random, lease_s: float, timeout_s: float) -> Iterator[Gust
     while True:
         rng.shuffle(kinds)
         yield from kinds
+        yield None
 
 
 def _after(status: int) -> dict[str, Any]:
