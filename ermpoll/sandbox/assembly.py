@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -52,6 +53,14 @@ class Options:
     #: How many writes the log keeps; None: all.
     keep_log: int | None = None
     body_limit: int = BODY_LIMIT
+
+    def trouble(self, error: OSError) -> str:
+        """Return, for people, why the sandbox can't listen."""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return (
+            f"The ports {self.port} and {self.amqp_port} of {self.host} can't be used"
+            f" ({reason}); name others, or 0 for free ones."
+        )
 
 
 class Sandbox:

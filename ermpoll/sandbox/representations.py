@@ -132,6 +132,8 @@ def _copied(json_arrays: bool, value: Any, kind: Type) -> str:
     if kind.scalar in ("timestamptz", "timestamp"):
         text = str(value).replace("T", " ")
         return text.removesuffix(":00") if "+" in text else text
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
     return '""' if value == "" else _quoted(str(value))
 
 

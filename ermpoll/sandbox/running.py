@@ -34,11 +34,7 @@ class Running:
             self.sandbox = self._ready.result()
         except OSError as error:
             self._thread.join()
-            raise UsageError(
-                f"The ports {options.port} and {options.amqp_port} of {options.host}"
-                f" can't be used ({error.strerror or error}); name others, or 0 for"
-                " free ones."
-            ) from error
+            raise UsageError(options.trouble(error)) from error
 
     def _run(self, options: Options) -> None:
         asyncio.set_event_loop(self._loop)

@@ -49,10 +49,7 @@ def serve(
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(
-            f"The ports {port} and {amqp_port} of {host} can't be used"
-            f" ({error.strerror or error}); name others, or 0 for free ones.\n"
-        )
+        sys.stderr.write(f"{options.trouble(error)}\n")
         return 2
     return 0
 

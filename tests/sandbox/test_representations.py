@@ -35,20 +35,21 @@ def jobs(client: Client) -> Client:
 
 
 def test_csv_is_postgresqls(jobs: Client) -> None:
-    path = "/attribute/Job/id,state,ok,tags,doc,at@sort(id)"
+    jobs.put("/attributegroup/Job/id;f", [{"id": 1, "f": 2}, {"id": 2, "f": 0.5}])
+    path = "/attribute/Job/id,state,ok,tags,doc,at,f@sort(id)"
 
     plain = jobs.get(path, Accept="text/csv")
     arrays = jobs.get(f"{path}?accept=text%2Fcsv&arrays=json&limit=1")
 
     assert plain.text.splitlines() == [
-        "id,state,ok,tags,doc,at",
-        '1,new,t,"{x,y}","{""a"": 1}",',
-        "2,new,f,{},,",
-        '3,"",,{},"[1, 2]",',
-        '4,,,"{y,NULL}",,2026-02-28 10:00:00+00',
-        '5,"né/w, x",,{},,',
+        "id,state,ok,tags,doc,at,f",
+        '1,new,t,"{x,y}","{""a"": 1}",,2',
+        "2,new,f,{},,,0.5",
+        '3,"",,{},"[1, 2]",,',
+        '4,,,"{y,NULL}",,2026-02-28 10:00:00+00,',
+        '5,"né/w, x",,{},,,',
     ]
-    assert arrays.text.splitlines()[1] == '1,new,t,"[""x"", ""y""]","{""a"": 1}",'
+    assert arrays.text.splitlines()[1] == '1,new,t,"[""x"", ""y""]","{""a"": 1}",,2'
 
 
 def test_streams_have_one_object_a_line_and_nothing_for_no_rows(jobs: Client) -> None:
