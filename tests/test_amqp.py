@@ -320,6 +320,41 @@ def test_an_exchange_that_is_declared_otherwise_is_used_as_it_is(rabbit: Rabbit)
     connection.close()
 
 
+@pytest.fixture
+def reader(rabbit: Rabbit) -> Iterator[str]:
+    """The address of a user who may make queues and read, but make no exchange."""
+    rabbit.ctl("add_user", "reader", "hunter2")
+    rabbit.ctl("set_permissions", "reader", "^amq.gen", "^amq.gen", ".*")
+    yield f"amqp://reader:hunter2@127.0.0.1:{rabbit.port}"
+    rabbit.ctl("delete_user", "reader")
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_user_who_may_only_read_hears_notices(rabbit: Rabbit, reader: str):
+    rabbit.publish()
+    with hearing(reader) as hearer:
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_lack_of_rights_is_told_without_the_user(rabbit: Rabbit, reader: str):
+    with hearing(reader, exchange="nosuch") as hearer:
+        missing = hearer.wait_for("down")
+    rabbit.ctl("set_permissions", "reader", "^$", "^$", "^$")
+    rabbit.publish()
+    with hearing(reader) as hearer:
+        refused = hearer.wait_for("down")
+
+    at = f"127.0.0.1:{rabbit.port}"
+    assert missing.reason.startswith(f"{at} has no such exchange")
+    assert refused.reason.startswith(f"access refused by {at}")
+    assert "reader" not in missing.reason + refused.reason
+
+
 @needs_rabbitmq
 def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit):
     with hearing(rabbit.url) as hearer:

@@ -20,7 +20,9 @@ def reason(error: BaseException, address: Address) -> str:
     if isinstance(cause, exceptions.ConnectionClosedByBroker):
         return _closed(cause, address)
     if isinstance(cause, exceptions.ChannelClosed):
-        return f"the broker closed the channel: {_short(cause)}"
+        # The broker's own sentence names the user: a login is never shown.
+        words = _CHANNEL.get(cause.reply_code, "{at} closed the channel: {error}")
+        return words.format(at=at, error=_short(cause))
     return f"connection to {at} failed: {type(cause).__name__}: {_short(cause)}"
 
 
@@ -50,6 +52,13 @@ def _short(error: BaseException) -> str:
     return " ".join(str(text).split())[:200]
 
 
+#: What a broker's code on a channel means to us.
+_CHANNEL = {
+    403: "access refused by {at}: the user needs the rights to make a queue and to "
+    "read from the exchange",
+    404: "{at} has no such exchange, and the user may not make it: is this the "
+    "catalog's broker?",
+}
 #: The first kind that fits says it; ``{at}`` is host:port.
 _WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ConnectionRefusedError,), "refused: is RabbitMQ running on {at}?"),
