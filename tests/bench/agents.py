@@ -209,7 +209,7 @@ class Plan:
 QUICK = Plan(seconds=3, rounds=1, sizes=(250,), workers=(1, 8), limits=(200,))
 FULL = Plan(
     seconds=8,
-    rounds=3,
+    rounds=2,
     sizes=(80, 250, 500),
     workers=(1, 4, 8, 16),
     limits=(20, 80, 200),
