@@ -66,14 +66,14 @@ def test_an_agent_that_backs_off_and_holds_nothing_stops_at_once(
     agent = ermpoll.Agent(box.jobs(), lambda row: None)
     box.faults(status=503, times=1_000_000)
     agent.start()
-    while not (next_at := agent.status.next_look_at) or in_s(next_at) < 1.2:
+    while not (next_at := agent.status.next_look_at) or in_s(next_at) < 1.5:
         threading.Event().wait(0.02)
 
     begun = time.monotonic()
     stopped = agent.stop(timeout_s=10)
 
     assert stopped
-    assert time.monotonic() - begun < 0.6
+    assert time.monotonic() - begun < 1
 
 
 def in_s(at: datetime) -> float:
