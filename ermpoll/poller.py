@@ -101,7 +101,10 @@ class Poller:
         self._steps = Steps(look, schedule, self._board, tools)
         self._woken = threading.Event()
         self._runner = Runner(
-            wake=self._woken.set, begun=self._begun, ended=self._ended
+            wake=self._woken.set,
+            begun=self._begun,
+            ended=self._ended,
+            told=self._steps.tell_news,
         )
 
     def __repr__(self) -> str:
@@ -263,10 +266,13 @@ class Poller:
 
     def _begun(self) -> None:
         self._steps.restart()
+        if self._listed:
+            # Again: a run that ended just now may have taken the name off the list.
+            registry.register(self._entry)
         logger.info("%s: started", self.name, extra={"event": "started"})
 
     def _ended(self, why: str) -> None:
-        self._steps.enter("stopped", why)
+        self._steps.end(why)
         if self._listed:
             registry.unregister(self._entry)
         logger.info("%s: stopped", self.name, extra={"event": "stopped"})

@@ -42,7 +42,10 @@ class Runner:
         Wakes the body from whatever it waits for.
     begun, ended
         Called before the body and after it, for each run; ``ended`` with the reason
-        when the body left its thread (a SystemExit), else "".
+        when the body left its thread (a SystemExit), else "". They must not wait,
+        nor call anything that might.
+    told
+        Called when a run is over; may call whom it likes.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class Runner:
         wake: Callable[[], None],
         begun: Callable[[], None],
         ended: Callable[[str], None],
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._wake = wake
         self._begun = begun
         self._ended = ended
+        self._told = told
         self._lock = threading.RLock()
         self._run: _Run | None = None
 
@@ -128,7 +133,10 @@ class Runner:
             if not run.stop.is_set():
                 return False
             self._run = None
-        self._ended(why)
+            # Under the lock, so that it can't overwrite what a next run's beginning
+            # has said.
+            self._ended(why)
+        self._told()
         if run.over:
             run.over.set()
         return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,7 +80,7 @@ class Steps:
         self._times = (schedule.poll_s, schedule.coalesce_s)
         self._schedule = schedule
         # News of other threads; the thread that ticks tells it to the listeners.
-        self._news: deque[tuple[EventKind, str]] = deque()
+        self._news: list[tuple[EventKind, str]] = []
         self._fresh = 0
         # Notices so far, and how many they were when the ETag was last looked at.
         self._heard = 0
@@ -153,7 +152,8 @@ class Steps:
         """Write news into the log; listeners hear of it at the next tick."""
         if kind in ("broker", "login"):
             self._board.write(Wake(at=datetime.now(UTC), reason=kind, detail=reason))
-        self._news.append((kind, reason))
+        with self._lock:
+            self._news.append((kind, reason))
 
     def status(self) -> Status:
         """Make the status of this moment."""
@@ -175,6 +175,12 @@ class Steps:
         if self._board.enter(state, reason):
             self._emit("state", reason or state)
 
+    def end(self, why: str) -> None:
+        """Change the state to stopped; listeners hear of it by `tell_news`."""
+        if self._board.enter("stopped", why):
+            with self._lock:
+                self._news.append(("state", why or "stopped"))
+
     def tick(self) -> float:
         """Do what is due now: at most one look.
 
@@ -184,7 +190,7 @@ class Steps:
             Seconds until there is something to do again, unless something is asked
             for before; 0 when a look was made.
         """
-        self._tell_news()
+        self.tell_news()
         if self.paused:
             self.enter("paused")
             return NEVER_S
@@ -238,13 +244,16 @@ class Steps:
         self.enter("backing off", detail)
         _log_failure(error, detail, wait_s)
 
-    def _tell_news(self) -> None:
+    def tell_news(self) -> None:
+        """Tell the listeners what came up since the last time."""
         with self._lock:
             fresh, self._fresh = self._fresh, 0
+            news = [*self._news]
+            self._news.clear()
         if fresh:
             self._emit("notice", "a notice" if fresh == 1 else f"{fresh} notices")
-        while self._news:
-            self._emit(*self._news.popleft())
+        for kind, reason in news:
+            self._emit(kind, reason)
 
     def _emit(self, kind: EventKind, reason: str) -> None:
         self._board.emit(self.status, kind, reason)

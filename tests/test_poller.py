@@ -540,6 +540,29 @@ def test_a_poller_can_be_started_again():
     assert poller.status.looks == {"empty": 3}
 
 
+def test_many_hands_at_start_and_stop_leave_one_thread_and_a_true_status():
+    poller = Poller(Looks(), name="tugged")
+
+    def tug() -> None:
+        for _ in range(50):
+            poller.start()
+            poller.stop()
+
+    hands = [threading.Thread(target=tug) for _ in range(4)]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join(20)
+    stopped = poller.status.state
+    poller.start()
+    wait_for(lambda: poller.status.state == "waiting")
+    alive = [t for t in threading.enumerate() if t.name == "ermpoll-poller-tugged"]
+    listed = poller in ermpoll.agents()
+    poller.stop()
+
+    assert (stopped, len(alive), listed) == ("stopped", 1, True)
+
+
 def test_a_named_poller_is_listed_and_replaces_its_namesake():
     first, second = Poller(Looks(), name="mine"), Poller(Looks(), name="mine")
 
