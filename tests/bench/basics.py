@@ -245,9 +245,9 @@ def main() -> None:
         heavy = rows(20 if quick else 100, {"planes": "x" * MB})
         url, _ = job_table(box, COLUMNS, heavy, at_once=10)
         pages(report, url, f"{len(heavy)} rows + 1 MB json", len(heavy))
-        looks(report, url, 1_500 if quick else 10_000)
+        looks(report, url, 1_000 if quick else 10_000)
     with server("--price") as box:
-        claims(report, box, 3 if quick else 25)
+        claims(report, box, 2 if quick else 25)
     report.write(options.json)
 
 
