@@ -39,7 +39,7 @@ def plan_row(
         rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after={}, kind="unchanged"
     )
     try:
-        asked = transform(copy.deepcopy(dict(row)))
+        asked = transform(_copy(row))
     except Exception as error:  # noqa: BLE001  the user's function: shown, not raised
         told, where = describe(error)
         return replace(unchanged, kind="failed", reason=told, traceback=where)
@@ -54,6 +54,14 @@ def plan_row(
     if reason:
         return replace(unchanged, after=wanted, kind="problem", reason=reason)
     return replace(unchanged, after=wanted, kind="changed")
+
+
+def _copy(row: Row) -> dict[str, JSON]:
+    """Return a copy that shares nothing which could be changed in place."""
+    return {
+        name: copy.deepcopy(value) if isinstance(value, list | dict) else value
+        for name, value in row.items()
+    }
 
 
 def changes_of(asked: object, row: Row, table: Table) -> dict[str, JSON] | str:
