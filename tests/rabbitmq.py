@@ -163,9 +163,11 @@ class Rabbit:
         vhost = quote(virtual_host, safe="")
         return pika.BlockingConnection(pika.URLParameters(f"{self.url}/{vhost}"))
 
-    def publish(self, n: int = 1, exchange: str = EXCHANGE) -> None:
+    def publish(
+        self, n: int = 1, exchange: str = EXCHANGE, virtual_host: str = "/"
+    ) -> None:
         """Publish as ERMrest does: n notices through a fanout."""
-        connection = self.connect()
+        connection = self.connect(virtual_host)
         channel = connection.channel()
         channel.exchange_declare(exchange, exchange_type="fanout")
         for _ in range(n):

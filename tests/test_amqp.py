@@ -320,6 +320,23 @@ def test_an_exchange_that_is_declared_otherwise_is_used_as_it_is(rabbit: Rabbit)
     connection.close()
 
 
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_virtual_host_has_its_own_notices(rabbit: Rabbit):
+    rabbit.ctl("add_vhost", "the lab")
+    rabbit.ctl("set_permissions", "-p", "the lab", "guest", ".*", ".*", ".*")
+    try:
+        with hearing(f"{rabbit.url}/the%20lab") as hearer:
+            hearer.wait_for("push")
+            rabbit.publish(5)
+            rabbit.publish(virtual_host="the lab")
+            wait_for(lambda: hearer.heard)
+            threading.Event().wait(0.2)
+        assert hearer.heard == 1
+    finally:
+        rabbit.ctl("delete_vhost", "the lab")
+
+
 @pytest.fixture
 def reader(rabbit: Rabbit) -> Iterator[str]:
     """The address of a user who may make queues and read, but make no exchange."""

@@ -118,12 +118,13 @@ def test_heartbeats_are_served_while_a_look_takes_longer(rabbit: Rabbit):
 # -- the sandbox: its broker
 
 
-def test_notices_of_the_sandbox_come_back_when_they_are_cut(box):
+@pytest.mark.parametrize("fault", ["cut_notices", "cancel_consumers"])
+def test_notices_of_the_sandbox_come_back_after(box, fault):
     looks: list[int] = []
     with Poller(lambda: looks.append(1), notices=box.amqp_url) as poller:
         wait_for(lambda: poller.status.notices.state == "push")
 
-        box.faults(cut_notices=True)
+        box.faults(**{fault: True})
         wait_for(lambda: poller.status.notices.state == "down")
         box.faults()
         wait_for(lambda: poller.status.notices.state == "push")
