@@ -424,6 +424,20 @@ def test_a_dry_run_refuses_what_work_writes_and_lists_it(catalog):
     assert read(catalog, rid)["name"] is None
 
 
+def test_a_dry_run_refuses_the_acts_of_a_queue_as_well(catalog):
+    rid, other = add(catalog, NEW, NEW)
+    jobs = queue(catalog)
+
+    def nosy(row):
+        jobs.claim(rows=[other])
+
+    dry = ermpoll.Agent(jobs, nosy).dry_run(1, work=True)
+
+    assert "WriteRefused" in dry.errors[rid]
+    assert dry.would[0].startswith("would PUT attributegroup/Ops:Job/RID,RMT;")
+    assert states(catalog, [rid, other]) == ["actionable"] * 2
+
+
 def test_a_dry_run_refuses_writes_in_other_processes(catalog, monkeypatch):
     [rid] = add(catalog, NEW)
     monkeypatch.setenv("ERMPOLL_TEST_CATALOG", catalog.url)
