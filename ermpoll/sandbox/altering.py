@@ -38,8 +38,8 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
                 raise conflict("Renaming a table fails at this version of the service.")
         elif isinstance(element, Column) and place.table:
             _alter_column(builder, place.table, element, doc)
-        elif isinstance(element, Key | ForeignKey):
-            _alter_constraint(element, doc)
+        elif place.table:
+            _alter_constraint(builder, place.table, element, doc)
 
 
 def _alter_common(element: Element, doc: Mapping[str, Any]) -> None:
@@ -66,12 +66,17 @@ def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None
                 fkey.ref_table = (new, fkey.ref_table[1])
 
 
-def _alter_constraint(element: Key | ForeignKey, doc: Mapping[str, Any]) -> None:
-    element.name = constraint_name(doc) or element.name
+def _alter_constraint(
+    builder: Builder, table: Table, element: Key | ForeignKey, doc: Mapping[str, Any]
+) -> None:
+    name = constraint_name(doc) or element.name
+    if name in builder.constraints(table) - {element.name}:
+        raise conflict(f"The constraint {name!r} exists.")
+    element.name = name
     if isinstance(element, ForeignKey):
-        for name in ("on_delete", "on_update"):
-            if name in doc:
-                setattr(element, name, action_of(doc, name))
+        for action in ("on_delete", "on_update"):
+            if action in doc:
+                setattr(element, action, action_of(doc, action))
 
 
 def _alter_column(

@@ -84,15 +84,17 @@ class Broker:
             return
         for name in self.bindings.get(exchange, ()):
             queue = self.queues[name]
-            queue.messages.append(body)
-            self.drain(queue, exchange)
+            queue.messages.append((exchange, body))
+            self.drain(queue)
 
-    def drain(self, queue: Queue, exchange: str = EXCHANGE) -> None:
+    def drain(self, queue: Queue) -> None:
         """Deliver what waits in a queue to its consumers in turn."""
         while queue.messages and queue.consumers:
             consumer = queue.consumers.pop(0)
             queue.consumers.append(consumer)
-            consumer.peer.deliver(consumer, exchange, queue.messages.popleft())
+            if consumer.peer.is_congested:
+                return
+            consumer.peer.deliver(consumer, *queue.messages.popleft())
 
     def cut(self) -> None:
         """Break every connection, without a word."""

@@ -229,16 +229,20 @@ class Builder:
         found = self.store.db.execute(f"SELECT 1 FROM {table.slot} LIMIT 1")
         return found.fetchone() is not None
 
+    def constraints(self, table: Table) -> set[str]:
+        """Return the names of the constraints in the schema of `table`."""
+        tables = [table, *self.model.schemas[table.schema].tables.values()]
+        keys = {key.name for other in tables for key in other.keys}
+        return keys | {fkey.name for other in tables for fkey in other.fkeys}
+
     def _constraint(
         self, table: Table, doc: Mapping[str, Any], columns: Sequence[str], suffix: str
     ) -> str:
-        tables = [table, *self.model.schemas[table.schema].tables.values()]
-        taken = {key.name for other in tables for key in other.keys}
-        taken |= {fkey.name for other in tables for fkey in other.fkeys}
+        taken = self.constraints(table)
         given = constraint_name(doc)
+        if given in taken:
+            raise conflict(f"The constraint {given!r} exists.")
         if given is not None:
-            if given in taken:
-                raise conflict(f"The constraint {given!r} exists.")
             return given
         stem = f"{table.name}_{'_'.join(columns)}_{suffix}"
         number, name = 0, stem

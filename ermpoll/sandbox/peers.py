@@ -24,6 +24,8 @@ _HEARTBEAT_S = 30
 _FRAME_MAX = 131072
 #: A queue that nobody consumes keeps this many messages.
 _QUEUE_MAX = 100_000
+#: A client that leaves this many bytes unread gets no more.
+_UNSENT_MAX = 1 << 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +34,10 @@ class Queue:
 
     name: str
     owner: Peer | None
-    messages: deque[bytes] = field(default_factory=lambda: deque(maxlen=_QUEUE_MAX))
+    #: Exchange and body of each.
+    messages: deque[tuple[str, bytes]] = field(
+        default_factory=lambda: deque(maxlen=_QUEUE_MAX)
+    )
     consumers: list[Consumer] = field(default_factory=list)
 
 
@@ -141,6 +146,11 @@ class Peer:
     def send(self, channel: int, method: Method) -> None:
         """Send one method."""
         self._writer.write(frame.Method(channel, method).marshal())
+
+    @property
+    def is_congested(self) -> bool:
+        """True when the client does not read what was sent to it."""
+        return self._writer.transport.get_write_buffer_size() > _UNSENT_MAX
 
     def abort(self) -> None:
         """Break the connection."""
@@ -276,9 +286,11 @@ class Peer:
         if not queue.messages:
             self.send(channel, spec.Basic.GetEmpty())
             return
-        body, left = queue.messages.popleft(), len(queue.messages)
+        exchange, body = queue.messages.popleft()
         tag = self._tag(channel, method.no_ack)
-        self.send(channel, spec.Basic.GetOk(tag, False, EXCHANGE, "", left))
+        self.send(
+            channel, spec.Basic.GetOk(tag, False, exchange, "", len(queue.messages))
+        )
         self._send_body(channel, body)
 
     def _publish(self, channel: int, method: Any) -> None:

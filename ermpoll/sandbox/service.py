@@ -70,7 +70,11 @@ class Service:
             return self._routed(request)
         except Refusal as refusal:
             return _refused(request, refusal)
-        except (sqlite3.OperationalError, OverflowError) as error:
+        except (
+            sqlite3.OperationalError,
+            sqlite3.IntegrityError,
+            OverflowError,
+        ) as error:
             return _refused(request, _limit(self.store, error))
         except Exception:
             logger.exception("a request failed", extra={"event": "sandbox-error"})
@@ -180,7 +184,7 @@ class Service:
 
 
 def _limit(store: Store, error: Exception) -> Refusal:
-    """Return what ERMrest says of a statement that ran too long or is too large."""
+    """Return what ERMrest says of a statement that ran too long or can't be run."""
     if store.deadline.left_s <= 0:
         return malformed("Query run time limit exceeded.")
     return conflict(f"The query can't be run: {error}.")

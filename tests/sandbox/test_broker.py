@@ -199,3 +199,84 @@ def test_junk_ends_only_its_own_connection(box: Box) -> None:
     with _listening(box.amqp_url) as (channel, queue):
         box.add(1)
         assert _next(channel, queue)[2] == b"change"
+
+
+def test_shared_queues_can_be_found_locked_unbound_and_deleted(box: Box) -> None:
+    with _listening(box.amqp_url) as (channel, private):
+        channel.queue_declare("shared")
+        channel.queue_bind("shared", EXCHANGE)
+        box.add(1)
+        assert channel.queue_declare("shared", passive=True).method.message_count == 1
+        channel.queue_unbind("shared", EXCHANGE)
+        box.add(1)
+        assert channel.queue_purge("shared").method.message_count == 1
+        assert channel.queue_delete("shared").method.message_count == 0
+        with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
+            channel.queue_declare("shared", passive=True)
+
+        other = pika.BlockingConnection(pika.URLParameters(box.amqp_url))
+        with pytest.raises(ChannelClosedByBroker, match="RESOURCE_LOCKED"):
+            other.channel().queue_declare(private, exclusive=True)
+        other.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda channel: channel.exchange_declare("nosuch", passive=True),
+        lambda channel: channel.queue_purge("nosuch"),
+        lambda channel: channel.basic_get("nosuch"),
+        lambda channel: channel.queue_bind("here", "nosuch"),
+    ],
+)
+def test_what_is_not_there_closes_the_channel_and_no_other(box: Box, call: Any) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        other = channel.connection.channel()
+        other.queue_declare("here", exclusive=True)
+        with pytest.raises(ChannelClosedByBroker, match="NOT_FOUND"):
+            call(other)
+
+        box.add(1)
+        assert _next(channel, queue)[2] == b"change"
+
+
+def test_a_method_that_is_not_there_closes_the_connection(box: Box) -> None:
+    expected = pytest.raises(AMQPConnectionError, match="NOT_IMPLEMENTED")
+    with _listening(box.amqp_url) as (channel, _), expected:
+        channel.tx_select()
+
+
+def test_exchanges_of_ones_own_carry_what_is_published(box: Box) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        channel.exchange_declare("mine", exchange_type="fanout")
+        channel.queue_bind(queue, "mine")
+        channel.basic_publish("mine", "", b"here")
+        method, _, body = _next(channel, queue)
+
+        assert (method.exchange, body) == ("mine", b"here")
+
+
+def test_a_closed_channel_takes_its_consumers_along(box: Box) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        channel.basic_consume(queue, lambda *_: None, auto_ack=False)
+        other = channel.connection.channel()
+        other.queue_declare("other", exclusive=True)
+        other.basic_consume("other", lambda *_: None)
+        assert box.connections()["consumers"] == 2
+
+        other.close()
+
+        assert box.connections()["consumers"] == 1
+
+
+def test_a_client_that_does_not_read_gets_no_more_and_stops_nobody(box: Box) -> None:
+    with _listening(box.amqp_url) as (deaf, deaf_queue):
+        deaf.basic_consume(deaf_queue, lambda *_: None, auto_ack=True)
+        big = b"x" * 100_000
+        with _listening(box.amqp_url) as (channel, queue):
+            for _ in range(100):
+                channel.basic_publish(EXCHANGE, "", big)
+            channel.queue_purge(queue)
+            left = channel.queue_declare("left", exclusive=True).method.message_count
+            box.add(1)
+            assert (_next(channel, queue)[2], left) == (b"change", 0)
