@@ -168,6 +168,26 @@ def test_a_broker_that_is_not_there_is_a_status_with_the_next_try(caplog):
     assert events == ["down"]
 
 
+def test_a_broker_that_stays_away_is_logged_once(caplog):
+    caplog.set_level(logging.WARNING, logger="ermpoll")
+    url, tries = f"amqp://127.0.0.1:{free_port()}", set()
+
+    with hearing(url, rng=lambda: 0.0) as hearer:
+        wait_for(lambda: tries.add(hearer.notices.status.next_try_at) or len(tries) > 3)
+
+    ours = [r for r in caplog.records if r.name.startswith("ermpoll")]
+    assert len(ours) == 1
+    assert [status.state for status in hearer.told] == ["connecting", "down"]
+
+
+def test_a_write_is_expected_back_only_while_somebody_listens():
+    notices = AmqpNotices("amqp://localhost")
+
+    notices.wrote()
+
+    assert notices.status.state == "off"
+
+
 def test_a_host_that_is_not_known_is_a_status():
     """Such a name ends the seed's loop (field.md, defect 8)."""
     with hearing("amqp://no-such-host.invalid") as hearer:

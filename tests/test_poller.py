@@ -409,6 +409,17 @@ def test_an_async_look_is_refused():
         Poller(look)  # type: ignore[arg-type]
 
 
+def test_a_poller_shows_itself_as_text_html_and_panel():
+    poller = Poller(Looks(), name="shown <b>")
+
+    panel = poller.panel()
+    panel.close()
+
+    assert repr(poller) == "<Poller 'shown <b>' stopped>"
+    assert "shown &lt;b&gt;" in poller._repr_html_()
+    assert panel.agent is poller
+
+
 # -- the thread
 
 
