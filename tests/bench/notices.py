@@ -173,7 +173,7 @@ def main() -> None:
         url, _ = job_table(box, {"state": "text"}, [])
         for_s = 3.0 if given.quick else 60.0
         rates = {w: looks_per_second(rabbit, w, url, for_s) for w in WHOSE}
-        what = f"a row every 12 ms for {for_s:.0f} s: looks"
+        what = f"row every 12 ms, {for_s:.0f} s: looks"
         told.add(what + ", at least", "1/s", rates["ermpoll"], goal=5, at_least=True)
         told.add(
             what + ", at most", "1/s", rates["ermpoll"], theirs=rates["deriva"], goal=12
