@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ermpoll import registry, workers
+from ermpoll import permits, registry, workers
 from ermpoll.acting import check_right
 from ermpoll.board import Listener
 from ermpoll.cycle import Cycle
@@ -214,6 +214,8 @@ class Agent:
         ------
         Denied
             This login has no right to write.
+        WriteRefused
+            The catalog is read-only here, or a dry run is on.
         """
         self._begin()
         self._poller.start()
@@ -319,12 +321,14 @@ class Agent:
     # what the poller's thread does
 
     def _look(self) -> Looked:
-        if self._draining:
-            return self._last_look()
-        return self._cycle.look(
-            claiming=not self._paused,
-            conditional=self._poller.because in ("notice", "timer"),
-        )
+        # a dry run that begins beside a running agent does not hinder it
+        with permits.real():
+            if self._draining:
+                return self._last_look()
+            return self._cycle.look(
+                claiming=not self._paused,
+                conditional=self._poller.because in ("notice", "timer"),
+            )
 
     def _last_look(self) -> Looked:
         try:
@@ -377,6 +381,7 @@ class Agent:
 
     def _begin(self) -> None:
         check_right(self.jobs)
+        self.jobs.catalog.check_permit(f"run {self.name}")
         self._draining = self._abandoning = self._ends_itself = self._paused = False
         self._drained.clear()
         self._halt.clear()

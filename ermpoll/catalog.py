@@ -243,8 +243,15 @@ class Catalog:
         headers = {"Content-Type": "application/json", **headers}
         return self._heard(self._wire.ask(method, path, headers=headers, data=body))
 
-    def _may_write(self, method: str, path: str) -> None:
-        line = f"would {method} {path}"
+    def check_permit(self, act: str) -> None:
+        """Raise WriteRefused where a dry run, or read-only, forbids an act.
+
+        Parameters
+        ----------
+        act
+            What it is, for the list: ``PUT attributegroup/...``.
+        """
+        line = f"would {act}"
         sink = permits.dry_sink()
         sinks = self._dry_runs if sink is None and not permits.is_permitted() else []
         if sink is not None:
@@ -255,6 +262,9 @@ class Catalog:
             self._refused = [*self._refused, line][-200:]
             why = "a dry run is going on" if sinks else "this catalog is read-only here"
             raise WriteRefused(f"no write was sent, since {why}: {line}")
+
+    def _may_write(self, method: str, path: str) -> None:
+        self.check_permit(f"{method} {path}")
         with self._lock:
             self._writes += 1
 

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ermpoll import permits
 from ermpoll.catalog import Catalog
 from ermpoll.clock import etag_time, parse_time, time_text
 from ermpoll.errors import (
@@ -152,7 +151,7 @@ class Sender:
         while True:
             answer.sent += 1
             try:
-                with self._lane.turn(self._stop), permits.real():
+                with self._lane.turn(self._stop):
                     answer.page = self._catalog.put(put.path, put.rows)
             except (Aborted, PreconditionFailed) as error:
                 answer.wasted += 1

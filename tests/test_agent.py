@@ -438,6 +438,49 @@ def test_a_dry_run_refuses_the_acts_of_a_queue_as_well(catalog):
     assert states(catalog, [rid, other]) == ["actionable"] * 2
 
 
+def test_a_dry_run_refuses_the_acts_of_threads_that_work_starts(catalog):
+    rid, other = add(catalog, NEW, NEW)
+    jobs = queue(catalog)
+    refused = []
+
+    def try_to(act):
+        try:
+            act()
+        except ermpoll.WriteRefused:
+            refused.append(act)
+
+    def nosy(row):
+        inner = ermpoll.Agent(jobs, lambda row: None, name="inner")
+        acts = [lambda: jobs.claim(rows=[other]), inner.start, inner.run_once]
+        for act in acts:
+            thread = threading.Thread(target=try_to, args=(act,))
+            thread.start()
+            thread.join()
+
+    dry = ermpoll.Agent(jobs, nosy).dry_run(1, work=True)
+
+    assert (len(refused), len(dry.would)) == (3, 3)
+    assert states(catalog, [rid, other]) == ["actionable"] * 2
+
+
+def test_a_dry_run_does_not_hinder_an_agent_that_runs(catalog):
+    [rid] = add(catalog, NEW)
+    jobs = queue(catalog)
+    begun, go = threading.Event(), threading.Event()
+
+    def last(row):
+        begun.set()
+        go.wait(10)
+
+    with ermpoll.Agent(jobs, last) as agent:
+        assert begun.wait(10)
+        with catalog.dry_run() as refused:
+            go.set()
+            assert until(lambda: agent.status.completed == 1)
+
+    assert (refused, states(catalog, [rid])) == ([], ["complete"])
+
+
 def test_a_dry_run_refuses_writes_in_other_processes(catalog, monkeypatch):
     [rid] = add(catalog, NEW)
     monkeypatch.setenv("ERMPOLL_TEST_CATALOG", catalog.url)
