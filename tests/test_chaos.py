@@ -150,6 +150,15 @@ def test_a_token_used_twice_is_found(record: Record) -> None:
     assert record.kinds == ["token"]
 
 
+def test_a_token_used_by_two_is_found(record: Record) -> None:
+    record.claim("a", TOKENS[0])
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.claim("b", TOKENS[0])
+
+    assert record.kinds == ["token"]
+
+
 def test_an_edit_written_over_is_found(record: Record) -> None:
     record.claim()
     record.write("person", note="seen")

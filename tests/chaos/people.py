@@ -100,8 +100,13 @@ class Person:
         # a row without a token is a daemon's that writes whatever the state is
         rows = [row for row in rows or () if row["owner"] or before != QUEUE["claimed"]]
         changes = [{"RID": r["RID"], "was": before, "state": after} for r in rows]
+        targets = "state"
+        if before == "hold":
+            # as with a retry by hand, or a row may be ready with no attempt left
+            changes = [{**change, "attempts": 0} for change in changes]
+            targets = "state,attempts"
         if not changes:
             return rows
         return self._caller.ask(
-            "PUT", f"attributegroup/{TABLE}/RID,was:=state;state", changes
+            "PUT", f"attributegroup/{TABLE}/RID,was:=state;{targets}", changes
         )

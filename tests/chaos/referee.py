@@ -100,7 +100,9 @@ class Referee:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._tracks: dict[str, _Track] = {}
-        self._tokens: dict[str, int] = {}
+        #: Token and row, to the write that claimed; and token to who wrote it.
+        self._claims: dict[tuple[str, str], int] = {}
+        self._tokens: dict[str, str] = {}
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
@@ -146,8 +148,9 @@ class Referee:
 
     def _person(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         m = self._machine
+        own = {m.state, m.owner, m.attempts, m.retry_at} | _SYSTEM
         for name, value in after.items():
-            if name not in _SYSTEM and value != before[name] and name != m.state:
+            if name not in own and value != before[name]:
                 track.edits[name] = value
         step = (before[m.state], after[m.state])
         if step[0] == step[1]:
@@ -208,7 +211,9 @@ class Referee:
         self.counts["claims" if token else "claims without token"] += 1
         if token is None:
             return
-        if self._tokens.setdefault(token, entry.seq) != entry.seq:
+        # a PUT that was refused for one bad value goes on as halves, under one token
+        first = self._claims.setdefault((token, entry.rid), entry.seq)
+        if first != entry.seq or self._tokens.setdefault(token, entry.who) != entry.who:
             self._find("token", entry, "the token was used in an earlier claim")
         if after[m.attempts] != (before[m.attempts] or 0) + 1:
             self._find("machine", entry, "a claim must count one attempt")
