@@ -255,3 +255,26 @@ def test_an_agent_says_that_its_login_has_expired_within_one_poll():
             news = [w.detail for w in agent.status.log if w.reason == "login"]
     assert reason.startswith(("login expired", "Denied"))
     assert news[-1].startswith("login expired: nobody is logged in")
+
+
+def test_a_watch_says_that_its_login_has_expired():
+    with ermpoll.sandbox.start(token="t0p") as box:
+        watch = ermpoll.watch(box.jobs(), box.amqp_url)
+        poller = watch.agent
+        watch.start()
+        wait_for(lambda: poller.status.login)
+        name = poller.status.login
+
+        box.faults(logged_out=True)
+        watch.look_now()
+        wait_for(lambda: poller.status.reason)
+        gone = poller.status
+        box.faults()
+        watch.look_now()
+        wait_for(lambda: poller.status.login)
+        watch.close()
+
+        news = [w.detail for w in poller.status.log if w.reason == "login"]
+    assert gone.login is None
+    assert gone.reason.startswith("login expired: nobody is logged in")
+    assert news == [f"logged in as {name}", gone.reason]
