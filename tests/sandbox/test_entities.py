@@ -199,3 +199,29 @@ def test_rows_that_point_nowhere_are_refused(jobs: Client) -> None:
     answer = jobs.put("/attributegroup/Step/title;job", [{"title": "s", "job": 99}])
     assert answer.status == 409
     assert _steps(jobs) == [1, None]
+
+
+@pytest.mark.parametrize(
+    ("nullok", "default", "status"), [(True, "x", 204), (False, None, 409)]
+)
+def test_set_default_needs_a_default_that_may_stand(
+    jobs: Client, nullok: bool, default: str | None, status: int
+) -> None:
+    jobs.table("Kind", {"name": "text"}, keys=(("name",),))
+    jobs.post("/entity/Kind", [{"name": "x"}, {"name": "y"}])
+    column = {"name": "kind", "type": {"typename": "text"}, "default": default}
+    jobs.post("/schema/Ops/table/Job/column", column)
+    jobs.put("/attributegroup/Job/id;kind", [{"id": n, "kind": "y"} for n in (1, 2, 3)])
+    jobs.put("/schema/Ops/table/Job/column/kind", {"nullok": nullok})
+    link = fkey("Job", "kind", "Kind", "name", on_delete="SET DEFAULT")
+    assert jobs.post("/schema/Ops/table/Job/foreignkey", link).status == 201
+
+    assert jobs.delete("/entity/Kind/name=y").status == status
+    kinds = {row["kind"] for row in jobs.rows("/attribute/Job/kind")}
+    assert kinds == {default or "y"}
+
+
+def test_a_default_that_would_be_null_is_refused(client: Client) -> None:
+    client.table("Job", {"id": "int4"}, required=("id",))
+
+    assert client.post("/entity/Job?defaults=id", [{}]).status == 409

@@ -219,3 +219,15 @@ def test_control_takes_json_posts_only() -> None:
         ]
 
     assert statuses == [405, 405, 400, 400, 400, 400, 200]
+
+
+def test_a_data_file_can_be_reset_to_the_demo(tmp_path: Path) -> None:
+    with ermpoll.sandbox.start(data=tmp_path / "data.db") as box:
+        box.add(3)
+        box.new_catalog()
+
+        box.reset()
+
+        with closing(Client(box.url)) as client:
+            (count,) = client.rows("/aggregate/Imaging:Image/n:=cnt(*)")
+        assert (count, box.log) == ({"n": 320}, ())

@@ -174,6 +174,38 @@ def test_acls_are_the_owners_to_see(anonymous: Client) -> None:
     assert "acls" in anonymous.get("/schema", **login).json
 
 
+def test_a_catalogs_id_is_plain_text_for_who_asks(own_box: Box) -> None:
+    with closing(Client(own_box.url)) as client:
+        client.root = "/ermrest/catalog"
+        made = client.post("", {"id": "mine"}, Accept="text/plain")
+        again = client.delete("/mine"), client.post("", {"id": "mine"})
+        vacuum = client.post("/1?vacuum")
+
+    assert (made.status, made.text) == (201, "mine\n")
+    assert [answer.status for answer in again] == [204, 409]
+    assert vacuum.status == 204
+
+
+def test_every_form_logs_in_where_nobody_needs_to(own_box: Box) -> None:
+    with closing(Client(own_box.url)) as client:
+        client.root = ""
+        answer = client.post("/authn/session", "username=x&password=y")
+        patch = client.send("PATCH", "/authn/session")
+
+    assert answer.json["client"]["display_name"] == "Ada Lovelace"
+    assert patch.status == 405
+
+
+def test_a_catalog_without_a_table_of_clients_serves_them_all_the_same(
+    own_box: Box,
+) -> None:
+    with closing(Client(own_box.new_catalog())) as client:
+        dropped = client.delete("/schema/public/table/ERMrest_Client")
+        again = client.get("/schema")
+
+    assert (dropped.status, again.status) == (204, 200)
+
+
 def test_an_expired_login_runs_as_anonymous(own_box: Box) -> None:
     with closing(Client(own_box.url)) as client:
         mine = client.get("/entity/Imaging:Dataset").etag

@@ -38,6 +38,71 @@ def test_values_are_stored_as_their_type(
     assert jobs.rows(f"/attribute/Job/id=1/{column}") == [{column: stored}]
 
 
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("1 year 2 months 3 days 04:05:06.7", "1 year 2 mons 3 days 04:05:06.7"),
+        ("2 weeks", "14 days"),
+        ("90 min", "01:30:00"),
+        ("-01:30", "-01:30:00"),
+        ("0 sec", "00:00:00"),
+        ("1500 milliseconds", "00:00:01.5"),
+    ],
+)
+def test_intervals_are_written_as_postgresql_does(
+    client: Client, value: str, stored: str
+) -> None:
+    client.table("Span", {"i": "interval"})
+
+    (row,) = client.post("/entity/Span", [{"i": value}]).json
+
+    assert row["i"] == stored
+
+
+@pytest.mark.parametrize(
+    ("typename", "value"),
+    [
+        ("interval", "soon"),
+        ("interval", "1 moment"),
+        ("interval", ""),
+        ("float8", "1_0"),
+        ("int4", "1_0"),
+        ("int4[]", ["x"]),
+        ("int4[]", "{1,x}"),
+        ("text[]", "a,b"),
+        ("text[]", {"a": 1}),
+        ("date", "2026-02-30"),
+        ("time", "25:00"),
+        ("uuid", "no"),
+        ("boolean", "maybe"),
+    ],
+)
+def test_what_a_type_can_not_hold_gets_a_400(
+    client: Client, typename: str, value: Any
+) -> None:
+    client.table("Typed", {"v": typename})
+
+    assert client.post("/entity/Typed", [{"v": value}]).status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("{}", []),
+        ("{a,b}", ["a", "b"]),
+        ('{"a,b",NULL,"NULL",""}', ["a,b", None, "NULL", ""]),
+        ('{"a\\"b"}', ['a"b']),
+        ('["a", null]', ["a", None]),
+    ],
+)
+def test_arrays_are_read_from_text(client: Client, text: str, items: list[Any]) -> None:
+    client.table("Typed", {"v": "text[]"})
+
+    (row,) = client.post("/entity/Typed", [{"v": text}]).json
+
+    assert row["v"] == items
+
+
 def test_other_types_read_what_they_write(client: Client) -> None:
     columns = {
         "tz": "timetz",
