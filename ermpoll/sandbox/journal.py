@@ -24,29 +24,31 @@ class Journal:
     etag_at: Callable[[int], str] = str
     #: True: this is no request, leave it out of the log.
     silent: bool = False
-    #: ``[schema, table, before, after]``, a version as the list of its kept values in
-    #: column order, or None. They become JSON when the log is read.
+    #: ``[schema, table, before, changes]`` of each row: its values as kept, in column
+    #: order, or None, and the kept values that became others by column name, or None.
+    #: They become JSON when the log is read.
     rows: list[list[Any]] = field(default_factory=list)
 
-    def note(self, table: Table, before: Image | None, after: Image | None) -> None:
-        """Note one row that was inserted, changed or deleted."""
+    def note(self, table: Table, before: Image | None, changes: Image | None) -> None:
+        """Note one row: without `before` it is new, without `changes` it is gone."""
         old = None if before is None else list(before.values())
-        new = None if after is None else list(after.values())
-        self.rows.append([table.schema, table.name, old, new])
+        self.rows.append([table.schema, table.name, old, changes])
 
 
 def told(model: Model, row: list[Any]) -> list[Any]:
     """Return ``[S:T, RID, before, after]`` with values as JSON, of a noted row."""
-    schema, name, *versions = row
+    schema, name, old, changes = row
     table = model.table(schema, name)
-    before, after = (_as_json(table, version) for version in versions)
+    before = None
+    if old is not None:
+        before = _as_json(table, dict(zip(table.columns, old, strict=True)))
+    after = None
+    if changes is not None:
+        after = {**(before or {}), **_as_json(table, changes)}
     return [table.title, (after or before or {}).get("RID"), before, after]
 
 
-def _as_json(table: Table, kept: list[Any] | None) -> dict[str, Any] | None:
-    if kept is None:
-        return None
+def _as_json(table: Table, kept: Image) -> dict[str, Any]:
     return {
-        column.name: column.type.to_json(value)
-        for column, value in zip(table.columns.values(), kept, strict=True)
+        name: table.columns[name].type.to_json(value) for name, value in kept.items()
     }

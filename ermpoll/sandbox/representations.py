@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ermpoll.sandbox import scalars
@@ -35,6 +35,7 @@ def input_type(header: str | None) -> str:
     return kind
 
 
+@lru_cache(maxsize=64)
 def output_type(option: tuple[str, ...] | None, accept: str, default: str) -> str:
     """Return the type to answer with: option, else Accept header, else default.
 

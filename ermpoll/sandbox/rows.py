@@ -73,7 +73,7 @@ class Transaction:
         except sqlite3.IntegrityError as error:
             raise _duplicate(table) from error
         after = {**before, **changes}
-        self.journal.note(table, before, after)
+        self.journal.note(table, before, changes)
         return after
 
     def delete(self, table: Table, before: Image) -> None:

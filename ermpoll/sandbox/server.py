@@ -86,6 +86,8 @@ class Front(HTTPServerConnectionDelegate):
         self._http = HTTPServer(
             self, max_header_size=_HEADER_LIMIT, max_body_size=1 << 40
         )
+        # A connection may idle for as long as it likes; a timer each time costs.
+        self._http.conn_params.header_timeout = None
 
     def start(self, host: str, port: int) -> int:
         """Listen and return the port."""
