@@ -10,6 +10,8 @@ from pathlib import Path
 from ermpoll.errors import ErmpollError
 
 _APPLICATION_ID = 0x45524D50  # "ERMP"
+#: SQLite's own 2 MB would spill a busy table's indexes all the time.
+_CACHE_KB = 32_768
 _SCHEMA = """
 CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
                        last_rid INTEGER, deleted INTEGER DEFAULT 0);
@@ -81,6 +83,7 @@ def _prepare(db: sqlite3.Connection, *, on_disk: bool) -> None:
         raise StoreError
     db.execute(f"PRAGMA journal_mode = {'WAL' if on_disk else 'MEMORY'}")
     db.execute(f"PRAGMA synchronous = {'NORMAL' if on_disk else 'OFF'}")
+    db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
     db.execute("BEGIN EXCLUSIVE")
     if empty:
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
