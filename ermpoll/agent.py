@@ -22,6 +22,7 @@ from ermpoll.cycle import Cycle
 from ermpoll.dryrun import DryRun, dry_run
 from ermpoll.errors import Unavailable, UsageError
 from ermpoll.hand import Hand
+from ermpoll.interrupts import Interrupts
 from ermpoll.jobqueue import Queue
 from ermpoll.notices import Notices
 from ermpoll.pacing import Pace
@@ -280,8 +281,9 @@ class Agent:
             Also ends when there is nothing left to take and all is written.
         """
         self._begin()
-        self._poller.run(until_idle=until_idle)
-        self._finish_here()
+        with Interrupts() as asked:
+            self._poller.run(stop=asked, until_idle=until_idle)
+            self._finish_here(asked)
 
     def run_once(self, rows: object = None) -> int:
         """Claim once, do the work, write it, all in the foreground.
@@ -306,10 +308,12 @@ class Agent:
         self._begin()
         before = self._tally["completed"] + self._tally["failed"]
         rids = rids_of(rows) if rows is not None else None
-        try:
-            self._cycle.look(rids=rids)
-        finally:
-            self._finish_here()
+        with Interrupts() as asked:
+            try:
+                with permits.real():
+                    self._cycle.look(rids=rids)
+            finally:
+                self._finish_here(asked)
         return self._tally["completed"] + self._tally["failed"] - before
 
     def __enter__(self) -> Agent:
@@ -394,25 +398,33 @@ class Agent:
         # a back-off is not waited out: who stops an agent is a person
         self._poller.wake("manual")
 
-    def _finish_here(self) -> None:
-        """Write what is finished, on the caller's thread, until nothing is held."""
-        tries = 0
+    def _finish_here(self, asked: Interrupts) -> None:
+        """Write what is finished, on the caller's thread, until nothing is held.
+
+        The first interrupt gives back what was not begun, the second what runs.
+        """
         try:
-            while self._hand:
-                self._hand.gather(1.0)
-                try:
-                    self._cycle.look(claiming=False)
-                    tries = 0
-                except Unavailable:
-                    tries += 1
-                    if tries == LAST_TRIES:
-                        raise
-                    self._halt.wait(min(0.1 * 2**tries, 5.0))
-        except KeyboardInterrupt:
-            # a second interrupt: whoever asks twice will not wait
-            self._cycle.give_back(self._hand.cancel(running=True))
+            with permits.real():
+                while self._hand:
+                    if asked.count:
+                        back = self._hand.cancel(running=asked.count > 1)
+                        self._cycle.give_back(back)
+                    self._write_what_ended()
         finally:
             self._end_pool()
+        if asked.count > 1:
+            raise KeyboardInterrupt
+
+    def _write_what_ended(self) -> None:
+        for tries in range(1, LAST_TRIES + 1):
+            self._hand.gather(0.2)
+            try:
+                self._cycle.look(claiming=False)
+                return
+            except Unavailable:
+                if tries == LAST_TRIES:
+                    raise
+                self._halt.wait(min(0.1 * 2**tries, 5.0))
 
     def _end_pool(self) -> None:
         pool, self._executor = self._executor, None

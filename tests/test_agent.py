@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -698,3 +699,31 @@ def test_a_result_is_kept_until_it_can_be_written(box, catalog, fault):
 
     assert read(catalog, rid)["result"] == "kept"
     assert agent.status.lost == 0
+
+
+def test_an_interrupt_finishes_what_runs_and_a_second_gives_it_back(catalog):
+    quick, slow = add(catalog, {**NEW, "name": "quick"}, NEW)
+    go = threading.Event()
+
+    def last(row):
+        # as Kernel > Interrupt does: in the main thread alone
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        go.wait(0.5 if row["name"] else 20)
+        if not row["name"]:
+            return None
+        return {"result": "finished"}
+
+    first = ermpoll.Agent(queue(catalog), last)
+    assert first.run_once([quick]) == 1
+
+    def twice(row):
+        for _ in range(2):
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            go.wait(0.5)
+        go.wait(20)
+
+    with pytest.raises(KeyboardInterrupt):
+        ermpoll.Agent(queue(catalog), twice, name="twice").run_once([slow])
+
+    assert states(catalog, [quick, slow]) == ["complete", "actionable"]
+    go.set()
