@@ -174,10 +174,14 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     )
     agent = find_agent(options.agent)
     with _stopped_by_signals(agent, options.stop_timeout) as told_to_stop:
-        if options.once:
-            agent.run_once()
-        else:
-            agent.run(until_idle=options.until_idle)
+        try:
+            if options.once:
+                agent.run_once()
+            else:
+                agent.run(until_idle=options.until_idle)
+        except KeyboardInterrupt:
+            # the second one: the agent has given back what still runs
+            told_to_stop.set()
     status = agent.status
     _say(f"{agent.name}: {status.completed} done, {status.failed} failed")
     if told_to_stop.is_set():

@@ -192,6 +192,30 @@ def test_run_releases_what_does_not_finish_in_time(
     assert states_of(box, added) == dict.fromkeys(added, "new")
 
 
+def test_a_second_ctrl_c_gives_back_what_still_runs(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    write_agent(
+        tmp_path,
+        f"""
+        import pathlib, threading
+        pathlib.Path({str(tmp_path / "working")!r}).touch()
+        threading.Event().wait(3600)
+        """,
+    )
+    added = box.add(1, Specimen="T1")
+
+    with started(tmp_path, "run", "tiles:agent", environment=announced(box)) as process:
+        wait_for_file(tmp_path / "working", process)
+        process.send_signal(signal.SIGINT)
+        threading.Event().wait(0.5)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=40)
+
+    assert process.returncode == 0, log
+    assert states_of(box, added) == dict.fromkeys(added, "new")
+
+
 def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
     """Return when the child has made the file."""
     for _ in range(300):
