@@ -154,6 +154,16 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
         ("entity/Job?limit=", 400),
         ("entity/A:=Job/A:=(id)=(Ops:Job:id)", 400),
         ("entity/Job/$A", 400),
+        ("entity/Job/(id)=(job)", 400),
+        ("entity/Job/(id,n)=(Ops:Job:id)", 400),
+        ("entity/Job/(id,n)=(Ops:Job:id,public:ERMrest_Client:ID)", 409),
+        ("entity/A:=Job/B:=(id)=(Ops:Job:id)/(A:id,B:n)=(Ops:Job:id,n)", 409),
+        ("entity/Job/*=x", 409),
+        ("attribute/Job/bin(n;0;1;2)", 400),
+        ("attribute/Job/bin(n;3;2;1)", 400),
+        ("attribute/Job/bin(n;3)", 400),
+        ("attribute/Job/bin(state;3;1;2)", 409),
+        ("attribute/Job/other(n;3;1;2)", 400),
         ("entity/Job/Job", 409),
         ("entity_rid/ZZZZ-ZZZZ", 404),
         ("nosuch/Job", 404),
@@ -257,6 +267,18 @@ def test_arrays_collect_values_and_whole_rows(linked: Client) -> None:
     assert linked.rows("/aggregate/Tool/name=no/a:=array(name),n:=cnt(*)") == [
         {"a": None, "n": 0}
     ]
+
+
+def test_bins_divide_fractions_and_times(jobs: Client) -> None:
+    jobs.put("/attributegroup/Job/id;f", [{"id": 1, "f": 0.6}])
+    times = "2026-02-28T00%3A00%3A00Z;2026-03-02T00%3A00%3A00Z"
+
+    (half,) = jobs.rows("/attribute/Job/id=1/b:=bin(f;2;0;1)")
+    (day,) = jobs.rows(f"/attribute/Job/id=4/b:=bin(at;2;{times})")
+
+    assert half["b"] == [2, 0.5, 1.0]
+    first, second = "2026-02-28T00:00:00+00:00", "2026-03-01T00:00:00+00:00"
+    assert day["b"] == [1, first, second]
 
 
 def test_bins_number_equal_parts_of_a_range(jobs: Client) -> None:
