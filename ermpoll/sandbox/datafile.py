@@ -11,7 +11,7 @@ from ermpoll.errors import ErmpollError
 
 _APPLICATION_ID = 0x45524D50  # "ERMP"
 #: SQLite's own 2 MB would spill a busy table's indexes all the time.
-_CACHE_KB = 32_768
+_CACHE_KB = 8_192
 _SCHEMA = """
 CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
                        last_rid INTEGER, deleted INTEGER DEFAULT 0);
