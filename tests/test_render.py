@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ermpoll import render
 from ermpoll.records import Change, NoticesStatus, PlannedPut, Running, Status, Wake
+from ermpoll.render.page import fitted
 from tests import pages
 
 NOW = datetime(2026, 11, 24, 9, 32, 7, tzinfo=UTC)
@@ -68,6 +69,15 @@ def test_a_table_of_300_columns_with_cells_of_a_megabyte_stays_small():
     assert len(html.encode()) <= 200_000
     assert "20 of 300 columns" in pages.text_of(html)
     assert "(1,000,000 characters)" in pages.text_of(html)
+
+
+def test_what_never_gets_small_enough_is_cut_as_far_as_can_be():
+    tried = []
+
+    fitted(lambda caps: tried.append(caps.rows) or "x" * 1_000_000)
+
+    assert tried[0] == 50
+    assert tried[-1] == 3
 
 
 def test_a_plan_shows_before_and_after_of_each_cell_and_problems_first():
@@ -160,6 +170,8 @@ def test_a_status_says_state_notices_login_rates_and_what_runs():
         running=(Running(rid="1-A", since=NOW - timedelta(seconds=182), attempt=2),),
         held=3,
         jobs_per_min=(90, 120, 142),
+        unknown=2,
+        retried=3,
     )
 
     text = pages.text_of(render.status(status, now=NOW))
@@ -168,6 +180,8 @@ def test_a_status_says_state_notices_login_rates_and_what_runs():
         "images ● working · push, last notice 2 s ago · next look 09:42:07",
         "ann@example.org, 6 h 00 min left · times in UTC",
         "142 jobs/min 90 to 142 in 3 minutes",
+        "3 retried",
+        "2 not known",
         "Running now (1 of 4 workers, 3 held) RID for attempt 1-A 3 min 02 s 2",
         "(newest first, 12 dropped): 3 with rows, 1 unchanged",
         "09:32:07 notice (ours) 304, nothing new",

@@ -81,12 +81,11 @@ def stylesheet(*, live: bool = False) -> str:
 
 def fitted(make: Callable[[Caps], str]) -> str:
     """Make a page with the widest caps that keep it within `SIZE_LIMIT` bytes."""
-    made = ""
-    for caps in _LADDER:
+    for caps in _LADDER[:-1]:
         made = make(caps)
         if len(made.encode()) <= SIZE_LIMIT:
-            break
-    return made
+            return made
+    return make(_LADDER[-1])
 
 
 def safe_link(url: str | None) -> str:

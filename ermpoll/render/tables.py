@@ -13,7 +13,7 @@ from datetime import UTC, tzinfo
 from ermpoll.records import Change, Row
 from ermpoll.render.page import Caps, Line
 from ermpoll.render.shapes import JobsLike
-from ermpoll.render.values import Cell, cell, clean, counted, pair
+from ermpoll.render.values import Cell, block, cell, clean, counted, pair
 
 #: Word, colour class and order of each kind of change: what needs eyes comes first.
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -151,7 +151,7 @@ def _change_line(
         word=word,
         tone=tone,
         reason=change.reason if change.kind in ("problem", "failed") else "",
-        traceback=change.traceback[-4000:] if caps.rows > 25 else "",
+        traceback=block(change.traceback) if caps.rows > 25 else "",
         cells=[_change_cell(change, name, types, caps, zone) for name in names],
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import SimpleNamespace
@@ -38,7 +39,7 @@ class Closing(Protocol):
 Part = TypeVar("Part", bound=Closing)
 
 
-class Panel:
+class Panel(ABC):
     """A live view of something of ermpoll.
 
     Shown by a notebook it is a set of widgets; in a saved file, a terminal or an
@@ -76,13 +77,13 @@ class Panel:
 
     # what a panel of a kind says
 
+    @abstractmethod
     def _draw(self) -> None:
         """Set the traits of the widgets from the present state."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _body(self) -> str:
         """Give the static HTML of the present state, without the style."""
-        raise NotImplementedError
 
     def _spoken(self) -> str:
         """Give what a screen reader should hear of the present state, or ""."""

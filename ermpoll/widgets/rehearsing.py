@@ -85,8 +85,8 @@ class RehearsalPanel(TrialPanel):
         with self._acting:
             self._work = work
             made = super().run()
-            if made is not None and isinstance(self._trial, Rehearsal):
-                self.result = self._trial.result
+            if made is not None:
+                self.result = self._rehearsal.result
         self.refresh()
         return made
 
@@ -95,13 +95,14 @@ class RehearsalPanel(TrialPanel):
         return self.run(work=True)
 
     def _new_trial(self) -> Trial:
-        return Rehearsal(
+        self._rehearsal = Rehearsal(
             self.agent,
             limit=self._limit,
             work=self._work,
             moved=self._publisher.mark,
             name=f"{self._name}-trial",
         )
+        return self._rehearsal
 
     def _buttons_after(self) -> Sequence[W.Widget]:
         return (self._button("work", "Run with work", ""),)

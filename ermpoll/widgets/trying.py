@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,20 +127,21 @@ class TrialPanel(Panel):
 
     # what each kind says
 
+    @abstractmethod
     def _new_trial(self) -> Trial:
-        raise NotImplementedError
+        """Make the trial of the next run."""
 
+    @abstractmethod
     def _buttons_after(self) -> Sequence[W.Widget]:
         """Buttons after those that every kind has."""
-        return ()
+
+    @abstractmethod
+    def _found(self) -> str:
+        """HTML before the table: what came of a run or of a write."""
 
     def _rows_between(self) -> Sequence[W.Widget]:
         """Rows between the head and the table."""
         return ()
-
-    def _found(self) -> str:
-        """HTML before the table: what came of a run or of a write."""
-        return ""
 
     # one run after the other
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ def test_a_console_of_a_queue_and_work_runs_an_agent_from_its_buttons(jobs, keep
     until(lambda: console.agent.status.completed)
     console.pause()
     console.resume()
+    console.look_now()
     console.stop()
 
     assert console.agent.status.state == "stopped"
@@ -56,6 +58,21 @@ def test_the_dry_run_of_an_agent_shows_claim_and_results_and_writes_nothing(
     assert "5 writes refused" in text
     assert "What work returned" in text
     assert box.log == ()
+
+
+def test_the_dry_run_of_an_agent_is_cancelled(jobs, keep):
+    begun, go = threading.Event(), threading.Event()
+    console = keep(
+        ermpoll.console(jobs, lambda row: begun.set() or (go.wait(20) and None))
+    )
+
+    console.dry_run.buttons.work.click()
+    assert begun.wait(5)
+    console.dry_run.buttons.cancel.click()
+
+    until(lambda: "cancelled after" in console.dry_run._title.value)
+    assert console.dry_run.result is None
+    go.set()
 
 
 def test_a_console_without_work_watches_and_tries_what_the_preview_selected(jobs, keep):

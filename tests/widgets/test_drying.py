@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 import threading
 import types
 
+import pandas as pd
 import pytest
 
 import ermpoll
@@ -179,12 +181,14 @@ def test_a_transform_that_hangs_is_cancelled_and_the_panel_goes_on(jobs, keep):
     assert panel.run(hold) is not None
 
 
-def test_a_transform_that_hangs_in_a_system_call_is_given_up(jobs, keep):
+def test_a_transform_that_cannot_be_ended_is_given_up(jobs, keep):
     begun, go = threading.Event(), threading.Event()
 
     def hang(row):
         begun.set()
-        go.wait(20)
+        while not go.is_set():
+            with contextlib.suppress(BaseException):
+                go.wait(20)
 
     panel = keep(ermpoll.dry_run(jobs, hang))
     assert begun.wait(5)
@@ -193,10 +197,55 @@ def test_a_transform_that_hangs_in_a_system_call_is_given_up(jobs, keep):
 
     assert not panel.is_running
     until(lambda: "hangs in a call" in panel._title.value)
+    panel.cancel()
     go.set()
 
 
-@pytest.mark.parametrize("made", [[1, 2], "text", 5])
+def test_a_run_is_cancelled_while_the_candidates_are_read(jobs, keep, box):
+    box.faults(delay_s=0.3, methods=("GET",))
+    panel = keep(ermpoll.dry_run(jobs, hold))
+    until(lambda: panel.is_running)
+
+    panel.cancel()
+    box.faults()
+
+    until(lambda: "cancelled after 0 rows" in panel._title.value)
+    assert panel.plan is None
+
+
+def test_a_run_is_cancelled_between_two_rows_as_well(jobs, keep):
+    begun, go = threading.Event(), threading.Event()
+
+    def deaf(row):
+        begun.set()
+        with contextlib.suppress(BaseException):
+            while not go.is_set():
+                pass
+
+    panel = keep(ermpoll.dry_run(jobs, deaf))
+    assert begun.wait(5)
+
+    panel.cancel()
+
+    until(lambda: "cancelled after 1 row" in panel._title.value)
+    go.set()
+
+
+def test_a_text_that_looks_like_json_and_numbers_are_saved_as_they_are(
+    jobs, keep, tmp_path
+):
+    def transform(row):
+        return {"Processing_Status": "hold", "Priority": -5, "Specimen": None}
+
+    panel = keep(ermpoll.dry_run(jobs, transform, limit=1))
+    text = panel.csv(tmp_path / "changes.csv").read_text(encoding="utf-8")
+
+    lines = {line.split(",")[1]: line for line in text.splitlines()}
+    assert lines["Priority"].endswith(",-5")
+    assert lines["Specimen"].endswith(",")
+
+
+@pytest.mark.parametrize("made", [[1, 2], "text", 5, pd.DataFrame({"Priority": [1]})])
 def test_a_transform_that_returns_no_dict_is_a_problem_in_words(jobs, keep, made):
     panel = keep(ermpoll.dry_run(jobs, lambda row: made))
 

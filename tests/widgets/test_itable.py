@@ -33,6 +33,14 @@ def test_all_rows_that_were_read_are_in_the_table(jobs, keep, box):
     assert len(preview.shown) == jobs.waiting() > 50
 
 
+def test_long_texts_are_cut_before_they_are_sent(jobs, keep, box):
+    box.add(1, File_Name="x" * 5000, Priority=-1)
+
+    preview = keep(ermpoll.preview(jobs, table="itables"))
+
+    assert "x" * 400 + "…" in set(preview._picks.widget.df["File_Name"])
+
+
 def test_selecting_by_code_selects_in_the_table(preview):
     rids = preview.candidates.rids
 

@@ -10,6 +10,7 @@ import ermpoll
 from ermpoll.errors import UsageError
 from ermpoll.notices import LocalNotices
 from ermpoll.widgets import backlog
+from ermpoll.widgets.monitoring import _listener
 from tests import pages
 from tests.waiting import until
 
@@ -225,11 +226,14 @@ def test_an_agent_does_not_keep_a_closed_panel_alive(agent):
     panel = ermpoll.monitor(agent)
     ghost = weakref.ref(panel)
 
+    listener = _listener(panel)
+
     panel.close()
     del panel
     gc.collect()
 
     assert ghost() is None
+    listener(None)
 
 
 def test_closing_a_monitor_stops_nothing(monitor, agent):

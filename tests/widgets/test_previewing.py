@@ -159,3 +159,32 @@ def test_an_open_preview_is_a_widget_with_html_and_text_behind_it(preview):
 def test_previewing_what_is_no_queue_says_what_to_give():
     with pytest.raises(UsageError, match=r"expected an ermpoll\.Queue, found str"):
         ermpoll.preview("Imaging:Image")
+
+
+def test_rows_sort_by_columns_of_every_kind_and_null_stays_last(jobs, keep, box):
+    jobs = box.jobs(columns=("File_Name", "Metadata", "Acquired", "Dataset"))
+    rid = box.add(1, Metadata=None)[0]
+    preview = keep(ermpoll.preview(jobs))
+
+    for name in ("File_Name", "Metadata", "Acquired"):
+        for down in (False, True):
+            preview._sort.value, preview._down.value = name, down
+            values = [row[name] for row in preview.shown if row[name] is not None]
+            texts = [value if isinstance(value, str) else "" for value in values]
+            assert texts == sorted(texts, reverse=down)
+    preview._sort.value = "Metadata"
+
+    assert preview.shown[-1]["RID"] == rid
+
+
+def test_no_candidates_are_said_in_words(jobs, keep):
+    jobs.plan(lambda row: {"Processing_Status": "hold"}, limit=500).apply()
+
+    preview = keep(ermpoll.preview(jobs))
+
+    assert "No row is a candidate now." in preview._note.value
+
+
+def test_releasing_before_a_claim_says_so(preview):
+    with pytest.raises(UsageError, match="claimed by this panel, found none"):
+        preview.release()

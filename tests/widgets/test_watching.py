@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import ermpoll
 from ermpoll.notices import LocalNotices
 from tests import pages
@@ -81,3 +83,16 @@ def test_a_watch_says_who_is_logged_in(jobs, keep):
     watch.start()
 
     until(lambda: "Ada Lovelace" in watch._title.value)
+
+
+def test_a_watch_looks_again_when_a_row_may_be_tried_again(jobs, keep, box):
+    soon = jobs.catalog.now() + timedelta(seconds=1)
+    rid = box.add(1, Retry_At=soon.isoformat(), Priority=-1)[0]
+    watch = keep(ermpoll.watch(jobs))
+    watch.start()
+    until(lambda: watch.candidates is not None)
+    total = watch.candidates
+
+    until(lambda: "due" in watch._log.value, 8)
+
+    assert rid not in total.rids
