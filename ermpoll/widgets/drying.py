@@ -98,7 +98,8 @@ class DryRunPanel(TrialPanel):
         plan = self._need_plan()
         with self._acting:
             self._armed = ""
-            self.outcome = plan.apply()
+            with self._counting():
+                self.outcome = plan.apply()
         self.refresh()
         return self.outcome
 
@@ -111,7 +112,8 @@ class DryRunPanel(TrialPanel):
             self._armed = ""
             if self.outcome is None or self.outcome.action != "apply":
                 raise UsageError("expected something applied by this panel, found none")
-            self.outcome = self.outcome.undo().apply()
+            with self._counting():
+                self.outcome = self.outcome.undo().apply()
         self.refresh()
         return self.outcome
 
@@ -183,6 +185,11 @@ class DryRunPanel(TrialPanel):
         columns = ", ".join(clean(name, 40) for name in self._plan.columns[:20])
         rows = counted(self._sendable(), "row")
         return f"Apply writes {rows} of {self.jobs.title}, columns {columns}."
+
+    def _sent(self) -> str:
+        if self.outcome is None:
+            return super()._sent()
+        return counted(self._writes, "write") + " sent"
 
     def _found(self) -> str:
         return outcome_body(self.outcome) if self.outcome else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,14 +73,14 @@ class TrialPanel(Panel):
         """Try again; nothing is written. Returns the Plan, or None when cancelled."""
         with self._acting:
             self._said = ""
-            writes = self.jobs.catalog.writes
             trial = self._trial = self._new_trial()
             try:
-                made = trial.run()
+                with self._counting():
+                    made = trial.run()
+                self._take(made, trial)
             finally:
-                self._writes = self.jobs.catalog.writes - writes
+                # Whoever waits for the first run finds what came of it.
                 self._first.set()
-            self._take(made, trial)
         self.refresh()
         return made
 
@@ -145,9 +146,26 @@ class TrialPanel(Panel):
 
     # one run after the other
 
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Count the writes that the catalog's transport sends meanwhile."""
+        before = self.jobs.catalog.writes
+        try:
+            yield
+        finally:
+            self._writes = self.jobs.catalog.writes - before
+
+    def _sent(self) -> str:
+        """Say how many writes were sent. A dry run's own are refused."""
+        sent = counted(self._writes, "write") + " sent"
+        return f"{sent} meanwhile, by running agents" if self._writes else sent
+
     def _take(self, made: Plan | None, trial: Trial) -> None:
         if trial.is_cancelled:
-            hangs = "; the function hangs in a call that can't be ended"
+            hangs = (
+                "; the function hangs in a call that can't be ended, and until it "
+                "returns only running agents may write"
+            )
             self._said = f"cancelled after {counted(trial.passed, 'row')}" + (
                 hangs if trial.is_abandoned else ""
             )
@@ -202,8 +220,8 @@ class TrialPanel(Panel):
         return self._summary()
 
     def _title_html(self, title: str) -> str:
-        sent = counted(self._writes, "write") + " sent"
-        return fill("title.html", title=title, text=self._summary(), strong=sent)
+        text, strong = self._summary(), self._sent()
+        return fill("title.html", title=title, text=text, strong=strong)
 
     def _summary(self) -> str:
         if self._plan is None:

@@ -51,7 +51,7 @@ def test_failures_and_problems_come_first_with_their_traceback_folded(jobs, keep
     assert "1 failed · 1 problem" in text
     first, second = text.index(f"problem {rids[2]}"), text.index(f"failed {rids[1]}")
     assert first < second < text.index(f"changed {rids[0]}")
-    assert "<details><summary>KeyError" in panel._result.value
+    assert "<details><summary>KeyError" in panel._repr_html_()
 
 
 def test_the_question_names_table_rows_and_columns_before_applying(jobs, keep):
@@ -77,6 +77,7 @@ def test_applying_writes_what_is_shown_and_undoing_sets_it_back(jobs, keep, box)
 
     assert set(outcome.won) == changed
     assert f"{len(changed)} written" in panel._result.value
+    assert "1 write sent" in panel._title.value
     assert {row.after["Processing_Status"] for row in box.log[0].rows} == {"hold"}
     undone = panel.undo()
     assert set(undone.won) == changed
@@ -266,6 +267,21 @@ def test_a_write_of_the_transform_itself_is_refused_and_listed(jobs, keep, box):
     assert panel.would == ("would PUT attributegroup/Imaging:Image/RID;Priority",) * 3
     assert "3 writes refused" in panel._repr_html_()
     assert box.log == ()
+
+
+def test_what_a_running_agent_writes_meanwhile_is_told_apart(jobs, keep):
+    agent = ermpoll.Agent(jobs, lambda row: None)
+    panel = keep(
+        ermpoll.widgets.DryRunPanel(
+            jobs, lambda row: until(lambda: agent.status.completed)
+        )
+    )
+
+    with agent:
+        panel.run()
+
+    assert "sent meanwhile, by running agents" in panel._title.value
+    assert panel.would == ()
 
 
 def test_a_dry_run_of_nothing_but_the_claim_shows_the_claim(jobs, keep):
