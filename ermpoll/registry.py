@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ermpoll.records import Status
 
 
 class Runs(Protocol):
@@ -12,6 +15,10 @@ class Runs(Protocol):
     @property
     def name(self) -> str:
         """Its name; running things of one process have different ones."""
+
+    @property
+    def status(self) -> Status:
+        """What it says of itself."""
 
     def stop(self, timeout_s: float = 30) -> object:
         """Stop it."""
@@ -39,7 +46,17 @@ def unregister(thing: Runs) -> None:
             del _running[thing.name]
 
 
-def agents() -> list[Runs]:
+class Running(list[Runs]):
+    """What runs, as a list; a notebook shows it as a table, a line each."""
+
+    def _repr_html_(self) -> str:
+        # Only who shows it pays for jinja2.
+        from ermpoll import render
+
+        return render.agents(self)
+
+
+def agents() -> Running:
     """Return the agents and pollers that run in this process, by name."""
     with _lock:
-        return [_running[name] for name in sorted(_running)]
+        return Running(_running[name] for name in sorted(_running))
