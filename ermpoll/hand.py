@@ -54,7 +54,7 @@ class Hand:
     workers
         Jobs that run at a time; further ones wait in the executor.
     changed
-        Called, from any thread, when a job ended.
+        Called, from any thread, when a job ended: not again before that is taken.
     """
 
     def __init__(self, workers: int, changed: Callable[[], None]) -> None:
@@ -66,6 +66,8 @@ class Hand:
         self._waiting: deque[Job] = deque()
         self._ended: deque[Finished] = deque()
         self._ripe = threading.Event()
+        #: True from a call of ``changed`` until what ended is taken.
+        self._called = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -133,6 +135,7 @@ class Hand:
         with self._lock:
             ended = [one for one in self._ended if one.held.rid in self._jobs]
             self._ended.clear()
+            self._called = False
         # a renewal may have replaced what is held meanwhile
         return [replace(one, held=self._jobs[one.held.rid].held) for one in ended]
 
@@ -140,6 +143,7 @@ class Hand:
         """Keep jobs that ended for the next write: this one did not happen."""
         with self._lock:
             self._ended.extendleft(one for one in ended if one.held.rid in self._jobs)
+            self._called = False
 
     def renewed(self, held: Held) -> None:
         """Hold a row under its new version and deadline."""
@@ -246,7 +250,10 @@ class Hand:
             self._promote()
             if self._is_ripe():
                 self._ripe.set()
-        self._changed()
+            # once is enough: short jobs end by the hundred while a write goes on
+            called, self._called = self._called, True
+        if not called:
+            self._changed()
 
     def _is_ripe(self) -> bool:
         return len(self._ended) * 2 >= len(self._jobs)

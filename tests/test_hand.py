@@ -170,3 +170,17 @@ def test_time_that_a_job_took_is_its_own(desk):
     a, b = hand.take_ended()
 
     assert a.worked_s >= 0.05 > b.worked_s
+
+
+def test_of_jobs_that_end_together_one_call_is_made_until_they_are_taken(desk):
+    told = []
+    hand = Hand(3, lambda: told.append(hand.ended))
+    take(hand, desk, "A", "B", "C")
+
+    desk.futures["A"].set_result(None)
+    desk.futures["B"].set_result(None)
+    taken = hand.take_ended()
+    hand.put_back(taken)
+    desk.futures["C"].set_result(None)
+
+    assert told == [1, 3]
