@@ -73,7 +73,6 @@ class Storm:
         self._crashes: list[str] = []
         self._agents: dict[str, subprocess.Popen[bytes]] = {}
         self._others: dict[str, subprocess.Popen[bytes]] = {}
-        self._frozen = ""
         self._born = 0
         self._fed = 0
         self._ports = (0, 0)
