@@ -102,6 +102,18 @@ def test_a_plan_shows_before_and_after_of_each_cell_and_problems_first():
     assert "PUT attributegroup/S:T/RID,RMT;state 2 rows" in text
 
 
+def test_an_applied_plan_says_what_became_of_each_row_and_first_what_went_wrong():
+    shown = pages.plan(
+        [change("1-A"), change("1-B"), change("1-C"), change("1-D", "skipped")],
+        applied=pages.outcome(won=("1-A",), lost=("1-B",), unknown=("1-C",)),
+    )
+
+    text = pages.text_of(render.plan(shown))
+
+    first, second = text.index("not known 1-C"), text.index("not written 1-B")
+    assert first < second < text.index("written 1-A") < text.index("left alone 1-D")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "shown"),
     [

@@ -104,7 +104,7 @@ def plan_body(
     headed: bool = True,
 ) -> str:
     """The same without the style; not headed: without title and outcome as well."""
-    grid = changes_grid(shown.jobs, shown.changes, shown.columns, caps=caps, zone=zone)
+    grid = changes_grid(shown, caps=caps, zone=zone)
     counts = shown_of(
         len(grid.lines), len(shown.changes), False, len(shown.columns)
     ) + _zone_note(shown.columns, shown.jobs.types, zone)

@@ -12,13 +12,17 @@ from datetime import UTC, tzinfo
 
 from ermpoll.records import Change, Row
 from ermpoll.render.page import Caps, Line
-from ermpoll.render.shapes import JobsLike
+from ermpoll.render.shapes import JobsLike, OutcomeLike, PlanLike
 from ermpoll.render.values import Cell, block, cell, clean, counted, pair
 
-#: Word, colour class and order of each kind of change: what needs eyes comes first.
+#: Word, colour class and order of each kind of change, and of what became of it:
+#: what needs eyes comes first.
 KINDS: Mapping[str, tuple[str, str]] = {
     "problem": ("problem", "ermpoll-warn"),
     "failed": ("failed", "ermpoll-bad"),
+    "unknown": ("not known", "ermpoll-bad"),
+    "lost": ("not written", "ermpoll-warn"),
+    "written": ("written", "ermpoll-ok"),
     "changed": ("changed", "ermpoll-ok"),
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
@@ -75,27 +79,44 @@ def rows_grid(
     return Grid(label=label, heads=_heads(names, types), lines=lines)
 
 
-def changes_grid(
-    jobs: JobsLike,
-    changes: Sequence[Change],
-    columns: Sequence[str],
-    *,
-    caps: Caps,
-    zone: tzinfo = UTC,
-) -> Grid:
-    """Make a grid of changes, those that need eyes first."""
-    names, types = _shown(columns, caps), jobs.types
+def changes_grid(shown: PlanLike, *, caps: Caps, zone: tzinfo = UTC) -> Grid:
+    """Make a grid of a plan's changes, those that need eyes first.
+
+    After the plan was applied each line says what became of its row.
+    """
+    jobs = shown.jobs
+    names, types = _shown(shown.columns, caps), jobs.types
+    fates = _fates(shown.changes, shown.applied)
+    order = list(KINDS)
+    changes = sorted(shown.changes, key=lambda change: order.index(fates[change.rid]))
     lines = [
-        _change_line(change, jobs.link(change.rid), types, names, caps, zone)
-        for change in in_order(changes)[: caps.rows]
+        Line(
+            rid=change.rid,
+            link=jobs.link(change.rid) or "",
+            word=KINDS[fates[change.rid]][0],
+            tone=KINDS[fates[change.rid]][1],
+            reason=change.reason if change.kind in ("problem", "failed") else "",
+            traceback=block(change.traceback) if caps.rows > 25 else "",
+            cells=[_change_cell(change, name, types, caps, zone) for name in names],
+        )
+        for change in changes[: caps.rows]
     ]
     return Grid(label="Changes", heads=_heads(names, types), lines=lines, words=True)
 
 
-def in_order(changes: Sequence[Change]) -> list[Change]:
-    """Problems, failures, changes, then what stays as it is."""
-    order = list(KINDS)
-    return sorted(changes, key=lambda change: order.index(change.kind))
+def _fates(changes: Sequence[Change], done: OutcomeLike | None) -> dict[str, str]:
+    """Give the kind of each change, or what became of its row in a write."""
+    fates: dict[str, str] = {change.rid: change.kind for change in changes}
+    if done is None:
+        return fates
+    ends = {
+        **dict.fromkeys(done.unknown, "unknown"),
+        **dict.fromkeys(done.won, "written"),
+    }
+    for rid, kind in fates.items():
+        if kind == "changed":
+            fates[rid] = ends.get(rid, "lost")
+    return fates
 
 
 def tally(changes: Sequence[Change]) -> str:
@@ -134,26 +155,6 @@ def _heads(names: Sequence[str], types: Mapping[str, str]) -> list[Head]:
         Head(text=clean(name, 40), number=bool(_NUMBER.fullmatch(types.get(name, ""))))
         for name in names
     ]
-
-
-def _change_line(
-    change: Change,
-    link: str | None,
-    types: Mapping[str, str],
-    names: Sequence[str],
-    caps: Caps,
-    zone: tzinfo,
-) -> Line:
-    word, tone = KINDS[change.kind]
-    return Line(
-        rid=change.rid,
-        link=link or "",
-        word=word,
-        tone=tone,
-        reason=change.reason if change.kind in ("problem", "failed") else "",
-        traceback=block(change.traceback) if caps.rows > 25 else "",
-        cells=[_change_cell(change, name, types, caps, zone) for name in names],
-    )
 
 
 def _change_cell(

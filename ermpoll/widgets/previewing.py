@@ -176,6 +176,8 @@ class PreviewPanel(Panel):
         )
         self._head = box("ermpoll-head", self._title, acts)
         tools = box("ermpoll-acts", self._search, self._sort, self._down)
+        # itables has a search and an order of its own.
+        show(tools, not self._by_itables)
         self._main = W.VBox([tools, self._note, self._picks.widget, self._details])
         self._main.add_class("ermpoll-body")
 
