@@ -141,11 +141,14 @@ def _is_float(base: str, value: JSON) -> bool:
 def _is_boolean(base: str, value: JSON) -> bool:
     if isinstance(value, str):
         return value.strip().lower() in _BOOLEANS
-    return isinstance(value, bool)
+    # the catalog reads a number as its text, and 0 and 1 are booleans
+    return isinstance(value, int) and value in (0, 1)
 
 
 def _is_time(base: str, value: JSON) -> bool:
     # PostgreSQL reads many more forms than ISO; only what can be none is refused
+    if isinstance(value, int) and not isinstance(value, bool):
+        return True
     return isinstance(value, str) and (
         parse_time(value) is not None
         or any(c.isdigit() for c in value)

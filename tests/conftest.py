@@ -90,6 +90,16 @@ def shared_box() -> Iterator[ermpoll.sandbox.Box]:
         _kept.clear()
 
 
+@pytest.fixture(autouse=True)
+def no_fault_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Faults that a test asked for end with it, those it did not meet as well."""
+    shares = "shared_box" in request.fixturenames
+    box = request.getfixturevalue("shared_box") if shares else None
+    yield
+    if box is not None:
+        box.faults()
+
+
 @pytest.fixture
 def box(shared_box: ermpoll.sandbox.Box) -> ermpoll.sandbox.Box:
     """The session's sandbox, fresh: the demo's rows, an empty log, no faults."""
