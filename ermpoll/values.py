@@ -148,7 +148,8 @@ def _is_boolean(base: str, value: JSON) -> bool:
 def _is_time(base: str, value: JSON) -> bool:
     # PostgreSQL reads many more forms than ISO; only what can be none is refused
     if isinstance(value, int) and not isinstance(value, bool):
-        return True
+        # read as its text, and 20260228 is a date
+        return len(str(value)) in (6, 8, 14)
     return isinstance(value, str) and (
         parse_time(value) is not None
         or any(c.isdigit() for c in value)
