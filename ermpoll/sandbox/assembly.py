@@ -166,6 +166,7 @@ class Sandbox:
         if do not in self._commands:
             known = ", ".join(self._commands)
             raise UsageError(f"There is no command {do!r}; there are: {known}.")
+        self.store.deadline.start()
         return self._commands[do](**arguments)
 
     # ---- commands
