@@ -268,7 +268,7 @@ class Storm:
         store = Store(self._folder / "catalog")
         start, last = 1, 0.0
         try:
-            while page := store.read_log(start, 200):
+            while page := _page(store, start):
                 for seq, at, _, _, _, who, _, rows in page:
                     last = at / 1e6
                     for table, rid, before, after in rows:
@@ -288,3 +288,9 @@ class Storm:
             store.close()
         referee.end(max(last, datetime.now(UTC).timestamp()))
         return referee
+
+
+def _page(store: Store, start: int) -> list[list[Any]]:
+    # what a request may take is no limit for a whole record
+    store.deadline.start()
+    return store.read_log(start, 200)
