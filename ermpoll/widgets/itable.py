@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from ermpoll import frames
 from ermpoll.errors import UsageError
 from ermpoll.records import JSON, Row
 from ermpoll.render.live import is_time
@@ -77,6 +76,9 @@ class ITablePicks:
         names = names[: Caps().columns]
         chosen = self.selected
         self._rows = list(rows)
+        # Only who shows itables pays for pandas.
+        from ermpoll import frames
+
         types = {name: jobs.types.get(name, "") for name in names}
         # Times as text: they sort alike, and itables knows no zones.
         said = {name: "text" if is_time(kind) else kind for name, kind in types.items()}

@@ -108,9 +108,10 @@ def test_a_terminal_shows_panels_as_text():
     assert "watch of Imaging:Image ○ not started" in run.stdout
 
 
-def test_importing_the_widgets_starts_nothing():
+def test_importing_the_widgets_starts_nothing_and_loads_no_pandas():
     code = (
-        "import threading, ermpoll.widgets\n"
+        "import sys, threading, ermpoll.widgets\n"
+        "assert 'pandas' not in sys.modules\n"
         "print([thread.name for thread in threading.enumerate()])"
     )
     run = subprocess.run(
