@@ -218,8 +218,6 @@ def test_a_record_with_a_gap_is_found(record: Record) -> None:
 #: What a storm must have had, or it was none.
 HAZARDS = (
     "agents killed",
-    "rescues",
-    "renewals",
     "claims without token",
     "edit of claimed",
     "gust: replies dropped",
@@ -263,3 +261,6 @@ def test_a_storm_of_100000_claims_breaks_no_promise(tmp_path: Path) -> None:
 
     # on a busy machine the time is over before all rows are in
     assert report.counts["claims"] >= 60_000
+    # a short storm may happen to kill none but idle agents
+    assert report.counts["rescues"] > 0
+    assert report.counts["renewals"] > 0
