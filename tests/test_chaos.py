@@ -79,6 +79,31 @@ def test_a_lawful_life_is_not_objected_to(record: Record) -> None:
     assert record.referee.counts["rescues"] == 1
 
 
+@pytest.mark.parametrize("meanwhile", ["taken", "finished", "nothing"])
+def test_an_old_daemon_may_finish_what_a_person_took_from_it(
+    record: Record, meanwhile: str
+) -> None:
+    record.write("daemon", state="claimed")
+    record.write("person", state="new")
+    if meanwhile != "nothing":
+        record.claim()
+    if meanwhile == "finished":
+        record.write("a", state="done")
+
+    record.write("daemon", state="done")
+
+    assert record.end() == []
+
+
+def test_an_agent_may_not_finish_what_a_person_took_from_it(record: Record) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("a", state="done")
+
+    assert record.kinds == ["machine"]
+
+
 def test_a_step_outside_the_machine_is_found(record: Record) -> None:
     record.write("a", state="done")
 

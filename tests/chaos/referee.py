@@ -84,6 +84,8 @@ class _Track:
     edits: dict[str, Any] = field(default_factory=dict)
     #: Who finished it without a token.
     finisher: str | None = None
+    #: Holders without a token from whom a person took the row.
+    robbed: set[str] = field(default_factory=set)
 
 
 class Referee:
@@ -162,6 +164,8 @@ class Referee:
             allowed.add(step)
         if step not in allowed:
             self._find("machine", entry, f"a person went from {step[0]} to {step[1]}")
+        if track.holder and not track.holder.token:
+            track.robbed.add(track.holder.who)
         track.holder = None
 
     def _edits_stand(self, entry: Entry, track: _Track, after: Row) -> None:
@@ -179,6 +183,12 @@ class Referee:
 
     def _worker(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         m = self._machine
+        if entry.who in track.robbed and after[m.state] == m.done:
+            # an old daemon finishes unguarded what a person took from it
+            self.counts["finished after a person took it"] += 1
+            track.robbed.discard(entry.who)
+            track.finisher, track.holder = entry.who, None
+            return
         judges: dict[tuple[Any, Any], Callable[..., None]] = {
             (m.ready, m.claimed): self._claim,
             (m.ready, m.failed): self._park,
