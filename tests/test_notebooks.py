@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import secrets
@@ -46,13 +47,15 @@ def run(
     for cell in book.cells:
         if parameters is not None and "parameters" in cell.metadata.get("tags", []):
             cell.source += f"\n{parameters}"
-    NotebookClient(
+    client = NotebookClient(
         book,
         timeout=60,
         kernel_name="python3",
         store_widget_state=True,
         resources={"metadata": {"path": str(folder)}},
-    ).execute()
+    )
+    # execute() would leave an event loop open in each thread it is called on
+    asyncio.run(client.async_execute())
     return book
 
 
