@@ -95,6 +95,31 @@ def test_an_old_daemon_may_finish_what_a_person_took_from_it(
     assert record.end() == []
 
 
+def test_a_claim_over_a_token_of_before_looks_like_an_overdue_one(
+    record: Record,
+) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("b", after_s=LEASE_S, state="new", owner=None)
+    record.claim("b", TOKENS[1])
+    record.write("b", state="done")
+    record.write("daemon", state="done")
+
+    assert record.end() == []
+
+
+def test_a_claim_over_a_token_of_before_is_not_freed_early(record: Record) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("b", after_s=LEASE_S - 0.5, state="new", owner=None)
+
+    assert record.kinds == ["robbed"]
+
+
 def test_an_agent_may_not_finish_what_a_person_took_from_it(record: Record) -> None:
     record.claim()
     record.write("person", state="hold")

@@ -72,6 +72,8 @@ class _Holder:
     lease_s: float
     #: When the holder last wrote the row.
     at: float
+    #: The lease of a token of before that a holder without a token left standing.
+    stale_s: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -142,8 +144,12 @@ class Referee:
                 if at - holder.at >= holder.lease_s:
                     self.counts["end overdue"] += 1
                     continue
+            detail = (
+                f"is left as {state!r} after {track.row[m.attempts]} attempts, "
+                f"to be tried again at {track.row[m.retry_at]}"
+            )
             self.violations.append(
-                Violation(kind="lost", seq=0, rid=rid, detail=f"is left as {state!r}")
+                Violation(kind="lost", seq=0, rid=rid, detail=detail)
             )
 
     # people
@@ -216,7 +222,11 @@ class Referee:
         if token == before[m.owner] and after[m.attempts] == before[m.attempts]:
             token = None
         track.holder = _Holder(
-            who=entry.who, token=token, lease_s=_lease(token), at=entry.at
+            who=entry.who,
+            token=token,
+            lease_s=_lease(token),
+            at=entry.at,
+            stale_s=_lease(after[m.owner]),
         )
         self.counts["claims" if token else "claims without token"] += 1
         if token is None:
@@ -246,7 +256,7 @@ class Referee:
         if holder is None or entry.who != holder.who:
             given_up = word == m.failed and after[m.owner] is None
             if given_up:
-                self._taken_over(entry, holder)
+                self._taken_over(entry, track, holder)
                 return
             self._find("two holders", entry, f"{entry.who} finished another's row")
         elif holder.token is None:
@@ -266,15 +276,19 @@ class Referee:
         later = after[m.retry_at] != before[m.retry_at]
         if holder is None or entry.who != holder.who or not (fewer or later):
             # also by the one that held it: it may have given the row up as lost
-            self._taken_over(entry, holder)
+            self._taken_over(entry, track, holder)
         else:
             self.counts["releases" if fewer else "retries"] += 1
         if holder is not None and holder.token and after[m.owner] is not None:
             self._find("token", entry, "given back, but the token stands")
 
-    def _taken_over(self, entry: Entry, holder: _Holder | None) -> None:
+    def _taken_over(self, entry: Entry, track: _Track, holder: _Holder | None) -> None:
         if holder is None:
             self._find("record", entry, "a claimed row that nobody claimed")
+        elif holder.token is None and entry.at - holder.at >= holder.stale_s:
+            # a person left the token of before, so the row looks like an overdue one
+            self.counts["freed by the token of before"] += 1
+            track.robbed.add(holder.who)
         elif holder.token is None:
             self._find("robbed", entry, f"{entry.who} freed a claim without a lease")
         elif entry.at - holder.at < holder.lease_s:
