@@ -65,9 +65,11 @@ def test_a_body_without_a_length_is_counted_too(narrow: Box) -> None:
     place = urlsplit(narrow.url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port)
     with closed(connection):
-        chunks = (b"x" * 5_000 for _ in range(4))
-        path = f"{place.path}/entity/Imaging:Image"
-        connection.request("POST", path, chunks, encode_chunked=True)
+        connection.putrequest("POST", f"{place.path}/entity/Imaging:Image")
+        connection.putheader("Transfer-Encoding", "chunked")
+        # in one piece: the server may hang up before a second one is sent
+        chunk = b"1388\r\n" + b"x" * 5_000 + b"\r\n"
+        connection.endheaders(chunk * 4 + b"0\r\n\r\n")
 
         assert connection.getresponse().status == 413
 
