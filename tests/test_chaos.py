@@ -95,6 +95,26 @@ def test_an_old_daemon_may_finish_what_a_person_took_from_it(
     assert record.end() == []
 
 
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_an_overdue_claim_at_its_last_attempt_may_be_given_up(
+    record: Record, who: str
+) -> None:
+    record.claim()
+    record.write(who, after_s=LEASE_S, state="failed", owner=None)
+
+    assert record.end() == []
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_a_claim_that_is_given_up_before_its_lease_is_over_is_found(
+    record: Record, who: str
+) -> None:
+    record.claim()
+    record.write(who, after_s=LEASE_S - 0.5, state="failed", owner=None)
+
+    assert record.kinds == ["two holders"]
+
+
 def test_a_claim_over_a_token_of_before_looks_like_an_overdue_one(
     record: Record,
 ) -> None:

@@ -144,6 +144,10 @@ class Referee:
                 if at - holder.at >= holder.lease_s:
                     self.counts["end overdue"] += 1
                     continue
+            if state == m.ready and track.robbed:
+                # freed from an old daemon when the agents had ended already
+                self.counts["end taken from a daemon"] += 1
+                continue
             detail = (
                 f"is left as {state!r} after {track.row[m.attempts]} attempts, "
                 f"to be tried again at {track.row[m.retry_at]}"
@@ -253,11 +257,13 @@ class Referee:
         m = self._machine
         holder, word = track.holder, after[m.state]
         track.holder = None
-        if holder is None or entry.who != holder.who:
-            given_up = word == m.failed and after[m.owner] is None
-            if given_up:
-                self._taken_over(entry, track, holder)
-                return
+        given_up = word == m.failed and after[m.owner] is None
+        other = holder is None or entry.who != holder.who
+        # also by the one that held it: it gave the row up before it found it overdue
+        if given_up and (other or (holder and holder.token)):
+            self._taken_over(entry, track, holder)
+            return
+        if holder is None or other:
             self._find("two holders", entry, f"{entry.who} finished another's row")
         elif holder.token is None:
             track.finisher = entry.who
