@@ -84,10 +84,21 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"ermpoll.{name}")
+        return _module(name)
     if name in _HOMES:
         return getattr(importlib.import_module(f"ermpoll.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'ermpoll' has no attribute {name!r}")
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"ermpoll.{name}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"ermpoll.{name} needs {error.name}, not installed here. "
+            'Install with: pip install "ermpoll[lab]"',
+            name=error.name,
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -157,3 +157,18 @@ def test_importing_loads_neither_pika_pandas_nor_ipywidgets() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+def test_what_the_sandbox_needs_is_said_where_it_is_missing():
+    code = (
+        "import sys; sys.modules['regex'] = None\n"
+        "import ermpoll\n"
+        "try: ermpoll.sandbox.start()\n"
+        "except ImportError as error: print(error)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert "needs regex, not installed here. Install with: pip install" in done.stdout
