@@ -167,8 +167,20 @@ def test_run_finishes_what_it_holds_when_told_to_stop(
     assert states_of(box, added) == dict.fromkeys(added, "success")
 
 
-def test_run_releases_what_does_not_finish_in_time(
-    tmp_path: Path, box: ermpoll.sandbox.Box
+@pytest.mark.parametrize(
+    ("options", "signals"),
+    [
+        (("--stop-timeout", "1"), (signal.SIGTERM,)),
+        # the first one lets it finish, the second does not wait for that
+        ((), (signal.SIGINT, signal.SIGINT)),
+    ],
+    ids=["not in time", "Ctrl-C twice"],
+)
+def test_run_releases_what_does_not_finish(
+    tmp_path: Path,
+    box: ermpoll.sandbox.Box,
+    options: tuple[str, ...],
+    signals: tuple[signal.Signals, ...],
 ) -> None:
     write_agent(
         tmp_path,
@@ -181,35 +193,12 @@ def test_run_releases_what_does_not_finish_in_time(
     added = box.add(1, Specimen="T1")
 
     with started(
-        *(tmp_path, "run", "tiles:agent", "--stop-timeout", "1"),
-        environment=announced(box),
+        *(tmp_path, "run", "tiles:agent", *options), environment=announced(box)
     ) as process:
         wait_for_file(tmp_path / "working", process)
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=40)
-
-    assert process.returncode == 0, log
-    assert states_of(box, added) == dict.fromkeys(added, "new")
-
-
-def test_a_second_ctrl_c_gives_back_what_still_runs(
-    tmp_path: Path, box: ermpoll.sandbox.Box
-) -> None:
-    write_agent(
-        tmp_path,
-        f"""
-        import pathlib, threading
-        pathlib.Path({str(tmp_path / "working")!r}).touch()
-        threading.Event().wait(3600)
-        """,
-    )
-    added = box.add(1, Specimen="T1")
-
-    with started(tmp_path, "run", "tiles:agent", environment=announced(box)) as process:
-        wait_for_file(tmp_path / "working", process)
-        process.send_signal(signal.SIGINT)
-        threading.Event().wait(0.5)
-        process.send_signal(signal.SIGINT)
+        for number in signals:
+            process.send_signal(number)
+            threading.Event().wait(0.5)
         _, log = process.communicate(timeout=40)
 
     assert process.returncode == 0, log
