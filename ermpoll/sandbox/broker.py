@@ -12,7 +12,8 @@ import itertools
 
 from pika import spec
 
-from ermpoll.sandbox.peers import EXCHANGE, Peer, Queue
+from ermpoll.sandbox.peers import Peer
+from ermpoll.sandbox.queues import EXCHANGE, Queue
 
 
 class Broker:

@@ -5,51 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pika import exceptions, frame, spec
 from pika.amqp_object import Method
+
+from ermpoll.sandbox.queues import Consumer, Queue
 
 if TYPE_CHECKING:
     from ermpoll.sandbox.broker import Broker
 
 logger = logging.getLogger(__name__)
 
-#: The exchange that ERMrest sends to.
-EXCHANGE = "ermrest_changes"
 _HEADER = b"AMQP\x00\x00\x09\x01"
 _HEARTBEAT_S = 30
 _FRAME_MAX = 131072
-#: A queue that nobody consumes keeps this many messages.
-_QUEUE_MAX = 100_000
 #: A client that leaves this many bytes unread gets no more.
 _UNSENT_MAX = 1 << 20
-
-
-@dataclass(slots=True, kw_only=True)
-class Queue:
-    """Messages that wait, and who takes them."""
-
-    name: str
-    owner: Peer | None
-    #: Exchange and body of each.
-    messages: deque[tuple[str, bytes]] = field(
-        default_factory=lambda: deque(maxlen=_QUEUE_MAX)
-    )
-    consumers: list[Consumer] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
-    """A channel that takes the messages of a queue."""
-
-    peer: Peer
-    channel: int
-    tag: str
-    queue: Queue
-    no_ack: bool
 
 
 class Peer:
@@ -163,12 +135,7 @@ class Peer:
     def _start(self) -> None:
         features = {"basic.nack": True, "consumer_cancel_notify": True}
         properties = {"product": "ermpoll sandbox", "capabilities": features}
-        self.send(
-            0,
-            spec.Connection.Start(
-                server_properties=properties, mechanisms="PLAIN", locales="en_US"
-            ),
-        )
+        self.send(0, spec.Connection.Start(server_properties=properties))
 
     def _login(self, channel: int, method: Any) -> None:
         given = method.response
@@ -187,9 +154,7 @@ class Peer:
     def _close_channel(self, channel: int, method: Any) -> None:
         for queue in self._broker.queues.values():
             queue.consumers = [
-                item
-                for item in queue.consumers
-                if item.peer is not self or item.channel != channel
+                c for c in queue.consumers if (c.peer, c.channel) != (self, channel)
             ]
         self.unacked = {item for item in self.unacked if item[0] != channel}
         self.send(channel, spec.Channel.CloseOk())
