@@ -96,11 +96,6 @@ class Hand:
         with self._lock:
             return [self._jobs[rid].held for rid in rids if rid in self._jobs]
 
-    def rids(self) -> tuple[str, ...]:
-        """Return the RIDs held."""
-        with self._lock:
-            return tuple(self._jobs)
-
     def take(
         self, rows: Iterable[Held], submit: Callable[[dict[str, Any]], Future[Any]]
     ) -> None:
