@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from ermpoll import moves, planning
 from ermpoll.acts import Done, by_then, read_rows
-from ermpoll.errors import Denied, TransformError, UsageError
+from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Change, Row, Transform
 from ermpoll.results import Claim, Outcome, rids_of
 from ermpoll.spec import check_change_of_state
+from ermpoll.telling import text_of, told
 from ermpoll.tokens import worker_name
 
 if TYPE_CHECKING:
@@ -189,23 +190,21 @@ def finishing(jobs: Queue, rid: str, changes: object) -> dict[str, JSON]:
         catalog would refuse, or a state word that doesn't finish the row.
     """
     table = jobs.spec.table
-    wanted = planning.changes_of(changes, {}, table)
-    reason = (
-        wanted
-        if isinstance(wanted, str)
-        else planning.first_refusal(wanted, table)
-        or check_change_of_state(jobs.spec, wanted)
+    try:
+        wanted = planning.changes_of(changes, {}, table)
+    except Unreadable as error:
+        raise UsageError(f"{rid}: {error}; nothing was written") from error
+    reason = planning.first_refusal(wanted, table) or check_change_of_state(
+        jobs.spec, wanted
     )
-    if reason or isinstance(wanted, str):
+    if reason:
         raise UsageError(f"{rid}: {reason}; nothing was written")
     return wanted
 
 
 def error_text(error: object) -> str:
     """Return an error as a line for people: an exception with its name."""
-    if isinstance(error, BaseException):
-        return planning.describe(error)[0]
-    return str(error)
+    return told(error) if isinstance(error, BaseException) else text_of(error)
 
 
 def check_right(jobs: Queue) -> None:

@@ -111,9 +111,9 @@ def parse_time(text: object) -> datetime | None:
     text = re.sub(r"([+-]\d\d)(\d\d)?$", lambda m: f"{m[1]}:{m[2] or '00'}", text)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # the first or last hours of the calendar
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def time_text(at: datetime) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ermpoll import planning, render
-from ermpoll.errors import UsageError
+from ermpoll.errors import Unreadable
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.results import Plan
 from ermpoll.spec import check_change_of_state
-from ermpoll.workers import changes_of_work, do_dry
+from ermpoll.workers import do_dry, reason_of
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
@@ -59,12 +59,15 @@ def dry_run(
             for move in moves
             if move.change.kind == "changed"
         }
-        futures = {rid: executor.submit(do_dry, work, row) for rid, row in rows.items()}
+        futures = {
+            rid: executor.submit(do_dry, work, planning.copied(row))
+            for rid, row in rows.items()
+        }
         results: dict[str, Mapping[str, JSON] | None] = {}
         errors: dict[str, str] = {}
         would: list[str] = []
         for rid, future in futures.items():
-            result, error, lines = future.result()
+            result, error, lines = _ended(future)
             would += lines
             results[rid], errors[rid] = _checked(jobs, rows[rid], result, error)
     others = [line for line in refused if line not in would]
@@ -76,6 +79,15 @@ def dry_run(
     )
 
 
+def _ended(future: Future[Any]) -> tuple[Any, str, list[str]]:
+    """Return what came of a call, also where it went past its own handlers."""
+    try:
+        failure = future.exception()
+    except CancelledError as cancelled:
+        failure = cancelled
+    return future.result() if failure is None else (None, reason_of(failure), [])
+
+
 def _checked(
     jobs: Queue, row: Mapping[str, JSON], result: object, error: str
 ) -> tuple[Mapping[str, JSON] | None, str]:
@@ -84,11 +96,8 @@ def _checked(
         return None, error
     table = jobs.spec.table
     try:
-        asked = changes_of_work(result)
-    except UsageError as wrong:
+        changes = {} if result is None else planning.changes_of(result, row, table)
+    except Unreadable as wrong:
         return None, str(wrong)
-    changes = planning.changes_of(asked, row, table)
-    if isinstance(changes, str):
-        return None, changes
     refusal = planning.first_refusal(changes, table)
     return changes, refusal or check_change_of_state(jobs.spec, changes) or ""

@@ -5,6 +5,7 @@ that no caller has to parse text::
 
     ErmpollError
     ├── UsageError (also a ValueError)   a call that can't be right
+    │   └── Unreadable                   what your function gave back
     ├── CatalogError                     an answer of the catalog, or none
     │   ├── BadRequest                   400
     │   ├── Denied                       401, 403
@@ -30,6 +31,10 @@ class ErmpollError(Exception):
 
 class UsageError(ErmpollError, ValueError):
     """The call can't be right; nothing was sent."""
+
+
+class Unreadable(UsageError):
+    """What a function gave back can't be read as changes."""
 
 
 class CatalogError(ErmpollError):

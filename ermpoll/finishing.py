@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ermpoll import moves, planning
-from ermpoll.errors import UsageError
+from ermpoll.errors import Unreadable
 from ermpoll.hand import Finished
 from ermpoll.moves import Move
 from ermpoll.records import JSON
+from ermpoll.schedule import backoff_s
 from ermpoll.spec import Spec, check_change_of_state
-from ermpoll.workers import changes_of_work
+from ermpoll.workers import reason_of
 
 #: First and longest wait before a failed row is tried again, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
@@ -25,30 +26,28 @@ def finishing_move(
     A result that the table can't take is a failure that no retry mends; an error
     is tried again later, with full jitter, until the attempts are used up.
     """
-    error = one.error
-    if one.cause is not None:
-        error = planning.describe(one.cause)[0]
+    error = one.error if one.cause is None else reason_of(one.cause)
+    final = one.final or isinstance(one.cause, Unreadable)
     if not error:
         changes = _changes(spec, one)
         if isinstance(changes, str):
             return moves.fail(spec, one.held, changes)
         return moves.complete(spec, one.held, changes)
     tried = moves.attempts_of(spec, one.held.row)
-    if spec.attempts and tried < spec.max_attempts and not one.final:
-        longest = min(RETRY_FIRST_S * 2 ** (tried - 1), RETRY_LONGEST_S)
+    if spec.attempts and tried < spec.max_attempts and not final:
+        longest = backoff_s(tried, RETRY_FIRST_S, RETRY_LONGEST_S)
         at = now + timedelta(seconds=longest * rng())
         return moves.retry_later(spec, one.held, error, at)
     return moves.fail(spec, one.held, error)
 
 
 def _changes(spec: Spec, one: Finished) -> dict[str, JSON] | str:
+    if one.result is None:
+        return {}
     try:
-        asked = changes_of_work(one.result)
-    except UsageError as error:
+        changes = planning.changes_of(one.result, one.held.row, spec.table)
+    except Unreadable as error:
         return str(error)
-    changes = planning.changes_of(asked, one.held.row, spec.table)
-    if isinstance(changes, str):
-        return changes
     return (
         planning.first_refusal(changes, spec.table)
         or check_change_of_state(spec, changes)

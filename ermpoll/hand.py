@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from ermpoll.moves import Held
+from ermpoll.planning import copied
 from ermpoll.records import Running
 
 
@@ -106,7 +107,7 @@ class Hand:
                 self._waiting.append(job)
                 self._promote()
             try:
-                future = submit(dict(held.row))
+                future = submit(copied(held.row))
             except RuntimeError as error:  # the executor was shut down
                 self._end(job, error="the executor takes no more work", cause=error)
                 continue

@@ -397,7 +397,10 @@ class Queue:
             nothing was written.
         """
         named = dict.fromkeys(claim.unfinished) if changes is None else changes
-        wanted = {rid: acting.finishing(self, rid, c or {}) for rid, c in named.items()}
+        wanted = {
+            rid: acting.finishing(self, rid, {} if asked is None else asked)
+            for rid, asked in named.items()
+        }
         return acting.finish(
             self,
             "complete",

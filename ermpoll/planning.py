@@ -6,15 +6,17 @@ all of them (a missing key would be written as NULL), a RID stands once.
 
 from __future__ import annotations
 
-import copy
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ermpoll import paths
+from ermpoll.errors import Unreadable
 from ermpoll.model import Table
 from ermpoll.records import JSON, Change, PlannedPut, Row
-from ermpoll.values import plain, refusal
+from ermpoll.telling import told
+from ermpoll.values import read_changes, refusal
 
 #: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.
 BATCH = 500
@@ -39,45 +41,53 @@ def plan_row(
         rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after={}, kind="unchanged"
     )
     try:
-        asked = transform(_copy(row))
+        asked = transform(copied(row))
+        wanted = None if asked is None else changes_of(asked, row, table)
+    except Unreadable as error:
+        return replace(unchanged, kind="problem", reason=str(error))
     except Exception as error:  # noqa: BLE001  the user's function: shown, not raised
-        told, where = describe(error)
-        return replace(unchanged, kind="failed", reason=told, traceback=where)
-    if asked is None:
+        reason, where = describe(error)
+        return replace(unchanged, kind="failed", reason=reason, traceback=where)
+    if wanted is None:
         return replace(unchanged, kind="skipped", reason="left alone")
-    wanted = changes_of(asked, row, table)
-    if isinstance(wanted, str):
-        return replace(unchanged, kind="problem", reason=wanted)
     if not wanted:
         return replace(unchanged, reason="changes nothing")
-    reason = first_refusal(wanted, table) or problem(row, wanted)
-    if reason:
-        return replace(unchanged, after=wanted, kind="problem", reason=reason)
+    why = first_refusal(wanted, table) or problem(row, wanted)
+    if why:
+        return replace(unchanged, after=wanted, kind="problem", reason=why)
     return replace(unchanged, after=wanted, kind="changed")
 
 
-def _copy(row: Row) -> dict[str, JSON]:
-    """Return a copy that shares nothing which could be changed in place."""
-    return {
-        name: copy.deepcopy(value) if isinstance(value, list | dict) else value
-        for name, value in row.items()
-    }
+def copied(row: Row) -> dict[str, JSON]:
+    """Return a copy that shares nothing which could be changed in place.
+
+    However deep: the catalog nests json deeper than Python calls itself.
+    """
+    whole = dict(row)
+    todo: list[Any] = [whole]
+    while todo:
+        holder = todo.pop()
+        items = holder.items() if isinstance(holder, dict) else enumerate(holder)
+        for key, value in items:
+            if isinstance(value, dict | list):
+                holder[key] = value.copy()
+                todo.append(holder[key])
+    return whole
 
 
-def changes_of(asked: object, row: Row, table: Table) -> dict[str, JSON] | str:
-    """Return the changes that differ from the row, or in words why they are none."""
-    if not isinstance(asked, Mapping):
-        return (
-            "expected a dict of changes or None, "
-            f"found {type(asked).__name__} (return None to leave a row alone)"
-        )
-    try:
-        wanted = {str(name): plain(value) for name, value in asked.items()}
-    except TypeError as error:
-        return str(error)
+def changes_of(asked: object, row: Row, table: Table) -> dict[str, JSON]:
+    """Return the changes that differ from the row.
+
+    Raises
+    ------
+    Unreadable
+        They can't be read, or name a column that isn't there.
+    """
+    wanted = read_changes(asked)
     strange = [name for name in wanted if name not in table.columns]
     if strange:
-        return f"{table.label} has no column {', '.join(map(repr, strange))}"
+        names = ", ".join(map(repr, strange[:12]))
+        raise Unreadable(f"{table.label} has no column {names}")
     return {
         name: value
         for name, value in wanted.items()
@@ -101,7 +111,7 @@ def first_refusal(changes: Row, table: Table) -> str | None:
 
 def describe(error: BaseException) -> tuple[str, str]:
     """Return a failure in a line, and its traceback from the user's code on."""
-    line = traceback.format_exception_only(error)[-1].strip()
+    line = told(error)
     frames = traceback.extract_tb(error.__traceback__)[1:]
     return line, "".join(traceback.format_list(frames)) + line
 

@@ -10,6 +10,10 @@ import re
 import traceback
 from pathlib import Path
 
+#: Longest text of an event, a status or a log line, in characters.
+LONGEST = 500
+#: What is read of a text: a secret that this cuts is cut off with the rest.
+_LONGEST_READ = 20_000
 _SECRET = re.compile(
     r"(?<=://)[^/\s@]+(?=@)"
     r"|(?<=bearer )\S+|(?<=webauthn=)[^\s;'\"]+"
@@ -25,8 +29,27 @@ def scrubbed(text: str) -> str:
 
 def described(error: BaseException) -> str:
     """Return its kind and its text, scrubbed, on one line: for a status."""
-    text = " ".join(scrubbed(str(error)).split())
+    return one_line(told(error))
+
+
+def told(error: BaseException) -> str:
+    """Return its kind and its text, scrubbed, all of its lines: for its owner."""
+    text = scrubbed(text_of(error)).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def text_of(thing: object) -> str:
+    """Return the text of somebody's object, which may raise instead of having one."""
+    try:
+        return str(thing)[:_LONGEST_READ]
+    except (Exception, SystemExit):  # noqa: BLE001  whatever a stranger's code does
+        return "(its text can't be read)"
+
+
+def one_line(text: str) -> str:
+    """Return a text scrubbed and on one line, cut as an event and a log have it."""
+    text = " ".join(scrubbed(text[:_LONGEST_READ]).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def place(error: BaseException) -> str:

@@ -12,49 +12,128 @@ import math
 import pathlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ermpoll.clock import parse_time
+from ermpoll.errors import Unreadable
 from ermpoll.model import Column
 from ermpoll.records import JSON
+from ermpoll.telling import told
 
 _RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
+#: How deeply nested and how large what somebody's function gives back may be.
+DEEPEST, LARGEST = 200, 10_000_000
+#: What a number or a container counts for, in bytes: small ones cost time as well.
+_EVERY = 8
 #: Python refuses to read thousands of digits; no column takes so many.
 _LONGEST_INT = 1000
+_LONGEST_BITS = int(_LONGEST_INT * math.log2(10))
 _BOOLEANS = {"true", "t", "false", "f", "yes", "no", "y", "n", "on", "off", "1", "0"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def plain(value: object) -> JSON:
-    """Return a Python value as JSON has it.
+def read_changes(asked: object) -> dict[str, JSON]:
+    """Read the changes that somebody's function gave back into values of our own.
 
-    Dates, times, UUIDs, paths and decimals become their text; numpy scalars
+    They are read whole: what comes after can neither fail on them nor see them
+    change. Dates, times, UUIDs, paths and decimals become their text; numpy scalars
     become numbers; pandas' NA and NaT become None.
 
     Raises
     ------
-    TypeError
-        The value has no form in JSON.
+    Unreadable
+        They are no dict, or hold what has no form in JSON, what raises when it is
+        read, more than ``DEEPEST`` levels or more than ``LARGEST`` bytes.
     """
-    if value is None or isinstance(value, str | bool | int | float):
-        # a subclass (an enum, numpy's float64) is sent as its plain value
-        return _scalar(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, uuid.UUID | pathlib.PurePath | decimal.Decimal):
-        return str(value)
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return None
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if hasattr(value, "tolist"):  # numpy's scalars and arrays
-        return plain(value.tolist())
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    reading = _Reading()
+    try:
+        if not isinstance(asked, Mapping):
+            raise Unreadable(
+                "expected a dict of changes or None, "
+                f"found {type(asked).__name__} (return None to leave a row alone)"
+            )
+        return dict(reading.columns(asked))
+    except Unreadable:
+        raise
+    except Exception as error:
+        raise reading.refused(f"can't be read: {told(error)}") from error
 
 
-def _scalar(value: str | float | None) -> JSON:
+class _Reading:
+    """One reading, and how much room it has left.
+
+    The depth ends a value that holds itself, the size one without an end.
+    """
+
+    def __init__(self) -> None:
+        self._column = ""
+        self._room = LARGEST
+
+    def columns(self, asked: Mapping[Any, object]) -> Iterator[tuple[str, JSON]]:
+        """Read changes column by column."""
+        for name, value in asked.items():
+            self._column = self._name(name)
+            yield self._column, self.value(value)
+
+    def refused(self, why: str) -> Unreadable:
+        """Return the refusal of what is being read."""
+        column = clean_text(self._column, 80)
+        return Unreadable(f"{column}: {why}" if column else why)
+
+    def value(self, value: object, depth: int = 0) -> JSON:
+        """Read a value."""
+        if depth > DEEPEST:
+            raise self.refused(f"is nested more than {DEEPEST} levels deep")
+        if value is None or isinstance(value, str | bool | int | float):
+            # a subclass (an enum, numpy's float64) is sent as its plain value
+            plainly = _scalar(value)
+            self._take(self._size(plainly))
+            return plainly
+        self._take(_EVERY)
+        if isinstance(value, Mapping):
+            return {
+                self._name(key): self.value(item, depth + 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(item, depth + 1) for item in value]
+        return self.value(self._simpler(value), depth + 1)
+
+    def _simpler(self, value: object) -> object:
+        """Return what is none of JSON's as something that is nearer to it."""
+        if isinstance(value, uuid.UUID | pathlib.PurePath | decimal.Decimal):
+            return str(value)
+        if type(value).__name__ in ("NAType", "NaTType"):
+            return None
+        if isinstance(value, datetime.date | datetime.time):
+            return value.isoformat()
+        if hasattr(value, "tolist"):  # numpy's scalars and arrays
+            return value.tolist()
+        raise self.refused(f"{type(value).__name__} has no form in JSON")
+
+    def _name(self, name: object) -> str:
+        text = str(_scalar(name) if isinstance(name, str) else name)
+        self._take(self._size(text))
+        return text
+
+    def _size(self, value: JSON) -> int:
+        """Return about how many bytes a scalar takes as JSON."""
+        if isinstance(value, str):
+            # what is too long in any case is not encoded to be measured
+            short = value.isascii() or len(value) > LARGEST
+            return 2 + (len(value) if short else len(value.encode(errors="replace")))
+        if type(value) is int and value.bit_length() > _LONGEST_BITS:
+            raise self.refused(f"a number of more than {_LONGEST_INT} digits")
+        return _EVERY
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise self.refused(f"is larger than {LARGEST // 10**6} MB")
+
+
+def _scalar(value: str | float | None) -> str | float | None:
     # the value itself, not what a subclass makes of it: str() of an enum is its name
     if value is None or isinstance(value, bool):
         return value

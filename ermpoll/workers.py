@@ -7,14 +7,16 @@ importable, and know nothing of queues.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from types import CoroutineType
 from typing import Any
 
 from ermpoll import permits
-from ermpoll.errors import UsageError
+from ermpoll.errors import Unreadable, UsageError
+from ermpoll.telling import told
+from ermpoll.values import read_changes
 
 
 def do(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
@@ -38,8 +40,13 @@ def do_dry(
         try:
             result, error = _call(work, row), ""
         except Exception as failure:  # noqa: BLE001  shown to whoever asked
-            result, error = None, f"{type(failure).__name__}: {failure}"
+            result, error = None, reason_of(failure)
     return result, error, list(refused)
+
+
+def reason_of(failure: BaseException) -> str:
+    """Return why a job failed, as its row has it."""
+    return str(failure) if isinstance(failure, Unreadable) else told(failure)
 
 
 def check_work(work: object, executor: Executor | None) -> None:
@@ -66,26 +73,10 @@ def check_work(work: object, executor: Executor | None) -> None:
             ) from error
 
 
-def changes_of_work(result: object) -> Mapping[str, Any]:
-    """Return what work gave back as changes.
-
-    Raises
-    ------
-    UsageError
-        It is neither a dict nor None.
-    """
-    if result is None:
-        return {}
-    if not isinstance(result, Mapping):
-        raise UsageError(
-            "expected work to return a dict of changes or None, found "
-            f"{type(result).__name__}"
-        )
-    return result
-
-
 def _call(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
+    """Call work and read its result, before other work can change it."""
     result = work(row)
-    if inspect.iscoroutine(result):
-        return asyncio.run(result)
-    return result
+    # by its type: isinstance would ask the result itself, which may raise
+    if type(result) is CoroutineType:
+        result = asyncio.run(result)
+    return None if result is None else read_changes(result)

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ermpoll
-from ermpoll.errors import BadRequest, Conflict
+from ermpoll.errors import BadRequest, Conflict, Unreadable
 from ermpoll.model import Column, Table, read_table
 from ermpoll.sandbox import Box
-from ermpoll.values import clean_text, plain, refusal
+from ermpoll.values import clean_text, read_changes, refusal
 from tests.tables import add, make_table
 
 TYPES = {
@@ -47,7 +47,7 @@ class Number(enum.IntEnum):
     SEVEN = 7
 
 
-# plain
+# read_changes
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ class Number(enum.IntEnum):
     ids=repr,
 )
 def test_a_python_value_becomes_what_json_has(value, expected):
-    found = plain(value)
+    found = read_changes({"data": value})["data"]
 
     assert found == expected
     assert type(found) is type(expected)
@@ -87,8 +87,10 @@ def test_a_python_value_becomes_what_json_has(value, expected):
 
 @pytest.mark.parametrize("value", [b"bytes", object(), 1j, datetime.timedelta(1)])
 def test_what_json_has_no_form_for_is_refused_by_its_type(value):
-    with pytest.raises(TypeError, match=f"{type(value).__name__} has no form in JSON"):
-        plain(value)
+    kind = type(value).__name__
+
+    with pytest.raises(Unreadable, match=f"data: {kind} has no form in JSON"):
+        read_changes({"data": value})
 
 
 # refusal
