@@ -14,7 +14,7 @@ from typing import Any
 
 from ermpoll.moves import Held
 from ermpoll.planning import copied
-from ermpoll.records import Running
+from ermpoll.records import Row, Running
 
 
 @dataclass(slots=True)
@@ -30,6 +30,13 @@ class Job:
     over: bool = False
     #: True while a worker is still at a row that is held no more.
     stuck: bool = False
+    shown: Row | None = field(default=None, repr=False)
+
+    def show(self) -> Row:
+        """Return the row for whoever looks: theirs to change, and never written."""
+        if self.shown is None:
+            self.shown = copied(self.held.row)
+        return self.shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +223,7 @@ class Hand:
                 rid=job.held.rid,
                 since=job.started_at or datetime.now(UTC),
                 attempt=_attempt(job.held.row, attempts),
-                row=job.held.row,
+                row=job.show(),
             )
             for job in jobs
         )

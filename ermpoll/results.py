@@ -7,13 +7,13 @@ is the queue's doing. Only who asks for a frame pays for pandas: half a second.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ermpoll import render
 from ermpoll.errors import UsageError
 from ermpoll.moves import Held, Move
-from ermpoll.planning import pack
+from ermpoll.planning import copied, pack
 from ermpoll.records import JSON, Change, PlannedPut
 
 if TYPE_CHECKING:
@@ -82,8 +82,11 @@ class Plan:
         self, jobs: Queue, moves: tuple[Move, ...], action: Literal["apply", "undo"]
     ) -> None:
         self.jobs = jobs
-        self.changes: tuple[Change, ...] = tuple(move.change for move in moves)
-        self.puts: tuple[PlannedPut, ...] = pack(self.changes, jobs.spec.table)
+        # what is shown is apart from what is sent: a row may be scribbled on
+        self.changes: tuple[Change, ...] = tuple(_apart(move.change) for move in moves)
+        self.puts: tuple[PlannedPut, ...] = pack(
+            (_apart(move.change) for move in moves), jobs.spec.table
+        )
         self.applied: Outcome | None = None
         self._action = action
         self._moves = tuple(m for m in moves if m.change.kind == "changed")
@@ -220,7 +223,7 @@ class Claim:
         self.jobs = jobs
         self.outcome = outcome
         self.token = next((one.token for one in held.values()), None)
-        self._rows = {rid: dict(one.row) for rid, one in held.items()}
+        self._rows = {rid: one.row for rid, one in held.items()}
         self._open = dict(held)
 
     def __iter__(self) -> Iterator[dict[str, JSON]]:
@@ -231,8 +234,8 @@ class Claim:
 
     @property
     def rows(self) -> list[dict[str, JSON]]:
-        """The rows as claimed; finished ones included."""
-        return [dict(row) for row in self._rows.values()]
+        """The rows as claimed; finished ones included. Copies, all the way down."""
+        return [copied(row) for row in self._rows.values()]
 
     @property
     def rids(self) -> tuple[str, ...]:
@@ -286,6 +289,10 @@ class Claim:
 
     def _repr_html_(self) -> str:
         return render.claim(self)
+
+
+def _apart(change: Change) -> Change:
+    return replace(change, before=copied(change.before), after=copied(change.after))
 
 
 def rids_of(rows: object) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ermpoll import permits, updates
 from ermpoll.errors import (
@@ -22,9 +22,11 @@ from ermpoll.errors import (
 )
 from ermpoll.lanes import lane_of
 from ermpoll.notices import Notices
+from ermpoll.planning import copied
 from ermpoll.poller import Poller
 from ermpoll.records import JSON, Looked, Page, Row, Transform
 from ermpoll.turns import Patience, turn_of
+from ermpoll.values import read_changes
 from ermpoll.weather import is_weather
 
 logger = logging.getLogger(__name__)
@@ -188,15 +190,9 @@ def _planned(
 ) -> list[tuple[Row, Row]]:
     plan: list[tuple[Row, Row]] = []
     for row in rows:
-        asked = transform(row)
-        if asked is None:
-            continue
-        if not isinstance(asked, Mapping):
-            raise UsageError(
-                "expected the transform to return a row or None, found "
-                f"{type(asked).__name__}; nothing was written"
-            )
-        plan.append((row, asked))
+        asked = transform(copied(row))
+        if asked is not None:
+            plan.append((row, read_changes(asked)))
     return plan
 
 
