@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ermpoll import moves, planning
-from ermpoll.acts import Done, by_then, read_rows
+from ermpoll.acts import Done, by_then, read_rows, try_rows
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Change, Row, Transform
@@ -157,11 +157,14 @@ def outcome_of(
     reasons.update(dict.fromkeys(written.unsent, str(written.error)))
     reasons.update(dict.fromkeys(written.unknown, "the answer never came"))
     reasons.update(dict.fromkeys(over, "the lease was over; nothing was written"))
-    now = read_rows(jobs.catalog, jobs.queries, written.missed) if read else {}
+    # what was written is told in any case, so a read that fails costs a reason only
+    found = try_rows(jobs.catalog, jobs.queries, written.missed) if read else None
+    now = found or {}
     meanwhile = {}
     for rid in written.missed:
         meanwhile[rid] = _changed(done.moves[rid].change, now.get(rid))
-        reasons[rid] = "changed meanwhile" if rid in now or not read else "is gone"
+        gone = found is not None and rid not in found
+        reasons[rid] = "is gone" if gone else "changed meanwhile"
     outcome = Outcome(
         jobs=jobs,
         action=action,

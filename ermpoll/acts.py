@@ -5,6 +5,7 @@ Sits between the pure moves and the sender; the queue and the agent use it.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,10 @@ from ermpoll.planning import pack
 from ermpoll.queries import Queries
 from ermpoll.records import JSON, PlannedPut, Row
 from ermpoll.spec import Spec
+from ermpoll.telling import described
 from ermpoll.writes import Sender, Written
+
+logger = logging.getLogger(__name__)
 
 #: What the catalog writes itself.
 SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
@@ -76,7 +80,8 @@ class Writer:
         Raises
         ------
         CatalogError
-            The catalog refuses all of it, or nothing reached it.
+            The catalog refuses all of it, or nothing reached it. What was written
+            is returned, with the error in ``written``.
         WriteRefused
             The catalog is read-only here, or a dry run is on.
         """
@@ -121,6 +126,20 @@ def read_rows(
         page = catalog.get(path)
         found.update({str(row["RID"]): row for row in (page.rows if page else ())})
     return found
+
+
+def try_rows(
+    catalog: Catalog, queries: Queries, rids: Iterable[str]
+) -> dict[str, dict[str, JSON]] | None:
+    """Read rows to learn what became of a write; None when they can't be had now.
+
+    The write stands all the same: nothing that was learned of it may be lost.
+    """
+    try:
+        return read_rows(catalog, queries, rids)
+    except Exception as error:  # noqa: BLE001  whatever a read meets
+        logger.warning("rows can't be read back: %s", described(error))
+        return None
 
 
 class _Reader:

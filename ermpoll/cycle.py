@@ -24,7 +24,7 @@ from ermpoll.parts import Parts
 from ermpoll.picking import Choice, Picker
 from ermpoll.planning import BATCH
 from ermpoll.records import Looked
-from ermpoll.settling import Settler
+from ermpoll.settling import Settled, Settler
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +67,11 @@ class Cycle:
         parts.hand.gather(self.pace.linger_s if parts.hand.busy else 0)
         begun = time.monotonic()
         ended = self._take_ended()
-        own = [*self._finishing(ended), *self._keeping(begun, ended)]
-        held = len(parts.hand) - len(ended) + parts.hand.stuck
-        # what finishes and what is claimed goes in one PUT
-        room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
         try:
+            own = [*self._finishing(ended), *self._keeping(begun, ended)]
+            held = len(parts.hand) - len(ended) + parts.hand.stuck
+            # what finishes and what is claimed goes in one PUT
+            room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
             with self._turn(writes=bool(own)):
                 choice = self._picker.choose(room, conditional and not own, rids)
                 done = self._write([*own, *choice.moves])
@@ -82,8 +82,7 @@ class Cycle:
             # what ended before this write is in hand until it is settled
             ran_dry = parts.hand.busy - len(ended) < self.pace.workers
             self.pace = self.pace.cycled(time.monotonic() - begun, ran_dry)
-        claimed = self._settler.settle(done, ended, begun)
-        return self._looked(choice, done, claimed)
+        return self._looked(choice, done, self._settler.settle(done, ended, begun))
 
     def give_back(self, held: Sequence[Held]) -> None:
         """Release rows; the attempt does not count."""
@@ -110,8 +109,7 @@ class Cycle:
         hand, limit_s = self._parts.hand, self._parts.time_limit_s
         for held in hand.lapsed(time.monotonic()):
             # past its lease a holder writes nothing: the row may be another's
-            self._settler.lost(held.rid, "its lease was over before the work was")
-            hand.drop([held.rid])
+            self._settler.lose(held.rid, "its lease was over before the work was")
         ended = hand.take_ended()
         for one in ended:
             self.pace = self.pace.worked(one.worked_s)
@@ -157,8 +155,15 @@ class Cycle:
             )
         return done
 
-    def _looked(self, choice: Choice, done: Done, claimed: int) -> Looked:
-        settled = not (done.written.unknown or self._limbo or self._picker.park)
+    def _looked(self, choice: Choice, done: Done, noted: Settled) -> Looked:
+        claimed = noted.claimed
+        settled = not (
+            done.written.unknown
+            or noted.unread
+            or self._limbo
+            or self._picker.park
+            or self._parts.hand.ended
+        )
         # a row that was freed just now is a candidate that this look did not read
         unread = choice.full or done.written.missed or done.won("rescue")
         moved = self._picker.settle(choice, idle=settled and not unread)
@@ -171,6 +176,9 @@ class Cycle:
             self._parts.time_limit_s if hand.busy else None,
             1.0 if not settled else None,
         ]
+        if noted.unread:
+            # a renewal may be among them, due at once and again at once
+            due = [1.0]
         return Looked(
             more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
             found=bool(claimed or done.won()),
@@ -179,17 +187,19 @@ class Cycle:
                 "unchanged" if choice.unchanged else "rows" if done.moves else "empty"
             ),
             etag_moved=moved,
-            detail=_words(choice, done, claimed),
+            detail=_words(choice, done, noted),
         )
 
 
-def _words(choice: Choice, done: Done, claimed: int) -> str:
+def _words(choice: Choice, done: Done, noted: Settled) -> str:
     if choice.unchanged:
         return "304, nothing new"
-    parts = [f"took {claimed}"] if claimed else []
+    parts = [f"took {noted.claimed}"] if noted.claimed else []
     finished = len(done.won("complete", "fail", "retry later"))
     parts += [f"finished {finished}"] if finished else []
-    parts += [f"lost {len(done.written.missed)}"] if done.written.missed else []
+    missed = len(done.written.missed) - noted.unread
+    parts += [f"lost {missed}"] if missed else []
+    parts += [f"could not read back {noted.unread}"] if noted.unread else []
     if parts:
         return ("looked, " if choice.looked else "") + ", ".join(parts)
     if choice.looked:

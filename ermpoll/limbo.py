@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ermpoll import moves
-from ermpoll.acts import Done, read_rows
+from ermpoll.acts import Done
 from ermpoll.clock import parse_time
 from ermpoll.moves import Held, Move
-from ermpoll.records import Row
+from ermpoll.records import JSON, Row
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
@@ -32,26 +33,28 @@ class Limbo:
             if done.moves[rid].act == "claim" and self._jobs.spec.owner:
                 self._moves[rid] = (done.moves[rid], sent_at)
 
-    def found(self) -> dict[str, Held]:
-        """Ask the catalog; returns claims that turn out to be ours.
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """The rows whose present state would tell."""
+        return tuple(self._moves)
+
+    def found(self, now: Mapping[str, dict[str, JSON]]) -> dict[str, Held]:
+        """Return claims that turn out to be ours, by the rows as they are now.
 
         Those that can't become ours any more are forgotten: the row has moved on
         without our token, or their lease is over.
         """
-        if not self._moves:
-            return {}
         spec = self._jobs.spec
-        now = read_rows(self._jobs.catalog, self._jobs.queries, self._moves)
-        held = {}
-        for rid, (move, sent_at) in list(self._moves.items()):
+        held, open_ = {}, {}
+        for rid, (move, sent_at) in self._moves.items():
             row, deadline = now.get(rid), sent_at + spec.lease_s
             if row is not None and moves.is_marked(spec, move, row):
                 ours = moves.held_of(spec, move, str(row["RMT"]), deadline)
                 # under this version the row may hold somebody's edits as well
                 held[rid] = replace(ours, row=row)
             elif row is not None and _still(move, row) and time.monotonic() < deadline:
-                continue
-            del self._moves[rid]
+                open_[rid] = (move, sent_at)
+        self._moves = open_
         return held
 
 

@@ -22,6 +22,7 @@ from ermpoll.runner import Runner
 from ermpoll.schedule import Schedule, seconds
 from ermpoll.sources import open_notices
 from ermpoll.steps import Look, Steps, Tools
+from ermpoll.telling import place
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -162,7 +163,10 @@ class Poller:
     def wrote(self) -> None:
         """Say that a write of ours was committed: its echo is due (for an owner)."""
         self._steps.wrote()
-        self.notices.wrote()
+        try:
+            self.notices.wrote()
+        except Exception as error:  # noqa: BLE001 - the edge: notices are only a hint
+            logger.error("the notices of %s: %s", self.name, place(error))
 
     def wake(self, reason: WakeReason) -> None:
         """Ask for a look, from any thread.

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ermpoll import moves
 from ermpoll.acting import held_rows
-from ermpoll.acts import Done, read_rows
+from ermpoll.acts import Done, try_rows
 from ermpoll.clock import parse_time
 from ermpoll.hand import Finished
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.parts import Parts
-from ermpoll.records import EventKind
+from ermpoll.records import JSON, EventKind, Row
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,25 @@ _KINDS: Mapping[str, tuple[str, EventKind]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What a write came to."""
+
+    #: Rows that are worked on from now on.
+    claimed: int
+    #: Rows of which it could not be read what became of them: a later look will.
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    event: EventKind
+    rid: str
+    reason: str
+    #: Seconds that the work took, where it was work that ended.
+    worked_s: float | None = None
+
+
 class Settler:
     """Takes note of what became of each row of one agent's writes."""
 
@@ -38,28 +57,55 @@ class Settler:
         self._spec = parts.jobs.spec
         self._catalog = parts.jobs.catalog
         self._park = park
+        self._news: list[_News] = []
 
-    def settle(self, done: Done, ended: Sequence[Finished], sent_at: float) -> int:
-        """Take note of what became of each row; returns how many were claimed."""
-        parts, written = self._parts, done.written
-        causes = {one.held.rid: one for one in ended}
-        open_ = {*written.unsent, *written.unknown}
-        parts.hand.put_back(causes[rid] for rid in open_ if rid in causes)
-        claimed = held_rows(parts.jobs, done, sent_at)
+    def settle(self, done: Done, ended: Sequence[Finished], sent_at: float) -> Settled:
+        """Take note of what became of each row.
+
+        What has to be read is read first: where that fails, the rows it is about
+        are left for a later look, and what the answer said of all others stands.
+        """
+        hand, written = self._parts.hand, done.written
         self._limbo.add(done, sent_at)
-        claimed.update(self._limbo.found())
+        asked = [rid for rid in written.missed if self._is_doubted(done.moves[rid])]
+        now = self._read([*self._limbo.rids, *asked])
+        # from here on nothing can fail: half of a write must not be forgotten
+        left = {*written.unsent, *written.unknown, *(asked if now is None else ())}
+        causes = {one.held.rid: one for one in ended}
+        hand.put_back(causes[rid] for rid in left if rid in causes)
+        claimed = held_rows(self._parts.jobs, done, sent_at)
+        claimed.update(self._limbo.found(now) if now is not None else {})
         for rid in written.missed:
-            self._missed(done.moves[rid])
+            if rid not in left:
+                self._missed(done.moves[rid], now.get(rid) if now else None)
         for rid, reason in written.refused.items():
             self._refused(done.moves[rid], reason, causes.get(rid))
         for move in done.won():
             cause = causes.get(move.rid)
-            worked_s = cause.worked_s if cause else None
             # the version of a write by token covers an edit that we haven't seen
             rmt = "" if move.rid in done.edited else written.won[move.rid]
-            self._won(move, rmt, sent_at, worked_s)
-        self._start(claimed, self._waited_s(done))
-        return len(claimed)
+            self._won(move, rmt, sent_at, cause.worked_s if cause else None)
+        self._parts.tally.add("claimed", len(claimed))
+        hand.take(claimed.values(), self._parts.submit)
+        self._tell_claimed(claimed, done)
+        self._tell()
+        return Settled(
+            claimed=len(claimed), unread=0 if now is not None else len(asked)
+        )
+
+    def lose(self, rid: str, reason: str) -> None:
+        """Hold a row no more, since it is not ours any more, and tell it."""
+        self._lose(rid, reason)
+        self._tell()
+
+    def _is_doubted(self, move: Move) -> bool:
+        """Whether only the row itself can tell why its write was missed."""
+        return move.act not in ("claim", "rescue") and move.rid in self._parts.hand
+
+    def _read(self, rids: Sequence[str]) -> dict[str, dict[str, JSON]] | None:
+        if not rids:
+            return {}
+        return try_rows(self._catalog, self._parts.jobs.queries, rids)
 
     def _waited_s(self, done: Done) -> float:
         """Return for how long the longest waiting of the claimed rows was ready."""
@@ -68,26 +114,8 @@ class Settler:
         waited = ((now - at).total_seconds() for at in ready if at is not None)
         return max(waited, default=0.0)
 
-    def _start(self, claimed: Mapping[str, Held], waited_s: float) -> None:
-        parts = self._parts
-        parts.tally.add("claimed", len(claimed))
-        for rid in claimed:
-            parts.emit("claimed", rid=rid)
-        if claimed:
-            logger.info(
-                "%s: claimed %d rows",
-                parts.name,
-                len(claimed),
-                extra={
-                    "event": "claimed",
-                    "rows": len(claimed),
-                    "queue_age_s": waited_s,
-                },
-            )
-        parts.hand.take(claimed.values(), parts.submit)
-
     def _won(
-        self, move: Move, rmt: str, sent_at: float, worked_s: float | None = None
+        self, move: Move, rmt: str, sent_at: float, worked_s: float | None
     ) -> None:
         parts = self._parts
         if move.act == "renew":
@@ -102,23 +130,18 @@ class Settler:
         field, event = kind
         parts.tally.add(field)
         reason = str(move.change.after.get(self._spec.error or "") or "")
-        parts.emit(event, reason, move.rid)
-        told = {"event": event, "rid": move.rid, "work_s": worked_s}
-        logger.debug("%s: %s %s", parts.name, event, move.rid, extra=told)
+        self._news.append(_News(event, move.rid, reason, worked_s))
 
-    def _missed(self, move: Move) -> None:
+    def _missed(self, move: Move, now: Row | None) -> None:
         if move.act in ("claim", "rescue"):
             self._parts.tally.add("lost", move.act == "claim")
             return
         if move.rid in self._parts.hand:
             # an earlier copy of this write may have been the one that counted
-            row = read_rows(self._catalog, self._parts.jobs.queries, [move.rid])
-            now = row.get(move.rid)
             if now and moves.is_marked(self._spec, move, now) and move.act != "renew":
-                self._won(move, str(now["RMT"]), time.monotonic())
-                return
-            self.lost(move.rid, "somebody else took the row over")
-            self._parts.hand.drop([move.rid])
+                self._won(move, str(now["RMT"]), time.monotonic(), None)
+            else:
+                self._lose(move.rid, "somebody else took the row over")
 
     def _refused(self, move: Move, reason: str, cause: Finished | None) -> None:
         if move.act == "claim":
@@ -128,13 +151,39 @@ class Settler:
             told = Finished(held=cause.held, error=reason, final=True)
             self._parts.hand.put_back([told])
         else:
-            self.lost(move.rid, f"the catalog refuses even its failure: {reason}")
-            self._parts.hand.drop([move.rid])
+            self._lose(move.rid, f"the catalog refuses even its failure: {reason}")
 
-    def lost(self, rid: str, reason: str) -> None:
-        """Tell that a row is not ours any more."""
+    def _lose(self, rid: str, reason: str) -> None:
+        self._parts.hand.drop([rid])
         self._parts.tally.add("lost")
-        self._parts.emit("lost", reason, rid)
-        logger.warning(
-            "%s: lost %s: %s", self._parts.name, rid, reason, extra={"event": "lost"}
-        )
+        self._news.append(_News("lost", rid, reason))
+
+    # telling: last, since a listener is a stranger
+
+    def _tell_claimed(self, claimed: Mapping[str, Held], done: Done) -> None:
+        for rid in claimed:
+            self._parts.emit("claimed", rid=rid)
+        if claimed:
+            extra = {
+                "event": "claimed",
+                "rows": len(claimed),
+                "queue_age_s": self._waited_s(done),
+            }
+            logger.info(
+                "%s: claimed %d rows", self._parts.name, len(claimed), extra=extra
+            )
+
+    def _tell(self) -> None:
+        news, self._news = self._news, []
+        for one in news:
+            self._parts.emit(one.event, one.reason, one.rid)
+            _log(self._parts.name, one)
+
+
+def _log(name: str, news: _News) -> None:
+    extra: dict[str, object] = {"event": news.event, "rid": news.rid}
+    if news.event == "lost":
+        logger.warning("%s: lost %s: %s", name, news.rid, news.reason, extra=extra)
+    else:
+        extra["work_s"] = news.worked_s
+        logger.debug("%s: %s %s", name, news.event, news.rid, extra=extra)

@@ -12,6 +12,7 @@ Knows statuses and versions, nothing of states. The rules:
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -27,11 +28,15 @@ from ermpoll.errors import (
     CatalogError,
     Conflict,
     Denied,
+    ErmpollError,
     PreconditionFailed,
     Unavailable,
 )
 from ermpoll.lanes import lane_of
 from ermpoll.records import Page, PlannedPut, Row
+from ermpoll.telling import described, place
+
+logger = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -69,7 +74,7 @@ class Written:
     #: RIDs of rows that were certainly not written: busy, or out of reach.
     unsent: tuple[str, ...] = ()
     #: Why they were not.
-    error: CatalogError | None = None
+    error: ErmpollError | None = None
     #: PUTs sent, and those that came to nothing.
     sent: int = 0
     wasted: int = 0
@@ -117,7 +122,9 @@ class Sender:
         self._lane = lane_of(catalog.url)
 
     def send(self, put: PlannedPut, reader: Reader, *, until: float) -> Written:
-        """Send a PUT and return what became of its rows.
+        """Send a PUT and return what became of its rows, whatever came of it.
+
+        It does not raise: another PUT, or half of this one, may have been written.
 
         Parameters
         ----------
@@ -125,13 +132,6 @@ class Sender:
             Reads back which rows carry this write's mark.
         until
             On the monotonic clock: when to give up and return rows as unknown.
-
-        Raises
-        ------
-        CatalogError
-            The catalog refuses all of it: no right, no such table.
-        WriteRefused
-            The catalog is read-only here, or a dry run is on.
         """
         answer = self._until_certain(put, until)
         if answer.refusal is None:
@@ -151,8 +151,7 @@ class Sender:
         while True:
             answer.sent += 1
             try:
-                with self._lane.turn(self._stop):
-                    answer.page = self._catalog.put(put.path, put.rows)
+                answer.page = self._put(put)
             except (Aborted, PreconditionFailed) as error:
                 answer.wasted += 1
                 answer.error = error
@@ -161,14 +160,28 @@ class Sender:
                 answer.error = error
             except self._refusals as error:
                 answer.refusal = error
-            except CatalogError as error:
-                if not answer.doubtful:
-                    raise
+            except ErmpollError as error:
                 # an earlier copy may be written all the same: nobody can tell now
                 answer.error = error
                 return answer
+            except Exception as error:  # noqa: BLE001  told; it may be written or not
+                logger.error("%s: %s", put.path, place(error))
+                answer.doubtful = True
+                return answer
             if answer.page or answer.refusal or not self._wait(answer.sent, until):
                 return answer
+
+    def _put(self, put: PlannedPut) -> Page:
+        with self._lane.turn(self._stop):
+            page = self._catalog.put(put.path, put.rows)
+        if all(isinstance(row, Mapping) and "RID" in row for row in page.rows):
+            return page
+        raise Unavailable(
+            f"expected the rows that were written, found something else from "
+            f"{page.url}; is there a proxy that answers for it?",
+            url=page.url,
+            doubtful=True,
+        )
 
     def _settled(
         self, put: PlannedPut, answer: _Answer, reader: Reader, until: float
@@ -198,9 +211,12 @@ class Sender:
         catalog = self._catalog
         if written is not None and not catalog.etag_is_version:
             sample = next(iter(rows))
-            seen = (self._read(reader.versions, [sample], until) or {}).get(sample)
+            seen = self._read(reader.versions, [sample], 0)
+            if seen is None:
+                # very likely it is the version; a guard that is wrong only misses
+                return dict.fromkeys(rows, time_text(written))
             # no for an answer proves nothing: somebody may have edited that row
-            catalog.etag_is_version = parse_time(seen) == written
+            catalog.etag_is_version = parse_time(seen.get(sample)) == written
         if written is not None and catalog.etag_is_version:
             return dict.fromkeys(rows, time_text(written))
         found = self._read(reader.versions, list(rows), until) or {}
@@ -213,14 +229,19 @@ class Sender:
         rids: Iterable[str],
         until: float,
     ) -> Mapping[str, str] | None:
+        """Read back; None when it can't be had, now or by ``until``."""
         tries = 0
         while True:
             tries += 1
             try:
                 return read(rids)
-            except Unavailable:
+            except Unavailable as error:
                 if not self._wait(tries, until):
+                    logger.warning("a write can't be read back: %s", described(error))
                     return None
+            except Exception as error:  # noqa: BLE001  the write stands all the same
+                logger.warning("a write can't be read back: %s", described(error))
+                return None
 
     def _wait(self, tries: int, until: float) -> bool:
         """Wait with full jitter; False when there is no time left, or on a stop."""
@@ -237,7 +258,7 @@ class _Answer:
 
     page: Page | None = None
     refusal: CatalogError | None = None
-    error: CatalogError | None = None
+    error: ErmpollError | None = None
     doubtful: bool = False
     sent: int = 0
     wasted: int = 0
