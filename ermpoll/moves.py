@@ -51,6 +51,8 @@ class Move:
     change: Change
     #: The token that proves our right to the row, or that claims it.
     token: str | None = None
+    #: Why the row failed, whether or not a column takes it.
+    reason: str = ""
 
     @property
     def rid(self) -> str:
@@ -81,7 +83,7 @@ def fail(spec: Spec, held: Held, error: str) -> Move:
     after: dict[str, JSON] = {spec.state: spec.failed_word(error)}
     if spec.error:
         after[spec.error] = spec.error_text(error)
-    return _held_move("fail", held, after)
+    return _held_move("fail", held, after, error)
 
 
 def retry_later(spec: Spec, held: Held, error: str, at: datetime) -> Move:
@@ -91,7 +93,7 @@ def retry_later(spec: Spec, held: Held, error: str, at: datetime) -> Move:
         after[spec.error] = spec.error_text(error)
     if spec.retry_at:
         after[spec.retry_at] = time_text(at)
-    return _held_move("retry later", held, after)
+    return _held_move("retry later", held, after, error)
 
 
 def release(spec: Spec, held: Held) -> Move:
@@ -122,6 +124,7 @@ def retry(spec: Spec, row: Row) -> Move:
 def rescue(spec: Spec, row: Row) -> Move:
     """Free a claim whose holder is gone; at the last attempt the row has failed."""
     after = _given_back(spec, spec.first_ready)
+    error = ""
     if spec.attempts and attempts_of(spec, row) >= spec.max_attempts:
         error = (
             f"given up after {attempts_of(spec, row)} attempts: its workers vanished"
@@ -129,7 +132,7 @@ def rescue(spec: Spec, row: Row) -> Move:
         after[spec.state] = spec.failed_word(error)
         if spec.error:
             after[spec.error] = spec.error_text(error)
-    return _move("rescue", row, after, None)
+    return _move("rescue", row, after, None, error)
 
 
 def park(spec: Spec, change: Change) -> Move:
@@ -137,7 +140,7 @@ def park(spec: Spec, change: Change) -> Move:
     after: dict[str, JSON] = {spec.state: spec.failed_word(change.reason)}
     if spec.error:
         after[spec.error] = spec.error_text(change.reason)
-    return _move("fail", change.before, after, None)
+    return _move("fail", change.before, after, None, change.reason)
 
 
 def held_of(spec: Spec, move: Move, rmt: str, deadline: float) -> Held:
@@ -245,16 +248,24 @@ def _given_back(spec: Spec, word: str | None) -> dict[str, JSON]:
     return after
 
 
-def _move(act: Act, row: Row, after: Mapping[str, JSON], token: str | None) -> Move:
+def _move(
+    act: Act,
+    row: Row,
+    after: Mapping[str, JSON],
+    token: str | None,
+    reason: str = "",
+) -> Move:
     change = Change(
         rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after=dict(after)
     )
-    return Move(act=act, change=change, token=token)
+    return Move(act=act, change=change, token=token, reason=reason)
 
 
-def _held_move(act: Act, held: Held, after: Mapping[str, JSON]) -> Move:
+def _held_move(
+    act: Act, held: Held, after: Mapping[str, JSON], reason: str = ""
+) -> Move:
     change = Change(rid=held.rid, rmt=held.rmt, before=held.row, after=dict(after))
-    return Move(act=act, change=change, token=held.token)
+    return Move(act=act, change=change, token=held.token, reason=reason)
 
 
 def _free_alias(spec: Spec, name: str) -> str:

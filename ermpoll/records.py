@@ -161,6 +161,18 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A row whose job failed, for good or to be tried again."""
+
+    rid: str
+    #: The kind and text of what was raised, scrubbed, at most 500 characters.
+    reason: str
+    #: The attempt it was, from 1; None where the table has no attempts column.
+    attempt: int | None = None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All that a poller or an agent says of itself, at one moment."""
 
@@ -195,6 +207,8 @@ class Status:
     failed: int = 0
     #: Failed and made ready again.
     retried: int = 0
+    #: The last failures, retried ones included, newest first, at most 20.
+    failures: tuple[Failure, ...] = ()
     lost: int = 0
     released: int = 0
     rescued: int = 0

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ermpoll import moves
 from ermpoll.acting import held_rows
@@ -15,7 +16,8 @@ from ermpoll.hand import Finished
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.parts import Parts
-from ermpoll.records import JSON, EventKind, Row
+from ermpoll.records import JSON, EventKind, Failure, Row
+from ermpoll.telling import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,12 @@ class _News:
     reason: str
     #: Seconds that the work took, where it was work that ended.
     worked_s: float | None = None
+    #: The count it is in.
+    field: str = "lost"
+
+
+#: What a log says of rows that did not go well.
+_WORDS = {"lost": "lost", "failed": "failed", "retried": "failed, to be tried again,"}
 
 
 class Settler:
@@ -129,8 +137,14 @@ class Settler:
         parts.hand.drop([move.rid])
         field, event = kind
         parts.tally.add(field)
-        reason = str(move.change.after.get(self._spec.error or "") or "")
-        self._news.append(_News(event, move.rid, reason, worked_s))
+        reason = one_line(move.reason)
+        if event == "failed":
+            spec, row = self._spec, move.change.before
+            attempt = moves.attempts_of(spec, row) if spec.attempts else None
+            at = datetime.now(UTC)
+            failure = Failure(rid=move.rid, reason=reason, attempt=attempt, at=at)
+            parts.tally.failed(failure)
+        self._news.append(_News(event, move.rid, reason, worked_s, field))
 
     def _missed(self, move: Move, now: Row | None) -> None:
         if move.act in ("claim", "rescue"):
@@ -181,9 +195,9 @@ class Settler:
 
 
 def _log(name: str, news: _News) -> None:
-    extra: dict[str, object] = {"event": news.event, "rid": news.rid}
-    if news.event == "lost":
-        logger.warning("%s: lost %s: %s", name, news.rid, news.reason, extra=extra)
+    extra = {"event": news.event, "rid": news.rid, "work_s": news.worked_s}
+    told = (name, _WORDS.get(news.field, news.event), news.rid)
+    if news.field in _WORDS:
+        logger.warning("%s: %s %s: %s", *told, news.reason, extra=extra)
     else:
-        extra["work_s"] = news.worked_s
-        logger.debug("%s: %s %s", name, news.event, news.rid, extra=extra)
+        logger.debug("%s: %s %s", *told, extra=extra)

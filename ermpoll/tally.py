@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import replace
 from typing import Any
 
 from ermpoll.board import PerMinute
 from ermpoll.hand import Hand
-from ermpoll.records import Status
+from ermpoll.records import Failure, Status
 from ermpoll.writes import Written
+
+#: How many failures a status tells of.
+FAILURES = 20
 
 
 class Tally:
@@ -21,6 +24,7 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._per_min = PerMinute()
+        self._failures: deque[Failure] = deque(maxlen=FAILURES)
 
     def add(self, what: str, n: int = 1) -> None:
         """Count ``n`` more of something that Status has a field for."""
@@ -28,6 +32,11 @@ class Tally:
             self._counts[what] += n
             if what in ("completed", "failed"):
                 self._per_min.add(time.monotonic(), n)
+
+    def failed(self, failure: Failure) -> None:
+        """Remember a failure; the oldest is forgotten when there are many."""
+        with self._lock:
+            self._failures.appendleft(failure)
 
     def wrote(self, written: Written) -> None:
         """Count the PUTs of a write."""
@@ -44,10 +53,12 @@ class Tally:
         with self._lock:
             counts: dict[str, Any] = dict(self._counts)
             per_min = self._per_min.counts(time.monotonic())
+            failures = tuple(self._failures)
         return replace(
             status,
             **counts,
             running=hand.running(attempts),
             held=len(hand),
             jobs_per_min=per_min,
+            failures=failures,
         )

@@ -154,6 +154,7 @@ def status(shown: Status, *, now: datetime | None = None, zone: tzinfo = UTC) ->
         live.head(shown, now=now, zone=zone),
         live.figures(shown),
         live.running(shown, None, now=now),
+        live.failures(shown, now=now, zone=zone),
         live.log(shown, now=now, zone=zone, limit=20),
     ]
     return page("".join(parts))

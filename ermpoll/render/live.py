@@ -188,6 +188,24 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
     return fill("running.html", grid=grid, caption=caption)
 
 
+def failures(
+    status: Status, *, now: datetime, zone: tzinfo = UTC, limit: int = 5
+) -> str:
+    """The newest failures with their reasons, also where no column takes those."""
+    shown = status.failures[:limit]
+    lines = [
+        {
+            "at": clock(one.at, now, zone),
+            "rid": one.rid,
+            "attempt": "" if one.attempt is None else f"{one.attempt}",
+            "reason": one.reason,
+        }
+        for one in shown
+    ]
+    caption = f"Last failures (newest first, {len(shown)} shown)"
+    return fill("failures.html", lines=lines, caption=caption)
+
+
 def log(status: Status, *, now: datetime, zone: tzinfo = UTC, limit: int = 12) -> str:
     """The newest lines of the notice log."""
     older = max(0, len(status.log) - limit)

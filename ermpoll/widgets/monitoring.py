@@ -160,7 +160,7 @@ class MonitorPanel(Panel):
 
     def _build(self) -> None:
         self._title, self._figures = html(), html()
-        self._running, self._log = html(), html()
+        self._running, self._failed, self._log = html(), html(), html()
         self._head = box(
             "ermpoll-head", self._title, box("ermpoll-acts", *self._main())
         )
@@ -175,6 +175,7 @@ class MonitorPanel(Panel):
             "ermpoll-grid",
             W.VBox([*([table.counts] if table else []), self._figures]),
             self._running,
+            self._failed,
             *self._extra(),
             *([table.widget] if table else []),
             self._log,
@@ -205,6 +206,8 @@ class MonitorPanel(Panel):
         self._figures.value = live.figures(status)
         self._running.value = live.running(status, self.jobs, now=now)
         show(self._running, bool(status.workers))
+        self._failed.value = live.failures(status, now=now, zone=self.zone)
+        show(self._failed, bool(status.failures))
         self._log.value = live.log(status, now=now, zone=self.zone)
         if table is not None:
             table.draw(self.zone)
@@ -245,6 +248,7 @@ class MonitorPanel(Panel):
         parts += [
             live.figures(status),
             live.running(status, self.jobs, now=now),
+            live.failures(status, now=now, zone=self.zone),
             live.log(status, now=now, zone=self.zone),
         ]
         return "".join(parts)
