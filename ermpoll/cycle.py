@@ -158,11 +158,7 @@ class Cycle:
     def _looked(self, choice: Choice, done: Done, noted: Settled) -> Looked:
         claimed = noted.claimed
         settled = not (
-            done.written.unknown
-            or noted.unread
-            or self._limbo
-            or self._picker.park
-            or self._parts.hand.ended
+            done.written.unknown or noted.unread or self._limbo or self._picker.park
         )
         # a row that was freed just now is a candidate that this look did not read
         unread = choice.full or done.written.missed or done.won("rescue")
@@ -174,7 +170,8 @@ class Cycle:
             self._picker.due_s(),
             hand.renewal_due_s(self._spec.lease_s, time.monotonic()),
             self._parts.time_limit_s if hand.busy else None,
-            1.0 if not settled else None,
+            # what was put back wakes nobody by itself
+            1.0 if hand.ended or not settled else None,
         ]
         if noted.unread:
             # a renewal may be among them, due at once and again at once
