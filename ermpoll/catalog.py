@@ -96,6 +96,7 @@ class Catalog:
         ca: str | os.PathLike[str] | None = None,
     ) -> None:
         self.url = url
+        #: True refuses every write; may be set at any time.
         self.read_only = read_only
         self.clock = ServerClock()
         #: Whether the time in a write's ETag was seen to be its rows' version.
