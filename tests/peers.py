@@ -21,7 +21,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Close the connection instead of answering.
     drop: bool = False
-    #: What to send under TLS instead of an answer: no TLS at all.
+    #: Bytes to send instead of an answer, before it closes; past TLS, where it is on.
     raw: bytes = b""
 
 

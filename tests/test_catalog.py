@@ -397,11 +397,24 @@ def test_a_write_that_fails_is_sent_once(tls, fault, warm, write):
             door.get("entity/S:T")
         peer.replies = [fault]
 
-        with pytest.raises(CatalogError):
+        with pytest.raises(CatalogError) as error:
             write(door)
 
+        # whoever asked must know that it may be written all the same
+        assert getattr(error.value, "doubtful", True)
         assert [sent.method for sent in peer.sent].count("GET") == int(warm)
         assert len(peer.sent) == 1 + warm
+
+
+@EACH_WRITE
+def test_a_write_whose_answer_is_cut_off_is_sent_once(peer, door, write):
+    peer.replies = [Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[")]
+
+    with pytest.raises(Unavailable) as error:
+        write(door)
+
+    assert error.value.doubtful
+    assert len(peer.sent) == 1
 
 
 @EACH_WRITE
