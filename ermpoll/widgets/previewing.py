@@ -18,13 +18,14 @@ from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
 from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
+from ermpoll.results import Claim
 from ermpoll.widgets.itable import ITablePicks
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
-    from ermpoll.results import Claim, Outcome
+    from ermpoll.results import Outcome
 
 _SHOWN = 50
 _OPENED = 5
@@ -42,7 +43,7 @@ class PreviewPanel(Panel):
     read_at
         When that was.
     claimed
-        The Claim made by this panel's button, or None.
+        The Claim of all that this panel's button took, or None.
     """
 
     def __init__(
@@ -104,15 +105,17 @@ class PreviewPanel(Panel):
         Returns
         -------
         Claim
-            Its rows are held until `release`, or until they are completed by code.
+            Its rows are held until `release`, or until they are completed by code;
+            what this panel claimed before and was not finished is among them.
         """
         with self._acting:
             rows = self._chosen()
-            self.claimed = self.jobs.claim(limit=len(rows), rows=rows)
+            made = self.jobs.claim(limit=len(rows), rows=rows)
+            self.claimed = _together(self.claimed, made)
             self._said = (
-                f"claimed {len(self.claimed):,} of {counted(len(rows), 'row')}: "
+                f"claimed {len(made):,} of {counted(len(rows), 'row')}: "
                 "complete them by code (panel.claimed), or release them"
-                + self._left_out(self.claimed, rows)
+                + self._left_out(made, rows)
             )
             self.look_now()
         return self.claimed
@@ -275,6 +278,14 @@ class PreviewPanel(Panel):
         elif self._down.value:
             rows.reverse()
         return rows
+
+
+def _together(before: Claim | None, made: Claim) -> Claim:
+    """Return one claim of what is unfinished of both."""
+    if before is None:
+        return made
+    held = {rid: one.holding(rid) for one in (before, made) for rid in one.unfinished}
+    return Claim(made.jobs, held, made.outcome)
 
 
 def _text(value: JSON) -> str:

@@ -98,6 +98,19 @@ def test_released_rows_that_were_lost_are_named_with_the_reason(preview, jobs):
     assert f"released 1 row, 1 left alone: {robbed}: " in said
 
 
+def test_release_gives_back_all_that_the_panel_claimed(preview, jobs):
+    first, second = preview.candidates.rids[:2]
+    for rid in (first, second):
+        preview.select([rid])
+        preview.claim()
+    assert preview.claimed.unfinished == (first, second)
+
+    outcome = preview.release()
+
+    assert sorted(outcome.won) == sorted([first, second])
+    assert {state_of(jobs, rid) for rid in (first, second)} == {"new"}
+
+
 def test_why_says_of_each_selected_row_why_it_would_be_taken(preview):
     rid = preview.candidates.rids[0]
     preview.select([rid])
