@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ermpoll import moves, planning
@@ -135,12 +136,7 @@ def by_hand(
         else:
             reasons[rid] = reason
     done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
-    outcome = outcome_of(jobs, action, done)
-    return replace(
-        outcome,
-        lost=outcome.lost + tuple(reasons),
-        reasons={**outcome.reasons, **reasons},
-    )
+    return outcome_of(jobs, action, done, unfit=reasons)
 
 
 def outcome_of(
@@ -151,10 +147,17 @@ def outcome_of(
     read: bool = True,
     over: tuple[str, ...] = (),
     left: tuple[str, ...] = (),
+    unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
-    """Say what became of the rows, and write the audit record."""
+    """Say what became of the rows, and write the audit record.
+
+    Parameters
+    ----------
+    unfit
+        ``{RID: why}`` of rows that no write was sent for.
+    """
     written = done.written
-    reasons = dict(written.refused)
+    reasons = {**written.refused, **unfit}
     reasons.update(dict.fromkeys(written.unsent, str(written.error)))
     reasons.update(dict.fromkeys(written.unknown, "the answer never came"))
     reasons.update(dict.fromkeys(over, "the lease was over; nothing was written"))
@@ -167,7 +170,7 @@ def outcome_of(
         jobs=jobs,
         action=action,
         won=tuple(written.won),
-        lost=(*written.missed, *written.refused, *written.unsent, *over),
+        lost=(*written.missed, *written.refused, *written.unsent, *over, *unfit),
         unknown=written.unknown,
         still_claimed=left,
         edited=done.edited,

@@ -503,6 +503,18 @@ def test_acts_are_audited_without_values(catalog, caplog):
     assert "confidential" not in caplog.text
 
 
+@pytest.mark.parametrize("action", ["retry", "rescue"])
+def test_rows_that_an_act_leaves_alone_are_audited_as_lost(catalog, caplog, action):
+    caplog.set_level(logging.INFO, "ermpoll.audit")
+    [rid] = add(catalog, NEW)
+
+    outcome = getattr(queue(catalog), action)([rid])
+
+    [record] = [r for r in caplog.records if r.name == "ermpoll.audit"]
+    assert record.lost == outcome.lost == (rid,)
+    assert "0 won, 1 lost" in record.getMessage()
+
+
 # plans
 
 
