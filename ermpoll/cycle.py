@@ -70,6 +70,7 @@ class Cycle:
         own = [*self._finishing(ended), *self._keeping(begun, ended)]
         held = len(parts.hand) - len(ended) + parts.hand.stuck
         # what finishes and what is claimed goes in one PUT
+        claiming = claiming and parts.execution.ready()
         room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
         try:
             with self._turn(writes=bool(own)):
@@ -112,9 +113,15 @@ class Cycle:
             # past its lease a holder writes nothing: the row may be another's
             self._settler.lost(held.rid, "its lease was over before the work was")
             hand.drop([held.rid])
-        ended = hand.take_ended()
+        ended = [self._parts.execution.opened(one) for one in hand.take_ended()]
+        faults = [one.fault for one in ended if one.fault]
+        if faults:
+            # it gets no more of ours, and what it has not begun is safer with others
+            recalled = hand.recall()
+            ended += [Finished(held=held, fault=faults[0]) for held in recalled]
         for one in ended:
-            self.pace = self.pace.worked(one.worked_s)
+            if not one.fault:
+                self.pace = self.pace.worked(one.worked_s)
         if limit_s is not None:
             error = f"timed out after {limit_s:g} s"
             late = hand.overtime(limit_s, time.monotonic())
@@ -123,7 +130,12 @@ class Cycle:
 
     def _finishing(self, ended: Sequence[Finished]) -> list[Move]:
         now, rng = self._parts.jobs.catalog.now(), self._parts.rng
-        return [finishing_move(self._spec, one, now, rng) for one in ended]
+        return [
+            moves.release(self._spec, one.held)
+            if one.fault
+            else finishing_move(self._spec, one, now, rng)
+            for one in ended
+        ]
 
     def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Move]:
         """Renew what is held for long, and mark candidates that can't be worked on."""
@@ -170,6 +182,7 @@ class Cycle:
             hand.renewal_due_s(self._spec.lease_s, time.monotonic()),
             self._parts.time_limit_s if hand.busy else None,
             1.0 if not settled else None,
+            self._parts.execution.due_s(),
         ]
         return Looked(
             more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
@@ -179,11 +192,11 @@ class Cycle:
                 "unchanged" if choice.unchanged else "rows" if done.moves else "empty"
             ),
             etag_moved=moved,
-            detail=_words(choice, done, claimed),
+            detail=_words(choice, done, claimed, self._parts.execution.reason),
         )
 
 
-def _words(choice: Choice, done: Done, claimed: int) -> str:
+def _words(choice: Choice, done: Done, claimed: int, trouble: str) -> str:
     if choice.unchanged:
         return "304, nothing new"
     parts = [f"took {claimed}"] if claimed else []
@@ -194,4 +207,6 @@ def _words(choice: Choice, done: Done, claimed: int) -> str:
         return ("looked, " if choice.looked else "") + ", ".join(parts)
     if choice.looked:
         return "nothing to take"
-    return "wrote what was due" if done.moves else "holds all that it can"
+    if done.moves:
+        return "wrote what was due"
+    return "the executor does no work" if trouble else "holds all that it can"

@@ -54,10 +54,9 @@ class Settler:
             self._refused(done.moves[rid], reason, causes.get(rid))
         for move in done.won():
             cause = causes.get(move.rid)
-            worked_s = cause.worked_s if cause else None
             # the version of a write by token covers an edit that we haven't seen
             rmt = "" if move.rid in done.edited else written.won[move.rid]
-            self._won(move, rmt, sent_at, worked_s)
+            self._won(move, rmt, sent_at, cause)
         self._start(claimed, self._waited_s(done))
         return len(claimed)
 
@@ -84,10 +83,10 @@ class Settler:
                     "queue_age_s": waited_s,
                 },
             )
-        parts.hand.take(claimed.values(), parts.submit)
+        parts.hand.take(claimed.values(), parts.execution.submit)
 
     def _won(
-        self, move: Move, rmt: str, sent_at: float, worked_s: float | None = None
+        self, move: Move, rmt: str, sent_at: float, cause: Finished | None = None
     ) -> None:
         parts = self._parts
         if move.act == "renew":
@@ -102,6 +101,9 @@ class Settler:
         field, event = kind
         parts.tally.add(field)
         reason = str(move.change.after.get(self._spec.error or "") or "")
+        if cause and cause.fault:
+            reason = f"the executor did not do it: {cause.fault}"
+        worked_s = cause.worked_s if cause else None
         parts.emit(event, reason, move.rid)
         told = {"event": event, "rid": move.rid, "work_s": worked_s}
         logger.debug("%s: %s %s", parts.name, event, move.rid, extra=told)
@@ -124,11 +126,12 @@ class Settler:
         if move.act == "claim":
             failed = replace(move.change, kind="problem", reason=reason)
             self._park.append(moves.park(self._spec, failed))
-        elif cause is not None and move.act != "fail":
+        elif cause is not None and move.act not in ("fail", "release"):
             told = Finished(held=cause.held, error=reason, final=True)
             self._parts.hand.put_back([told])
         else:
-            self.lost(move.rid, f"the catalog refuses even its failure: {reason}")
+            act = "release" if move.act == "release" else "failure"
+            self.lost(move.rid, f"the catalog refuses even its {act}: {reason}")
             self._parts.hand.drop([move.rid])
 
     def lost(self, rid: str, reason: str) -> None:

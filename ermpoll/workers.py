@@ -8,19 +8,80 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import pickle
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from ermpoll import permits
 from ermpoll.errors import UsageError
 
+#: A process that was forked has another number, one elsewhere another of these.
+_HERE = os.urandom(8).hex()
 
-def do(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
-    """Do the work of a claimed row; what it writes itself is permitted."""
-    with permits.real():
-        return _call(work, row)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a call of work ended. Whatever else an executor says is its own fault."""
+
+    result: object = None
+    #: What work raised, where that could travel; else its text.
+    cause: BaseException | None = None
+    error: str = ""
+    #: Why the call was not finished, though not by the work's own doing.
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A report from another process, packed by us: unpacking it can't fail there.
+
+    A pool that fails to unpack what a call returned or raised breaks as a whole.
+    """
+
+    body: bytes
+    #: What to say where the body can't be unpacked.
+    error: str = ""
+
+
+def here() -> str:
+    """Return a name for this process; also a call that does nothing, for a trial."""
+    return f"{_HERE} {os.getpid()}"
+
+
+def do(
+    work: Callable[[dict[str, Any]], Any], row: dict[str, Any], home: str
+) -> Report | Parcel:
+    """Do the work of a claimed row; what it writes itself is permitted.
+
+    Raises nothing. ``home`` is the process that asked, as `here` names it.
+    """
+    at_home = home == here()
+    try:
+        with permits.real():
+            report = Report(result=_call(work, row))
+    except KeyboardInterrupt as error:
+        # Ctrl-C reaches all processes of a terminal, but the agent decides
+        return Report(cause=error) if at_home else Report(fault="interrupted")
+    except BaseException as error:  # noqa: BLE001 - the edge: told to who asked
+        return Report(cause=error) if at_home else _packed(Report(cause=error))
+    return report if at_home else _packed(report)
+
+
+def read(answer: object) -> Report:
+    """Read what a call of `do` returned."""
+    if not isinstance(answer, Parcel):
+        return answer if isinstance(answer, Report) else Report(result=answer)
+    try:
+        report = pickle.loads(answer.body)
+    except Exception as error:  # noqa: BLE001 - anything can be in it
+        told = answer.error or f"its result can't be read here: {_told(error)}"
+        return Report(error=told)
+    return report if isinstance(report, Report) else Report(result=report)
 
 
 def do_dry(
@@ -89,3 +150,30 @@ def _call(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
     if inspect.iscoroutine(result):
         return asyncio.run(result)
     return result
+
+
+def _packed(report: Report) -> Parcel:
+    cause = report.cause
+    try:
+        body = _pickled(report)
+    except Exception as error:  # noqa: BLE001 - anything can be in it
+        told = _told(cause or error)
+        error_text = told if cause else f"its result can't be pickled: {told}"
+        body = pickle.dumps(Report(error=error_text))
+    return Parcel(body=body, error=_told(cause) if cause else "")
+
+
+def _pickled(report: Report) -> bytes:
+    try:
+        return pickle.dumps(report)
+    except Exception:
+        # a cluster that has sent us code of a notebook can send its objects back
+        cloudpickle = sys.modules.get("cloudpickle")
+        if cloudpickle is None:
+            raise
+        packed: bytes = cloudpickle.dumps(report)
+        return packed
+
+
+def _told(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
