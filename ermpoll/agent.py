@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ermpoll import permits, shutdown, workers
+from ermpoll import permits, shutdown
 from ermpoll.acting import check_right
 from ermpoll.board import Listener
 from ermpoll.cycle import Cycle
@@ -35,6 +35,7 @@ from ermpoll.results import rids_of
 from ermpoll.spreading import Spread, Spreading
 from ermpoll.tally import Tally
 from ermpoll.tokens import worker_name
+from ermpoll.workers import check_options
 
 if TYPE_CHECKING:
     from ermpoll.widgets.panel import Panel
@@ -106,7 +107,7 @@ class Agent:
         time_limit_s: float | None = None,
         spread: Spread = None,
     ) -> None:
-        _check(work, executor, workers, prefetch, time_limit_s)
+        check_options(work, executor, workers, prefetch, time_limit_s)
         self.jobs = jobs
         self.work = work
         self.transform = transform
@@ -202,6 +203,11 @@ class Agent:
             True calls work on those rows as well. Every write to the catalog is
             refused and listed, but its effects elsewhere (files, messages) are
             real.
+
+        Raises
+        ------
+        ExecutorError
+            The executor did not call work.
         """
         if limit < 1:
             raise UsageError(f"limit: expected 1 or more rows, found {limit}")
@@ -490,24 +496,6 @@ class Agent:
 
     def _end_pool(self) -> None:
         self._execution.end(wait_for_work=not self._hand.stuck)
-
-
-def _check(
-    work: object,
-    executor: Executor | None,
-    count: int,
-    prefetch: int | None,
-    time_limit_s: float | None,
-) -> None:
-    workers.check_work(work, executor)
-    if count < 1:
-        raise UsageError(f"workers: expected 1 or more, found {count}")
-    if prefetch is not None and prefetch < 0:
-        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
-    if time_limit_s is not None and time_limit_s <= 0:
-        raise UsageError(
-            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
-        )
 
 
 def _default_name(jobs: Queue) -> str:

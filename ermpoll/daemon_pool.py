@@ -51,9 +51,10 @@ class DaemonThreadPool(Executor):
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if not self._idle.acquire(blocking=False):
-                self._grow()
+            # first the call: a thread that begins must not count itself as idle
             self._calls.put((future, partial(fn, *args, **kwargs)))
+            if not self._idle.acquire(blocking=False):
+                self._grow(future)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -73,7 +74,7 @@ class DaemonThreadPool(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def _grow(self) -> None:
+    def _grow(self, future: Future[Any]) -> None:
         if len(self._threads) >= self._workers:
             return
         thread = threading.Thread(
@@ -84,6 +85,7 @@ class DaemonThreadPool(Executor):
         except RuntimeError:
             # a thread less is slower, none at all can't do it
             if not self._threads:
+                future.cancel()
                 raise
         else:
             self._threads.append(thread)

@@ -60,16 +60,23 @@ def do(
 
     Raises nothing. ``home`` is the process that asked, as `here` names it.
     """
-    at_home = home == here()
-    try:
-        with permits.real():
-            report = Report(result=_call(work, row))
-    except KeyboardInterrupt as error:
-        # Ctrl-C reaches all processes of a terminal, but the agent decides
-        return Report(cause=error) if at_home else Report(fault="interrupted")
-    except BaseException as error:  # noqa: BLE001 - the edge: told to who asked
-        return Report(cause=error) if at_home else _packed(Report(cause=error))
-    return report if at_home else _packed(report)
+    with permits.real():
+        return _reported(work, row, home)
+
+
+def do_dry(
+    work: Callable[[dict[str, Any]], Any], row: dict[str, Any], home: str
+) -> tuple[Report | Parcel, list[str]]:
+    """Do the work of a row while every write is refused; as `do` otherwise.
+
+    Returns
+    -------
+    tuple
+        How it ended, and the lines of the writes that were refused.
+    """
+    with permits.dry() as refused:
+        answer = _reported(work, row, home)
+    return answer, list(refused)
 
 
 def read(answer: object) -> Report:
@@ -84,23 +91,29 @@ def read(answer: object) -> Report:
     return report if isinstance(report, Report) else Report(result=report)
 
 
-def do_dry(
-    work: Callable[[dict[str, Any]], Any], row: dict[str, Any]
-) -> tuple[Any, str, list[str]]:
-    """Do the work of a row while every write is refused.
+def check_options(
+    work: object,
+    executor: Executor | None,
+    count: int,
+    prefetch: int | None,
+    time_limit_s: float | None,
+) -> None:
+    """Check what an agent was given to work with.
 
-    Returns
-    -------
-    tuple
-        What it returned, how it failed (empty when it didn't), and the lines of the
-        writes that were refused.
+    Raises
+    ------
+    UsageError
+        Work can't be called or travel to the executor, or a number can't be.
     """
-    with permits.dry() as refused:
-        try:
-            result, error = _call(work, row), ""
-        except Exception as failure:  # noqa: BLE001  shown to whoever asked
-            result, error = None, f"{type(failure).__name__}: {failure}"
-    return result, error, list(refused)
+    check_work(work, executor)
+    if count < 1:
+        raise UsageError(f"workers: expected 1 or more, found {count}")
+    if prefetch is not None and prefetch < 0:
+        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
+    if time_limit_s is not None and time_limit_s <= 0:
+        raise UsageError(
+            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
+        )
 
 
 def check_work(work: object, executor: Executor | None) -> None:
@@ -150,6 +163,20 @@ def _call(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
     if inspect.iscoroutine(result):
         return asyncio.run(result)
     return result
+
+
+def _reported(
+    work: Callable[[dict[str, Any]], Any], row: dict[str, Any], home: str
+) -> Report | Parcel:
+    at_home = home == here()
+    try:
+        report = Report(result=_call(work, row))
+    except KeyboardInterrupt as error:
+        # Ctrl-C reaches all processes of a terminal, but the agent decides
+        return Report(cause=error) if at_home else Report(fault="interrupted")
+    except BaseException as error:  # noqa: BLE001 - the edge: told to who asked
+        return Report(cause=error) if at_home else _packed(Report(cause=error))
+    return report if at_home else _packed(report)
 
 
 def _packed(report: Report) -> Parcel:

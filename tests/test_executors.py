@@ -268,3 +268,72 @@ def test_a_panel_says_why_nothing_is_claimed_and_what_to_do(catalog):
     assert "backing off" in html
     assert "cannot schedule new futures after shutdown" in html
     assert "start an agent with a new executor" in html
+
+
+@pytest.mark.parametrize("make", BROKEN)
+def test_a_dry_run_tells_of_a_broken_executor(catalog, make):
+    add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 3)
+    with make() as pool:
+        agent = ermpoll.Agent(queue(catalog), work.die, executor=pool)
+        with pytest.raises(ExecutorError, match="make a new one"):
+            agent.dry_run(work=True)
+
+
+@pytest.mark.parametrize("name", ["raises", "unpacks", "packs"])
+def test_a_dry_run_shows_what_cant_travel_back_at_its_own_row(catalog, name):
+    [bad] = add(catalog, {**NEW, "name": name})
+    add(catalog, NEW)
+    with ProcessPoolExecutor(1) as pool:
+        agent = ermpoll.Agent(queue(catalog), work.cant_travel, executor=pool)
+        made = agent.dry_run(work=True)
+
+    assert list(made.errors) == [bad]
+
+
+@contextmanager
+def cluster(**options: Any) -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        threads_per_worker=1, dashboard_address="127.0.0.1:0", **options
+    ) as made:
+        yield made
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("what", ["client", "cluster"])
+def test_rows_of_a_dask_cluster_that_is_lost_go_back_and_another_one_does_them(
+    catalog, what
+):
+    distributed = pytest.importorskip("distributed")
+    add(catalog, *[NEW] * 8)
+    with cluster(n_workers=1) as first, cluster(n_workers=1) as second:
+        lost, kept = distributed.Client(first), distributed.Client(second)
+        line = Line(lost.get_executor())
+        jobs = queue(catalog)
+        agent = ermpoll.Agent(jobs, work.slow, workers=2, executor=line)
+        with kept, started(agent):
+            until(lambda: agent.status.completed, 20)
+            {"client": lost, "cluster": first}[what].close()
+            until(lambda: agent.status.state == "backing off", 20)
+            until(lambda: agent.status.held == 0)
+            line.pool = kept.get_executor()
+            until(lambda: words(catalog) == {"complete"}, 30)
+        lost.close()
+
+    assert {row["attempts"] for row in rows(catalog)} == {1}
+
+
+@pytest.mark.timeout(120)
+def test_a_row_that_ends_the_workers_of_a_dask_cluster_fails_no_other(catalog):
+    distributed = pytest.importorskip("distributed")
+    [deadly, *others] = add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 4)
+    with cluster(n_workers=1) as made, distributed.Client(made) as client:
+        agent = ermpoll.Agent(
+            queue(catalog), work.die, workers=2, executor=client.get_executor()
+        )
+        with started(agent):
+            until(lambda: agent.status.completed == 4, 60)
+
+    assert {read(catalog, rid)["state"] for rid in others} == {"complete"}
+    assert read(catalog, deadly)["error"] is None
+    assert read(catalog, deadly)["attempts"] == 0

@@ -215,6 +215,16 @@ def test_own_threads_take_no_more_than_they_are_and_end_when_they_are_told():
         pool.submit(work, 7)
 
 
+def test_a_call_does_not_wait_for_a_thread_that_is_at_another():
+    go = threading.Event()
+    for _ in range(50):
+        pool = DaemonThreadPool(2, "ermpoll-test")
+        pool.submit(go.wait, 10)
+        pool.submit(int).result(5)
+        pool.shutdown(wait=False)
+    go.set()
+
+
 def test_own_threads_are_not_begun_for_what_an_idle_one_can_do():
     pool = DaemonThreadPool(4, "ermpoll-test")
     for _ in range(20):

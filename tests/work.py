@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import ermpoll
@@ -59,3 +60,8 @@ def cant_travel(row: dict[str, Any]) -> dict[str, Any]:
 
 def refuse_to_begin() -> None:
     raise RuntimeError("no licence")
+
+
+def slow(row: dict[str, Any]) -> dict[str, Any]:
+    threading.Event().wait(0.3)
+    return {"result": "done"}
