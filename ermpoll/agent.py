@@ -138,6 +138,7 @@ class Agent:
             work,
             executor,
             workers,
+            name=self.name,
             changed=self._job_ended,
             told=lambda news: self._poller.emit("state", news),
         )

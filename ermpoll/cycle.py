@@ -114,11 +114,6 @@ class Cycle:
             self._settler.lost(held.rid, "its lease was over before the work was")
             hand.drop([held.rid])
         ended = [self._parts.execution.opened(one) for one in hand.take_ended()]
-        faults = [one.fault for one in ended if one.fault]
-        if faults:
-            # it gets no more of ours, and what it has not begun is safer with others
-            recalled = hand.recall()
-            ended += [Finished(held=held, fault=faults[0]) for held in recalled]
         for one in ended:
             if not one.fault:
                 self.pace = self.pace.worked(one.worked_s)

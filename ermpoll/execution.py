@@ -45,6 +45,8 @@ class Execution:
         Own threads at most.
     changed
         Called, from any thread, when a trial was answered.
+    name
+        The agent's, for the log.
     told
         Called with what is new about the executor, in words.
     """
@@ -55,12 +57,14 @@ class Execution:
         given: Executor | None,
         count: int,
         *,
+        name: str,
         changed: Callable[[], None],
         told: Callable[[str], None],
     ) -> None:
         self._work = work
         self._given = given
         self._count = count
+        self._name = name
         self._changed = changed
         self._told = told
         self._own: DaemonThreadPool | None = None
@@ -166,7 +170,8 @@ class Execution:
         if self._breaker is not before:
             self._drop_trial()
         if before.circuit is Circuit.CLOSED:
-            logger.warning("%s", self.reason, extra={"event": "executor failed"})
+            told = {"event": "executor failed"}
+            logger.warning("%s: %s", self._name, self.reason, extra=told)
             self._told(self.reason)
 
     def _suspect(self, one: Finished) -> None:
@@ -189,7 +194,8 @@ class Execution:
                 first, longest = PASS_OVER_FIRST_S, PASS_OVER_LONGEST_S
                 wait_s = backoff_s(times - 1, first, longest)
                 self._suspects[rid] = (times, max(until, now + wait_s))
-        logger.info("the executor works again", extra={"event": "executor works"})
+        told = {"event": "executor works"}
+        logger.info("%s: the executor works again", self._name, extra=told)
         self._told("the executor works again")
 
     def _try(self, now: float) -> None:

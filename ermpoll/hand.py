@@ -186,12 +186,6 @@ class Hand:
                 back.append(job.held)
         return back
 
-    def recall(self) -> list[Held]:
-        """Take back what waits for a worker of this agent, as far as it can be."""
-        with self._lock:
-            waiting = [job for job in self._waiting if not (job.over or job.recalled)]
-        return [job.held for job in waiting if job.future and _recall(job.future, job)]
-
     def overtime(self, limit_s: float, now: float) -> list[Held]:
         """Return rows whose work runs for longer than allowed."""
         with self._lock:

@@ -188,7 +188,7 @@ def test_rows_whose_calls_somebody_else_cancels_go_back_and_are_done_later(catal
     agent.subscribe(lambda event: told.append((event.kind, event.reason)))
     with started(agent), ThreadPoolExecutor(1) as second:
         assert begun.wait(10)
-        until(lambda: agent.status.held == 4)
+        until(lambda: first._work_queue.qsize() == 3)
         first.shutdown(wait=False, cancel_futures=True)
         until(lambda: agent.status.released == 3)
         assert [row["state"] for row in rows(catalog)].count("claimed") == 1
@@ -279,7 +279,7 @@ def test_a_dry_run_tells_of_a_broken_executor(catalog, make):
             agent.dry_run(work=True)
 
 
-@pytest.mark.parametrize("name", ["raises", "unpacks", "packs"])
+@pytest.mark.parametrize("name", ["unpacks", "packs"])
 def test_a_dry_run_shows_what_cant_travel_back_at_its_own_row(catalog, name):
     [bad] = add(catalog, {**NEW, "name": name})
     add(catalog, NEW)

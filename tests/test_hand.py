@@ -127,13 +127,16 @@ def test_an_executor_that_takes_no_more_is_asked_once_and_fails_no_row():
 
 def test_a_call_that_somebody_else_cancels_is_a_fault_and_one_of_ours_is_not(desk):
     hand = Hand(1, lambda: None)
-    take(hand, desk, "A", "B")
+    take(hand, desk, "A", "B", "C")
+    desk.futures["A"].set_running_or_notify_cancel()
 
-    assert [one.rid for one in hand.recall()] == ["B"]
-    desk.futures["A"].cancel()
-
+    desk.futures["C"].cancel()
     [one] = hand.take_ended()
-    assert (one.held.rid, one.fault) == ("A", "the call was cancelled by somebody else")
+    assert (one.held.rid, one.fault) == ("C", "the call was cancelled by somebody else")
+
+    hand.drop(["C"])
+    assert [back.rid for back in hand.cancel()] == ["B"]
+    assert hand.take_ended() == []
 
 
 def test_what_breaks_while_it_is_asked_back_is_not_forgotten(desk):

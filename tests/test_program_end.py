@@ -152,6 +152,19 @@ def test_claiming_stops_with_the_main_thread_though_other_threads_go_on(
     assert burnt(catalog) == []
 
 
+def test_a_run_on_another_thread_ends_with_the_main_thread(tmp_path, catalog):
+    add(catalog, *[NEW] * 300)
+    body = """
+    threading.Thread(target=ermpoll.Agent(jobs, quick, prefetch=5).run).start()
+    working.wait()
+    """
+    with program(tmp_path, catalog, body) as process:
+        ended(process)
+
+    assert "actionable" in {row["state"] for row in rows(catalog)}
+    assert burnt(catalog) == []
+
+
 def test_a_run_in_the_foreground_that_an_exit_ends_gives_its_rows_back(
     tmp_path, catalog
 ):
