@@ -70,7 +70,9 @@ class Agent:
         As for `Poller`.
     executor
         Where work is done: any ``concurrent.futures.Executor``; None for threads
-        of this process. One given here is not shut down.
+        of this process. One given here is not shut down. What it fails to do, since
+        it is broken, closed or out of reach, goes back and does not count as an
+        attempt; nothing is claimed until it answers a trial call.
     name
         Under it the agent is listed and claims; catalog, table, ready words and
         filter by default. ``start`` stops a running agent of the same name first.
@@ -225,7 +227,9 @@ class Agent:
     def start(self) -> Agent:
         """Run in the background until `stop`; twice is the same as once.
 
-        A running agent of the same name is stopped first.
+        A running agent of the same name is stopped first. It claims no more once the
+        program's main thread has ended. When the interpreter ends, a job has a second
+        more; then its row is given back.
 
         Raises
         ------
