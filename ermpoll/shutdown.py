@@ -71,8 +71,10 @@ def _end(pid: int) -> None:
     for agent in (left := _wait(agents, GRACE_S)):
         agent.abandon()
     _wait(left, LAST_S)
-    for poller in registry.agents():
-        poller.stop(timeout_s=0)
+    stopped: list[object] = [*agents]
+    for thing in registry.agents():
+        if thing not in stopped:
+            thing.stop(timeout_s=0)
 
 
 def _wait(agents: list[Drains], seconds: float) -> list[Drains]:
