@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -211,8 +212,13 @@ def test_what_cant_travel_back_fails_its_own_row_only(catalog, name):
         agent.run(until_idle=True)
 
     assert read(catalog, bad)["state"] == "failed"
-    expected = {"raises": "TwoArguments: no such series in here"}.get(name, "result")
-    assert expected in read(catalog, bad)["error"]
+    # where cloudpickle is loaded a function travels, and is refused as a value
+    expected = {
+        "raises": "TwoArguments: no such series in here",
+        "unpacks": "result can't be read here",
+        "packs": "result can't be pickled|function has no form in JSON",
+    }
+    assert re.search(expected[name], read(catalog, bad)["error"])
     assert {read(catalog, rid)["result"] for rid in good} == {"done"}
 
 
