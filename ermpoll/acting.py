@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from ermpoll import moves, planning
 from ermpoll.acts import Done, by_then, read_rows, try_rows
+from ermpoll.clock import time_text
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Change, Row, Transform
@@ -134,12 +137,7 @@ def by_hand(
         else:
             reasons[rid] = reason
     done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
-    outcome = outcome_of(jobs, action, done)
-    return replace(
-        outcome,
-        lost=outcome.lost + tuple(reasons),
-        reasons={**outcome.reasons, **reasons},
-    )
+    return outcome_of(jobs, action, done, unfit=reasons)
 
 
 def outcome_of(
@@ -150,10 +148,17 @@ def outcome_of(
     read: bool = True,
     over: tuple[str, ...] = (),
     left: tuple[str, ...] = (),
+    unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
-    """Say what became of the rows, and write the audit record."""
+    """Say what became of the rows, and write the audit record.
+
+    Parameters
+    ----------
+    unfit
+        ``{RID: why}`` of rows that no write was sent for.
+    """
     written = done.written
-    reasons = dict(written.refused)
+    reasons = {**written.refused, **unfit}
     reasons.update(dict.fromkeys(written.unsent, str(written.error)))
     reasons.update(dict.fromkeys(written.unknown, "the answer never came"))
     reasons.update(dict.fromkeys(over, "the lease was over; nothing was written"))
@@ -169,7 +174,7 @@ def outcome_of(
         jobs=jobs,
         action=action,
         won=tuple(written.won),
-        lost=(*written.missed, *written.refused, *written.unsent, *over),
+        lost=(*written.missed, *written.refused, *written.unsent, *over, *unfit),
         unknown=written.unknown,
         still_claimed=left,
         edited=done.edited,
@@ -251,14 +256,34 @@ def _unfit(jobs: Queue, action: str, row: Row | None, force: bool) -> str | None
 
 
 def _versions_of(rows: object) -> dict[str, JSON]:
-    """Return the versions of rows as the caller saw them, where it has them."""
-    items = getattr(rows, "rows", rows)
+    """Return the versions of rows as the caller saw them, where it has them.
+
+    Rows of a claim are not as they were listed: their holder has written since.
+    """
+    if isinstance(rows, Claim):
+        return {}
+    frame = rows if hasattr(rows, "index") and hasattr(rows, "columns") else None
+    if frame is not None:
+        return _versions_of_frame(frame)
+    items = getattr(rows, "picked", getattr(rows, "rows", rows))
     if not isinstance(items, list | tuple):
         return {}
     return {
         str(item["RID"]): item["RMT"]
         for item in items
-        if isinstance(item, Mapping) and "RID" in item and "RMT" in item
+        if isinstance(item, Mapping) and "RID" in item and item.get("RMT")
+    }
+
+
+def _versions_of_frame(frame: Any) -> dict[str, JSON]:
+    if "RMT" not in frame.columns:
+        return {}
+    rids = frame["RID"] if "RID" in frame.columns else frame.index
+    return {
+        str(rid): time_text(at) if isinstance(at, datetime) else str(at)
+        for rid, at in zip(rids, frame["RMT"], strict=True)
+        # NULL of a frame is not equal to itself
+        if at is not None and at == at
     }
 
 

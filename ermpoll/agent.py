@@ -6,21 +6,23 @@ agent's one claimer and writer; the executor's threads do the work alone.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ermpoll import permits, registry, workers
+from ermpoll import permits, shutdown
 from ermpoll.acting import check_right
 from ermpoll.board import Listener
 from ermpoll.cycle import Cycle
+from ermpoll.daemon_pool import DaemonThreadPool
 from ermpoll.dryrun import DryRun, dry_run
-from ermpoll.errors import Unavailable, UsageError
+from ermpoll.errors import ExecutorError, Unavailable, UsageError
+from ermpoll.execution import Execution
 from ermpoll.hand import Hand
 from ermpoll.interrupts import Interrupts
 from ermpoll.jobqueue import Queue
@@ -33,6 +35,7 @@ from ermpoll.results import rids_of
 from ermpoll.spreading import Spread, Spreading
 from ermpoll.tally import Tally
 from ermpoll.tokens import worker_name
+from ermpoll.workers import check_options
 
 if TYPE_CHECKING:
     from ermpoll.widgets.panel import Panel
@@ -67,7 +70,9 @@ class Agent:
         As for `Poller`.
     executor
         Where work is done: any ``concurrent.futures.Executor``; None for threads
-        of this process. One given here is not shut down.
+        of this process. One given here is not shut down. What it fails to do, since
+        it is broken, closed or out of reach, goes back and does not count as an
+        attempt; nothing is claimed until it answers a trial call.
     name
         Under it the agent is listed and claims; catalog, table, ready words and
         filter by default. ``start`` stops a running agent of the same name first.
@@ -104,19 +109,19 @@ class Agent:
         time_limit_s: float | None = None,
         spread: Spread = None,
     ) -> None:
-        _check(work, executor, workers, prefetch, time_limit_s)
+        check_options(work, executor, workers, prefetch, time_limit_s)
         self.jobs = jobs
         self.work = work
         self.transform = transform
         self.name = name or _default_name(jobs)
         self._workers = workers
         self._given = executor
-        self._executor: Executor | None = None
         self._paused = False
         self._draining = False
         #: Give back also what still runs; stop when nothing is held any more.
         self._abandoning = False
         self._ends_itself = False
+        self._until_idle = False
         self._drained = threading.Event()
         self._tally = Tally()
         self._hand = Hand(workers, self._job_ended)
@@ -131,6 +136,14 @@ class Agent:
             listed_as=self,
             idle=lambda: len(self._hand) == 0,
         )
+        self._execution = Execution(
+            work,
+            executor,
+            workers,
+            name=self.name,
+            changed=self._job_ended,
+            told=lambda news: self._poller.emit("state", news),
+        )
         parts = Parts(
             jobs=jobs,
             name=f"{worker_name()} {self.name}",
@@ -138,7 +151,7 @@ class Agent:
             hand=self._hand,
             tally=self._tally,
             writer=jobs.writer(self._halt),
-            submit=self._submit,
+            execution=self._execution,
             emit=self._poller.emit,
             wrote=self._poller.wrote,
             log_in=self._poller.log_in,
@@ -193,10 +206,15 @@ class Agent:
             True calls work on those rows as well. Every write to the catalog is
             refused and listed, but its effects elsewhere (files, messages) are
             real.
+
+        Raises
+        ------
+        ExecutorError
+            The executor did not call work.
         """
         if limit < 1:
             raise UsageError(f"limit: expected 1 or more rows, found {limit}")
-        pool = self._given or ThreadPoolExecutor(self._workers, "ermpoll-dry")
+        pool = self._given or DaemonThreadPool(self._workers, "ermpoll-dry")
         try:
             function = self.work if work else None
             return dry_run(self.jobs, self.transform, limit, function, pool)
@@ -209,7 +227,9 @@ class Agent:
     def start(self) -> Agent:
         """Run in the background until `stop`; twice is the same as once.
 
-        A running agent of the same name is stopped first.
+        A running agent of the same name is stopped first. It claims no more once the
+        program's main thread has ended. When the interpreter ends, a job has a second
+        more; then its row is given back.
 
         Raises
         ------
@@ -244,8 +264,7 @@ class Agent:
         self._drain()
         drained = self._drained.wait(timeout_s)
         if not drained and abandon:
-            self._abandoning = True
-            self._poller.wake("more")
+            self.abandon()
             drained = self._drained.wait(max(timeout_s, 5))
         if not drained:
             self._ends_itself = True
@@ -256,6 +275,22 @@ class Agent:
         stopped = self._poller.stop(timeout_s)
         self._end_pool()
         return stopped
+
+    def drain(self) -> None:
+        """Claim no more, give back what was not begun, stop once the rest is written.
+
+        Does not wait, unlike `stop`.
+        """
+        self._ends_itself = True
+        self._drain()
+
+    def abandon(self) -> None:
+        """Also give back what still runs: only for a process that is about to end.
+
+        Does not wait, and does nothing before `drain` or `stop`.
+        """
+        self._abandoning = True
+        self._poller.wake("manual")
 
     def pause(self) -> None:
         """Claim no more until `resume`; what is held is finished."""
@@ -279,11 +314,20 @@ class Agent:
         ----------
         until_idle
             Also ends when there is nothing left to take and all is written.
+
+        Raises
+        ------
+        ExecutorError
+            With ``until_idle``: the executor failed again and again. What it had
+            went back.
         """
         self._begin()
-        with Interrupts() as asked:
+        self._until_idle = until_idle
+        with Interrupts() as asked, self._given_back_on_exit():
             self._poller.run(stop=asked, until_idle=until_idle)
             self._finish_here(asked)
+        if until_idle and not asked.is_set():
+            self._check_executor()
 
     def run_once(self, rows: object = None) -> int:
         """Claim once, do the work, write it, all in the foreground.
@@ -302,18 +346,26 @@ class Agent:
         ------
         UsageError
             The agent is running.
+        ExecutorError
+            The executor failed; the rows that it did not do went back.
         """
         if self._poller.status.state != "stopped":
             raise UsageError(f"{self.name} is running: stop() it first")
         self._begin()
         before = self._tally["completed"] + self._tally["failed"]
         rids = rids_of(rows) if rows is not None else None
-        with Interrupts() as asked:
+        if not self._execution.wait_until_ready():
+            self._execution.end(wait_for_work=True)
+            self._check_executor()
+        with Interrupts() as asked, self._given_back_on_exit():
             try:
                 with permits.real():
                     self._cycle.look(rids=rids)
-            finally:
+            except Exception:
                 self._finish_here(asked)
+                raise
+            self._finish_here(asked)
+        self._check_executor()
         return self._tally["completed"] + self._tally["failed"] - before
 
     def __enter__(self) -> Agent:
@@ -329,10 +381,13 @@ class Agent:
         with permits.real():
             if self._draining:
                 return self._last_look()
-            return self._cycle.look(
+            looked = self._cycle.look(
                 claiming=not self._paused,
                 conditional=self._poller.because in ("notice", "timer"),
             )
+        if self._until_idle and self._execution.hopeless:
+            self._poller.stop()
+        return looked
 
     def _last_look(self) -> Looked:
         try:
@@ -358,12 +413,6 @@ class Agent:
             return noticed_at
         return time.monotonic()
 
-    def _submit(self, row: dict[str, Any]) -> Future[Any]:
-        pool = self._given or self._executor
-        if pool is None:
-            raise RuntimeError("stopped")
-        return pool.submit(workers.do, self.work, row)
-
     def _job_ended(self) -> None:
         self._poller.wake("more")
 
@@ -375,8 +424,11 @@ class Agent:
         if self._draining:
             reason = f"{status.held} rows are still worked on" if status.held else ""
             return replace(status, state="stopping", reason=reason)
+        trouble = self._execution.reason
         if self._paused:
-            return replace(status, state="paused")
+            return replace(status, state="paused", reason=trouble)
+        if trouble and status.state != "backing off":
+            return replace(status, state="backing off", reason=trouble)
         if status.state in ("waiting", "looking") and status.held:
             return replace(status, state="working")
         return status
@@ -387,10 +439,15 @@ class Agent:
         check_right(self.jobs)
         self.jobs.catalog.check_permit(f"run {self.name}")
         self._draining = self._abandoning = self._ends_itself = self._paused = False
+        self._until_idle = False
         self._drained.clear()
         self._halt.clear()
-        if self._given is None and self._executor is None:
-            self._executor = ThreadPoolExecutor(self._workers, "ermpoll-work")
+        self._execution.begin()
+        shutdown.watch(self)
+
+    def _check_executor(self) -> None:
+        if self._execution.reason:
+            raise ExecutorError(f"{self.name}: {self._execution.reason}")
 
     def _drain(self) -> None:
         self._draining = True
@@ -415,6 +472,22 @@ class Agent:
         if asked.count > 1:
             raise KeyboardInterrupt
 
+    @contextmanager
+    def _given_back_on_exit(self) -> Iterator[None]:
+        """Give back what is held where a SystemExit leaves a run in the foreground.
+
+        A signal handler of the user's may raise one at any line.
+        """
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            with permits.real():
+                self._cycle.give_back(self._hand.cancel(running=True))
+            self._execution.end(wait_for_work=False)
+            raise
+
     def _write_what_ended(self) -> None:
         for tries in range(1, LAST_TRIES + 1):
             self._hand.gather(0.2)
@@ -427,27 +500,7 @@ class Agent:
                 self._halt.wait(min(0.1 * 2**tries, 5.0))
 
     def _end_pool(self) -> None:
-        pool, self._executor = self._executor, None
-        if isinstance(pool, ThreadPoolExecutor):
-            pool.shutdown(wait=not self._hand.stuck)
-
-
-def _check(
-    work: object,
-    executor: Executor | None,
-    count: int,
-    prefetch: int | None,
-    time_limit_s: float | None,
-) -> None:
-    workers.check_work(work, executor)
-    if count < 1:
-        raise UsageError(f"workers: expected 1 or more, found {count}")
-    if prefetch is not None and prefetch < 0:
-        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
-    if time_limit_s is not None and time_limit_s <= 0:
-        raise UsageError(
-            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
-        )
+        self._execution.end(wait_for_work=not self._hand.stuck)
 
 
 def _default_name(jobs: Queue) -> str:
@@ -455,9 +508,3 @@ def _default_name(jobs: Queue) -> str:
     ready = "|".join(jobs.spec.label(word) for word in jobs.ready)
     narrow = jobs.spec.path or jobs.spec.where
     return f"{address} {jobs.title} {jobs.state}={ready} {narrow}".strip()
-
-
-@atexit.register
-def _stop_all() -> None:
-    for thing in registry.agents():
-        thing.stop(timeout_s=3)

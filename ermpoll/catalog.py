@@ -23,7 +23,7 @@ from ermpoll.clock import ServerClock, date_time, etag_time
 from ermpoll.credentials import Login, find_credentials
 from ermpoll.errors import NotFound, UsageError, WriteRefused
 from ermpoll.records import Page, Row
-from ermpoll.wire import Reply, Wire
+from ermpoll.wire import Reply, Wire, fault_of_bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +60,20 @@ def connect(
     timeout_s
         Seconds to wait for a connection, and between two parts of an answer.
     ca
-        A file of certificates to trust instead of the system's.
+        A file of certificates (PEM) to trust, whatever the environment says. None:
+        the one that ``$REQUESTS_CA_BUNDLE`` or ``$CURL_CA_BUNDLE`` names, or those
+        that requests brings.
 
     Raises
     ------
     UsageError
-        No address, or one that is none; a login for plain http to another host.
+        No address, or one that is none; a login for plain http to another host; no
+        certificates in ``ca``.
     """
     if timeout_s <= 0:
         raise UsageError(f"expected timeout_s above 0 seconds, found {timeout_s}")
-    if ca is not None and not Path(ca).is_file():
-        raise UsageError(f"expected ca to be a file of certificates, found {ca}")
+    if ca is not None and (not Path(ca).is_file() or fault_of_bundle(os.fspath(ca))):
+        raise UsageError(f"expected ca to be a file of certificates (PEM), found {ca}")
     if not isinstance(url, str | None):
         url, credentials = of_deriva(url, credentials)
     address = catalog_url(url or os.environ.get("ERMPOLL_CATALOG"))
@@ -93,6 +96,7 @@ class Catalog:
         ca: str | os.PathLike[str] | None = None,
     ) -> None:
         self.url = url
+        #: True refuses every write; may be set at any time.
         self.read_only = read_only
         self.clock = ServerClock()
         #: Whether the time in a write's ETag was seen to be its rows' version.

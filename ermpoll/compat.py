@@ -23,6 +23,7 @@ from ermpoll.errors import (
     WriteRefused,
 )
 from ermpoll.records import Page, Row, Transform
+from ermpoll.wire import ReadsOnly
 
 if TYPE_CHECKING:
     ErmrestCatalog: Any = object
@@ -66,7 +67,7 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
 
     Notes
     -----
-    Unlike deriva-py's: no PUT is repeated by the transport, whatever
+    Unlike deriva-py's: no write is repeated by the transport, whatever
     ``session_config`` says; rows given to `put` or `post` as ``data`` are sent as
     JSON; while `ermpoll`'s dry run calls a function, that function's writes are
     refused here as well.
@@ -101,9 +102,7 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         # a PUT whose answer was lost may be committed: sent again by urllib3 under
         # its old guard it fails, and its rows are claimed by nobody
         for adapter in self._session.adapters.values():
-            adapter.max_retries = adapter.max_retries.new(
-                allowed_methods=frozenset({"GET", "HEAD"})
-            )
+            adapter.max_retries = ReadsOnly.like(adapter.max_retries)
 
     def get(self, path: str, *args: Any, **options: Any) -> Any:
         """Read, as deriva-py does; the cache keeps the last ``CACHED`` answers."""

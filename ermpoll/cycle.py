@@ -71,6 +71,7 @@ class Cycle:
             own = [*self._finishing(ended), *self._keeping(begun, ended)]
             held = len(parts.hand) - len(ended) + parts.hand.stuck
             # what finishes and what is claimed goes in one PUT
+            claiming = claiming and parts.execution.ready()
             room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
             with self._turn(writes=bool(own)):
                 choice = self._picker.choose(room, conditional and not own, rids)
@@ -110,9 +111,10 @@ class Cycle:
         for held in hand.lapsed(time.monotonic()):
             # past its lease a holder writes nothing: the row may be another's
             self._settler.lose(held.rid, "its lease was over before the work was")
-        ended = hand.take_ended()
+        ended = [self._parts.execution.opened(one) for one in hand.take_ended()]
         for one in ended:
-            self.pace = self.pace.worked(one.worked_s)
+            if not one.fault:
+                self.pace = self.pace.worked(one.worked_s)
         if limit_s is not None:
             error = f"timed out after {limit_s:g} s"
             late = hand.overtime(limit_s, time.monotonic())
@@ -121,7 +123,12 @@ class Cycle:
 
     def _finishing(self, ended: Sequence[Finished]) -> list[Move]:
         now, rng = self._parts.jobs.catalog.now(), self._parts.rng
-        return [finishing_move(self._spec, one, now, rng) for one in ended]
+        return [
+            moves.release(self._spec, one.held)
+            if one.fault
+            else finishing_move(self._spec, one, now, rng)
+            for one in ended
+        ]
 
     def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Move]:
         """Renew what is held for long, and mark candidates that can't be worked on."""
@@ -172,6 +179,7 @@ class Cycle:
             self._parts.time_limit_s if hand.busy else None,
             # what was put back wakes nobody by itself
             1.0 if hand.ended or not settled else None,
+            self._parts.execution.due_s(),
         ]
         if noted.unread:
             # a renewal may be among them, due at once and again at once
@@ -184,11 +192,11 @@ class Cycle:
                 "unchanged" if choice.unchanged else "rows" if done.moves else "empty"
             ),
             etag_moved=moved,
-            detail=_words(choice, done, noted),
+            detail=_words(choice, done, noted, self._parts.execution.reason),
         )
 
 
-def _words(choice: Choice, done: Done, noted: Settled) -> str:
+def _words(choice: Choice, done: Done, noted: Settled, trouble: str) -> str:
     if choice.unchanged:
         return "304, nothing new"
     parts = [f"took {noted.claimed}"] if noted.claimed else []
@@ -201,4 +209,6 @@ def _words(choice: Choice, done: Done, noted: Settled) -> str:
         return ("looked, " if choice.looked else "") + ", ".join(parts)
     if choice.looked:
         return "nothing to take"
-    return "wrote what was due" if done.moves else "holds all that it can"
+    if done.moves:
+        return "wrote what was due"
+    return "the executor does no work" if trouble else "holds all that it can"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ermpoll import planning, render
-from ermpoll.errors import Unreadable
+from ermpoll.errors import ExecutorError, Unreadable
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.results import Plan
 from ermpoll.spec import check_change_of_state
-from ermpoll.workers import do_dry, reason_of
+from ermpoll.telling import described
+from ermpoll.workers import Report, do_dry, here, read, reason_of
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
@@ -59,17 +61,14 @@ def dry_run(
             for move in moves
             if move.change.kind == "changed"
         }
-        futures = {
-            rid: executor.submit(do_dry, work, planning.copied(row))
-            for rid, row in rows.items()
-        }
+        answers = _called(executor, work, rows)
         results: dict[str, Mapping[str, JSON] | None] = {}
         errors: dict[str, str] = {}
         would: list[str] = []
-        for rid, future in futures.items():
-            result, error, lines = _ended(future)
+        for rid, (report, lines) in answers.items():
             would += lines
-            results[rid], errors[rid] = _checked(jobs, rows[rid], result, error)
+            error = reason_of(report.cause) if report.cause else report.error
+            results[rid], errors[rid] = _checked(jobs, rows[rid], report.result, error)
     others = [line for line in refused if line not in would]
     return DryRun(
         plan=plan,
@@ -79,13 +78,31 @@ def dry_run(
     )
 
 
-def _ended(future: Future[Any]) -> tuple[Any, str, list[str]]:
-    """Return what came of a call, also where it went past its own handlers."""
+def _called(
+    executor: Executor, work: Work, rows: Mapping[str, dict[str, JSON]]
+) -> dict[str, tuple[Report, list[str]]]:
+    """Call work on each row, wherever the executor does it.
+
+    Raises
+    ------
+    ExecutorError
+        The executor did not do it.
+    """
+    answers: dict[str, tuple[Report, list[str]]] = {}
     try:
-        failure = future.exception()
-    except CancelledError as cancelled:
-        failure = cancelled
-    return future.result() if failure is None else (None, reason_of(failure), [])
+        futures = {
+            rid: executor.submit(do_dry, work, planning.copied(row), here())
+            for rid, row in rows.items()
+        }
+        for rid, future in futures.items():
+            answer, lines = future.result()
+            answers[rid] = (read(answer), lines)
+    except (Exception, asyncio.CancelledError) as error:
+        raise ExecutorError(
+            f"the executor does no work ({described(error)}): make a new one, and an"
+            " agent with it"
+        ) from error
+    return answers
 
 
 def _checked(

@@ -15,6 +15,7 @@ that no caller has to parse text::
     │   └── Unavailable                  5xx, network, time limit
     │       └── Aborted                  nothing happened; try again
     ├── WriteRefused                     read-only, or a dry run is on
+    ├── ExecutorError                    the executor of an agent does no work
     ├── TransformError                   your function failed on a row
     └── NoticeError                      a notice source that can't be
 """
@@ -112,6 +113,10 @@ class Aborted(Unavailable):
 
 class WriteRefused(ErmpollError):
     """No write was sent: the catalog is read-only here, or a dry run is going on."""
+
+
+class ExecutorError(ErmpollError):
+    """The executor of an agent does no work; the rows it had went back."""
 
 
 class TransformError(ErmpollError):

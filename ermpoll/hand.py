@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Any
 from ermpoll.moves import Held
 from ermpoll.planning import copied
 from ermpoll.records import Row, Running
+from ermpoll.telling import described
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class Job:
     over: bool = False
     #: True while a worker is still at a row that is held no more.
     stuck: bool = False
+    #: True once we took it back ourselves: then a cancelled future is no fault.
+    recalled: bool = False
     shown: Row | None = field(default=None, repr=False)
 
     def show(self) -> Row:
@@ -52,6 +56,8 @@ class Finished:
     worked_s: float = 0.0
     #: True where the catalog refused what the work returned: no retry helps.
     final: bool = False
+    #: Why the executor did not do it: no fault of the row, which goes back. Or "".
+    fault: str = ""
 
 
 class Hand:
@@ -107,16 +113,25 @@ class Hand:
     def take(
         self, rows: Iterable[Held], submit: Callable[[dict[str, Any]], Future[Any]]
     ) -> None:
-        """Hold rows and hand each to the executor."""
-        for held in rows:
-            with self._lock:
-                job = self._jobs[held.rid] = Job(held)
-                self._waiting.append(job)
-                self._promote()
+        """Hold rows and hand each to the executor.
+
+        One that takes no work is asked no further: what is left has its fault.
+        """
+        jobs = [Job(held) for held in rows]
+        with self._lock:
+            # all are held before the first can end, or an exit comes in between
+            self._jobs.update({job.held.rid: job for job in jobs})
+            self._waiting.extend(jobs)
+            self._promote()
+        fault = ""
+        for job in jobs:
+            held = job.held
             try:
-                future = submit(copied(held.row))
-            except RuntimeError as error:  # the executor was shut down
-                self._end(job, error="the executor takes no more work", cause=error)
+                future = None if fault else submit(copied(held.row))
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+                future, fault = None, described(error)
+            if future is None:
+                self._end(job, fault=fault)
                 continue
             job.future = future
             future.add_done_callback(partial(self._done, job))
@@ -175,7 +190,7 @@ class Hand:
         for job in jobs:
             if job.held.rid in ended:
                 continue
-            if running or job.future is None or job.future.cancel():
+            if running or job.future is None or _recall(job.future, job):
                 back.append(job.held)
         return back
 
@@ -229,14 +244,11 @@ class Hand:
         )
 
     def _done(self, job: Job, future: Future[Any]) -> None:
-        try:
-            cause = future.exception()
-        except CancelledError:
+        if future.cancelled() and job.recalled:
             return
-        if cause is None:
-            self._end(job, result=future.result())
-        else:
-            self._end(job, cause=cause)
+        fault = fault_of(future)
+        result = None if fault else future.result()
+        self._end(job, fault=fault, result=result)
 
     def _end(self, job: Job, **how: Any) -> None:
         with self._lock:
@@ -248,7 +260,8 @@ class Hand:
                 return
             else:
                 self._leave(job)
-                worked_s = time.monotonic() - job.since if job.since else 0.0
+                begun = job.since if job.future else None
+                worked_s = time.monotonic() - begun if begun else 0.0
                 self._ended.append(Finished(held=job.held, worked_s=worked_s, **how))
             self._promote()
             if self._is_ripe():
@@ -275,11 +288,28 @@ class Hand:
 
     def _abandon(self, job: Job) -> None:
         """Let go of a row; its worker has room again only when it comes back."""
-        if job.since and job.future and not (job.future.done() or job.future.cancel()):
+        future = job.future
+        if job.since and future and not (future.done() or _recall(future, job)):
             job.over = job.stuck = True
             self._stuck += 1
         else:
             self._leave(job)
+
+
+def _recall(future: Future[Any], job: Job) -> bool:
+    """Cancel what was not begun; whoever hears of it finds that it was us."""
+    job.recalled = True
+    job.recalled = future.cancel()
+    return job.recalled
+
+
+def fault_of(future: Future[Any]) -> str:
+    """Return what an executor says of a call that it did not do; "" of one it did."""
+    try:
+        error = future.exception()
+    except (CancelledError, asyncio.CancelledError):
+        return "the call was cancelled by somebody else"
+    return "" if error is None else described(error)
 
 
 def _attempt(row: Mapping[str, Any], attempts: str | None) -> int | None:

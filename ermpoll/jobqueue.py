@@ -443,9 +443,11 @@ class Queue:
     def retry(self, rows: object) -> Outcome:
         """Make failed rows ready again; their attempts begin anew.
 
-        Rows that are not failed are left alone and listed as lost.
+        Rows that are not failed are left alone and listed as lost, and so are rows
+        that were touched since they were listed: give Candidates, rows or a frame
+        with RMT, and not RIDs alone, to have that checked.
         """
-        return acting.by_hand(self, "retry", rids_of(rows))
+        return acting.by_hand(self, "retry", rids_of(rows), rows=rows)
 
     def rescue(self, rows: object, force: bool = False) -> Outcome:
         """Free claimed rows whose holder is gone.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ermpoll.acts import Writer
+from ermpoll.execution import Execution
 from ermpoll.hand import Hand
 from ermpoll.jobqueue import Queue
 from ermpoll.records import EventKind, Transform
@@ -35,7 +35,7 @@ class Parts:
     hand: Hand
     tally: Tally
     writer: Writer
-    submit: Callable[[dict[str, Any]], Future[Any]]
+    execution: Execution
     emit: Emit
     wrote: Callable[[], None]
     log_in: Callable[[str | None], None]

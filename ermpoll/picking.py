@@ -135,7 +135,8 @@ class Picker:
         """Return candidates, page by page for as long as they are asked for."""
         parts = self._parts
         for row in parts.spreading.begin(page.rows, parts.rng):
-            if str(row["RID"]) not in parts.hand:
+            rid = str(row["RID"])
+            if rid not in parts.hand and not parts.execution.passes_over(rid):
                 yield row
         if len(page.rows) >= limit:
             # only a transform that refuses rows gets this far

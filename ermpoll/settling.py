@@ -92,9 +92,9 @@ class Settler:
             cause = causes.get(move.rid)
             # the version of a write by token covers an edit that we haven't seen
             rmt = "" if move.rid in done.edited else written.won[move.rid]
-            self._won(move, rmt, sent_at, cause.worked_s if cause else None)
+            self._won(move, rmt, sent_at, cause)
         self._parts.tally.add("claimed", len(claimed))
-        hand.take(claimed.values(), self._parts.submit)
+        hand.take(claimed.values(), self._parts.execution.submit)
         self._tell_claimed(claimed, done)
         self._tell()
         return Settled(
@@ -123,7 +123,7 @@ class Settler:
         return max(waited, default=0.0)
 
     def _won(
-        self, move: Move, rmt: str, sent_at: float, worked_s: float | None
+        self, move: Move, rmt: str, sent_at: float, cause: Finished | None = None
     ) -> None:
         parts = self._parts
         if move.act == "renew":
@@ -138,12 +138,15 @@ class Settler:
         field, event = kind
         parts.tally.add(field)
         reason = one_line(move.reason)
+        if cause and cause.fault:
+            reason = f"the executor did not do it: {cause.fault}"
         if event == "failed":
             spec, row = self._spec, move.change.before
             attempt = moves.attempts_of(spec, row) if spec.attempts else None
             at = datetime.now(UTC)
             failure = Failure(rid=move.rid, reason=reason, attempt=attempt, at=at)
             parts.tally.failed(failure)
+        worked_s = cause.worked_s if cause else None
         self._news.append(_News(event, move.rid, reason, worked_s, field))
 
     def _missed(self, move: Move, now: Row | None) -> None:
@@ -161,11 +164,12 @@ class Settler:
         if move.act == "claim":
             failed = replace(move.change, kind="problem", reason=reason)
             self._park.append(moves.park(self._spec, failed))
-        elif cause is not None and move.act != "fail":
+        elif cause is not None and move.act not in ("fail", "release"):
             told = Finished(held=cause.held, error=reason, final=True)
             self._parts.hand.put_back([told])
         else:
-            self._lose(move.rid, f"the catalog refuses even its failure: {reason}")
+            act = "release" if move.act == "release" else "failure"
+            self._lose(move.rid, f"the catalog refuses even its {act}: {reason}")
 
     def _lose(self, rid: str, reason: str) -> None:
         self._parts.hand.drop([rid])
@@ -198,6 +202,8 @@ def _log(name: str, news: _News) -> None:
     extra = {"event": news.event, "rid": news.rid, "work_s": news.worked_s}
     told = (name, _WORDS.get(news.field, news.event), news.rid)
     if news.field in _WORDS:
-        logger.warning("%s: %s %s: %s", *told, news.reason, extra=extra)
+        # a job that fails is the owner's affair, a row that is lost ours as well
+        level = logging.WARNING if news.field == "lost" else logging.INFO
+        logger.log(level, "%s: %s %s: %s", *told, news.reason, extra=extra)
     else:
         logger.debug("%s: %s %s", *told, extra=extra)

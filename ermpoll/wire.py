@@ -1,6 +1,7 @@
 """HTTP to the server of one catalog: statuses become errors, a login stays at home.
 
-Knows nothing of rows. A write is sent once, and nothing follows a redirect.
+Knows nothing of rows. Whatever is no read is sent once, and nothing follows a
+redirect.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
 from ermpoll.answers import error_of
 from ermpoll.credentials import Login, is_loopback
 from ermpoll.errors import Unavailable
 
+#: The methods that may be sent twice.
+READS = frozenset({"GET", "HEAD"})
+#: Where people say which certificates to trust; the first that is set counts.
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Another address of the same server, as for the session; no other gets the login.
 _ABSOLUTE = re.compile(r"https?://")
 
@@ -63,6 +68,39 @@ class Reply:
             ) from None
 
 
+class ReadsOnly(Retry):
+    """Repeats reads; whatever else fails has been sent once.
+
+    ``allowed_methods`` alone doesn't do it: a connection that can't be made and an
+    error of TLS count for every method there, and TLS may break after the server
+    has committed a write.
+    """
+
+    @classmethod
+    def like(cls, retry: Retry) -> ReadsOnly:
+        """Return the same retries, but of reads only."""
+        made = cls()
+        vars(made).update(vars(retry))
+        made.allowed_methods = READS
+        return made
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> ReadsOnly:
+        """Count a failure; for all but reads it is the last one."""
+        # an error of reading is raised as it is, by ``allowed_methods``
+        is_other = error is not None and not self._is_read_error(error)
+        if is_other and method not in READS:
+            raise MaxRetryError(_pool, url, error) from error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
 class Wire:
     """Sends requests to one catalog's server. Safe to use from threads.
 
@@ -73,7 +111,8 @@ class Wire:
     timeout_s
         Seconds to wait for a connection, and between two parts of an answer.
     ca
-        A file of certificates to trust instead of the system's, or None.
+        A file of certificates to trust, whatever the environment says; None: the
+        one that ``$REQUESTS_CA_BUNDLE`` or ``$CURL_CA_BUNDLE`` names, or requests'.
     """
 
     def __init__(
@@ -110,9 +149,14 @@ class Wire:
                 timeout=self.timeout_s,
                 allow_redirects=False,
                 auth=self._sign,
+                # said with each request, or requests prefers its own variables
+                verify=self._bundle()[0] or True,
             )
         except requests.RequestException as error:
             raise self._unreachable(method, error) from None
+        except OSError:
+            # requests looks for the file before it connects
+            raise self._unreachable(method, None) from None
         if answer.status_code >= 300 and answer.status_code != 304:
             body = self.login.scrub(answer.text)
             raise error_of(method, answer.status_code, url, body)
@@ -136,7 +180,14 @@ class Wire:
         request.headers.update(self.login.headers(request.url or ""))
         return request
 
-    def _unreachable(self, method: str, error: Exception) -> Unavailable:
+    def _bundle(self) -> tuple[str, str]:
+        """Return the file of certificates to trust, and who named it; or "", ""."""
+        if self.ca:
+            return self.ca, "ca="
+        found = ((os.environ.get(name, ""), f"${name}") for name in BUNDLES)
+        return next((pair for pair in found if pair[0]), ("", ""))
+
+    def _unreachable(self, method: str, error: Exception | None) -> Unavailable:
         host = urlsplit(self.url).netloc
         reason = self._reason(error)
         return Unavailable(
@@ -147,7 +198,7 @@ class Wire:
             doubtful=method != "GET" and not _never_sent(error),
         )
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: Exception | None) -> str:
         cause = _cause(error)
         if isinstance(error, requests.ConnectTimeout):
             return f"no connection within {self.timeout_s:g} s"
@@ -155,11 +206,20 @@ class Wire:
             cause, ReadTimeoutError
         ):
             return f"no answer within {self.timeout_s:g} s"
+        if error is None or isinstance(error, requests.exceptions.SSLError):
+            return self._distrust(cause)
+        return "the connection was refused or lost, or the name is unknown"
+
+    def _distrust(self, cause: object) -> str:
+        file, named = self._bundle()
+        fault = fault_of_bundle(file) if file else ""
+        if fault:
+            return f"the certificates to trust, {file} ({named}), {fault}"
+        if _is_distrust(cause) and file:
+            return f"its certificate is not trusted by {file} ({named})"
         if _is_distrust(cause):
             return "its certificate is not trusted; give ca= or set $REQUESTS_CA_BUNDLE"
-        if isinstance(error, requests.exceptions.SSLError):
-            return "it does not speak TLS as we do; is it http:// instead?"
-        return "the connection was refused or lost, or the name is unknown"
+        return "it does not speak TLS as we do; is it http:// instead?"
 
     def _session(self) -> requests.Session:
         # a forked worker must not share its parent's sockets; and no lock, which a
@@ -172,17 +232,23 @@ class Wire:
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
-        # a dead keep-alive connection is retried for GET alone: a write whose
-        # answer was lost may be committed
-        retry = Retry(connect=1, read=1, redirect=0, status=0, allowed_methods=["GET"])
+        # a dead keep-alive connection costs a read nothing; what the server answers
+        # is for whoever asked
+        retry = ReadsOnly(
+            connect=1,
+            read=1,
+            redirect=0,
+            status=0,
+            other=0,
+            allowed_methods=READS,
+            respect_retry_after_header=False,
+        )
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         # no proxy sees what goes to this machine, and no cookie but our own is sent
         session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        if self.ca:
-            session.verify = self.ca
         context = json.dumps({"cid": "ermpoll"}, separators=(",", ":"))
         session.headers.update(
             # GET and PUT must name the same type: it is part of the ETag
@@ -191,9 +257,21 @@ class Wire:
         return session
 
 
-def _cause(error: Exception) -> object:
+def fault_of_bundle(file: str) -> str:
+    """Say why certificates can't be had from a file, or ""; a folder may hold any."""
+    if not os.path.exists(file):
+        return "are not there"
+    try:
+        if os.path.isfile(file):
+            ssl.create_default_context(cafile=file)
+    except OSError as error:
+        return f"can't be read as PEM ({error.strerror or error})"
+    return ""
+
+
+def _cause(error: Exception | None) -> object:
     """Return what urllib3 gave up for, or None."""
-    return getattr(error.args[0] if error.args else None, "reason", None)
+    return getattr(error.args[0] if error and error.args else None, "reason", None)
 
 
 def _is_distrust(cause: object) -> bool:
@@ -201,11 +279,12 @@ def _is_distrust(cause: object) -> bool:
     return isinstance(wrapped[0], ssl.SSLCertVerificationError)
 
 
-def _never_sent(error: Exception) -> bool:
+def _never_sent(error: Exception | None) -> bool:
     """Whether no connection was made at all, so that no write can have happened."""
     cause = _cause(error)
     return (
-        isinstance(error, requests.ConnectTimeout)
+        error is None
+        or isinstance(error, requests.ConnectTimeout)
         or isinstance(cause, NewConnectionError)
         or _is_distrust(cause)
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from shutil import which
 
+import pika.connection
 import pytest
 
 import ermpoll
@@ -78,6 +80,20 @@ def no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CATALOG", "TOKEN", "HOST", "SANDBOX"):
             patch.delenv(f"ERMPOLL_{name}", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_broker_from_outside() -> Iterator[None]:
+    """Nothing is met where an address names no port, whatever runs on 5672.
+
+    deriva-py's class can't be told a port, and ours takes AMQP's for it.
+    """
+    # bound, so that nobody else gets it, and not listening: it refuses
+    with socket.socket() as taken, pytest.MonkeyPatch.context() as patch:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        patch.setattr(pika.connection.Parameters, "DEFAULT_PORT", port)
         yield
 
 

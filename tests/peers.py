@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Close the connection instead of answering.
     drop: bool = False
+    #: Bytes to send instead of an answer, before it closes; past TLS, where it is on.
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +43,51 @@ class Peer:
         self.sent: list[Sent] = []
         self.url = ""
 
-    def next(self) -> Reply:
+    @property
+    def netloc(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def answer(self, sent: Sent) -> Reply:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
-@contextmanager
-def serving(*replies: Reply, tls: Path | None = None) -> Iterator[Peer]:
-    """A peer at ``http://localhost:PORT/ermrest/catalog/1``.
+class Front(Peer):
+    """Passes requests on to the server of an address, and answers as it does.
 
-    With ``tls``, a folder with ``server.pem`` and ``server.key``, at ``https://``.
+    Its replies are given instead of the answers to the first writes, which were
+    passed on all the same.
     """
-    peer = Peer(*replies)
+
+    def __init__(self, behind: str, *replies: Reply) -> None:
+        super().__init__(*replies)
+        self._behind = urlsplit(behind).netloc
+        self._lost = list(replies)
+
+    def answer(self, sent: Sent) -> Reply:
+        connection = HTTPConnection(self._behind)
+        hop = ("connection", "host", "accept-encoding")
+        headers = {k: v for k, v in sent.headers.items() if k not in hop}
+        connection.request(sent.method, sent.path, sent.body, headers)
+        found = connection.getresponse()
+        told = {k: v for k in ("ETag", "Date") if (v := found.headers[k])}
+        reply = Reply(status=found.status, body=found.read().decode(), headers=told)
+        connection.close()
+        return self._lost.pop(0) if self._lost and sent.method != "GET" else reply
+
+
+@contextmanager
+def serving(
+    *replies: Reply,
+    tls: Path | None = None,
+    host: str = "localhost",
+    behind: str = "",
+) -> Iterator[Peer]:
+    """A peer at ``http://HOST:PORT/ermrest/catalog/1``.
+
+    With ``tls``, a folder with ``server.pem`` and ``server.key``, at ``https://``;
+    with ``behind``, an address, a Front of its server.
+    """
+    peer = Front(behind, *replies) if behind else Peer(*replies)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -57,17 +96,17 @@ def serving(*replies: Reply, tls: Path | None = None) -> Iterator[Peer]:
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size).decode()
             headers = {name.lower(): value for name, value in self.headers.items()}
-            peer.sent.append(
-                Sent(
-                    method=self.command,
-                    path=self.path,
-                    headers=headers,
-                    body=body,
-                    port=self.client_address[1],
-                )
+            sent = Sent(
+                method=self.command,
+                path=self.path,
+                headers=headers,
+                body=body,
+                port=self.client_address[1],
             )
-            reply = peer.next()
-            if reply.drop:
+            peer.sent.append(sent)
+            reply = peer.answer(sent)
+            if reply.drop or reply.raw:
+                os.write(self.connection.fileno(), reply.raw)
                 self.close_connection = True
                 return
             self.send_response_only(reply.status)
@@ -90,7 +129,7 @@ def serving(*replies: Reply, tls: Path | None = None) -> Iterator[Peer]:
         context.load_cert_chain(tls / "server.pem", tls / "server.key")
         server.socket = context.wrap_socket(server.socket, server_side=True)
     scheme = "https" if tls else "http"
-    peer.url = f"{scheme}://localhost:{server.server_port}/ermrest/catalog/1"
+    peer.url = f"{scheme}://{host}:{server.server_port}/ermrest/catalog/1"
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.02}
     )

@@ -216,7 +216,10 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
 
 
 def write_certificates(where: Path) -> None:
-    """Write a certificate authority, and a certificate of localhost by it."""
+    """Write a certificate authority, and a certificate of localhost by it.
+
+    It is of ``elsewhere.test`` as well: a host that is not this machine.
+    """
     now = datetime.now(UTC)
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ermpoll test CA")])
@@ -264,7 +267,9 @@ def write_certificates(where: Path) -> None:
 
     basics = x509.BasicConstraints(ca=True, path_length=None)
     ca = signed(ca_name, ca_key.public_key(), basics, True)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    names = x509.SubjectAlternativeName(
+        [x509.DNSName(name) for name in ("localhost", "elsewhere.test")]
+    )
     server = signed(name, key.public_key(), names, False)
     (where / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
     (where / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))

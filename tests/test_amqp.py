@@ -188,9 +188,16 @@ def test_a_write_is_expected_back_only_while_somebody_listens():
     assert notices.status.state == "off"
 
 
+def test_a_broker_of_the_machine_is_not_met_by_the_tests():
+    with hearing("amqp://localhost") as hearer:
+        status = hearer.wait_for("down", 30)
+
+    assert "refused" in status.reason
+
+
 def test_a_host_that_is_not_known_is_a_status():
     """Such a name ends the seed's loop (field.md, defect 8)."""
-    with hearing("amqp://no-such-host.invalid") as hearer:
+    with hearing("amqp://no-such-host.invalid:5672") as hearer:
         status = hearer.wait_for("down", 30)
 
     assert status.reason.startswith("unknown host: no-such-host.invalid:5672")

@@ -11,7 +11,9 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -265,6 +267,208 @@ def test_a_certificate_is_trusted_when_its_authority_is_named(tmp_path):
         assert len(peer.sent) == sent, "nothing was sent, the login neither"
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a server's certificate, its authority, and another authority."""
+    made = tmp_path_factory.mktemp("tls")
+    other = tmp_path_factory.mktemp("other")
+    write_certificates(other)
+    write_certificates(made)
+    (other / "ca.pem").rename(made / "other.pem")
+    (made / "broken.pem").write_text("no certificate")
+    return made
+
+
+BUNDLES = pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+
+
+HOSTS = pytest.mark.parametrize("host", ["localhost", "elsewhere.test"])
+_getaddrinfo = socket.getaddrinfo
+
+
+def _all_here(host: str, *args: Any, **options: Any) -> Any:
+    return _getaddrinfo("127.0.0.1", *args, **options)
+
+
+@pytest.fixture(autouse=True)
+def nothing_from_outside(monkeypatch):
+    """No file and no proxy of the person who runs the tests; each host is here."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "elsewhere.test")
+    monkeypatch.setattr(socket, "getaddrinfo", _all_here)
+
+
+@contextmanager
+def opened(peer: Peer, **options: Any) -> Iterator[ermpoll.Catalog]:
+    door = ermpoll.connect(peer.url, LOGIN, **options)
+    yield door
+    door.close()
+
+
+@BUNDLES
+@HOSTS
+@pytest.mark.parametrize("set_to", ["other.pem", "broken.pem", "nowhere.pem"])
+def test_the_file_given_wins_over_the_environment(tls, monkeypatch, name, host, set_to):
+    monkeypatch.setenv(name, str(tls / set_to))
+
+    with serving(tls=tls, host=host) as peer, opened(peer, ca=tls / "ca.pem") as door:
+        assert door.get("entity/S:T").rows == []
+
+
+@BUNDLES
+@HOSTS
+def test_the_environment_does_not_open_what_the_file_given_shuts(
+    tls, monkeypatch, name, host
+):
+    monkeypatch.setenv(name, str(tls / "ca.pem"))
+
+    with (
+        serving(tls=tls, host=host) as peer,
+        opened(peer, ca=tls / "other.pem") as door,
+    ):
+        with pytest.raises(Unavailable, match=r"not trusted by .*other.pem \(ca=\)"):
+            door.get("entity/S:T")
+        assert peer.sent == []
+
+
+@BUNDLES
+@HOSTS
+def test_without_a_file_the_environment_s_is_read(tls, monkeypatch, name, host):
+    monkeypatch.setenv(name, str(tls / "ca.pem"))
+
+    with serving(tls=tls, host=host) as peer, opened(peer) as door:
+        assert door.get("entity/S:T").rows == []
+
+        monkeypatch.setenv(name, str(tls / "other.pem"))
+        door.close()
+        with pytest.raises(Unavailable, match=f"not trusted by .*other.pem.*{name}"):
+            door.get("entity/S:T")
+
+
+@HOSTS
+@pytest.mark.parametrize("method", ["get", "put"])
+@pytest.mark.parametrize("set_to", ["broken.pem", "nowhere.pem"])
+def test_a_file_of_the_environment_that_can_t_be_read_is_told_as_that(
+    tls, monkeypatch, host, set_to, method
+):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls / set_to))
+
+    with serving(tls=tls, host=host) as peer, opened(peer) as door:
+        with pytest.raises(Unavailable, match=rf"{set_to} \(\$REQUESTS_CA_BUNDLE"):
+            door.get("entity/S:T") if method == "get" else door.put("entity/S:T", [])
+        assert peer.sent == []
+
+
+@pytest.mark.parametrize("content", ["", "no certificate", None])
+def test_a_file_given_that_holds_no_certificate_is_refused(tmp_path, content):
+    file = tmp_path / "ca.pem"
+    file.mkdir() if content is None else file.write_text(content)
+
+    with pytest.raises(UsageError, match="expected ca to be a file of certificates"):
+        ermpoll.connect("https://localhost/ermrest/catalog/1", LOGIN, ca=file)
+
+
+# one request, sent once
+
+NO_TLS = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+FAULTS = {
+    "no TLS in the answer": Reply(raw=NO_TLS),
+    "the connection lost": Reply(drop=True),
+    "503 with a time to wait": Reply(status=503, headers={"Retry-After": "0"}),
+    "503": Reply(status=503),
+    "429": Reply(status=429, headers={"Retry-After": "0"}),
+    "a redirect": Reply(status=307, headers={"Location": "/ermrest/catalog/1/x"}),
+}
+WRITES = {
+    "put": lambda door: door.put("entity/S:T", [{"a": 1}]),
+    "post": lambda door: door.post("entity/S:T", [{"a": 1}]),
+    "delete": lambda door: door.delete("entity/S:T/a=1"),
+}
+EACH_WRITE = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+
+
+@EACH_WRITE
+@pytest.mark.parametrize("warm", [False, True], ids=["new", "kept alive"])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_write_that_fails_is_sent_once(tls, fault, warm, write):
+    with serving(Reply(), tls=tls) as peer, opened(peer, ca=tls / "ca.pem") as door:
+        if warm:
+            door.get("entity/S:T")
+        peer.replies = [fault]
+
+        with pytest.raises(CatalogError) as error:
+            write(door)
+
+        # whoever asked must know that it may be written all the same
+        assert getattr(error.value, "doubtful", True)
+        assert [sent.method for sent in peer.sent].count("GET") == int(warm)
+        assert len(peer.sent) == 1 + warm
+
+
+@EACH_WRITE
+def test_a_write_whose_answer_is_cut_off_is_sent_once(peer, door, write):
+    peer.replies = [Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[")]
+
+    with pytest.raises(Unavailable) as error:
+        write(door)
+
+    assert error.value.doubtful
+    assert len(peer.sent) == 1
+
+
+@EACH_WRITE
+@pytest.mark.parametrize("drop", [False, True], ids=["no TLS", "closed"])
+def test_a_write_makes_one_connection_where_none_can_be_made(write, drop):
+    with strangers(b"" if drop else NO_TLS) as (port, met):
+        url = f"https://localhost:{port}/ermrest/catalog/1"
+        door = ermpoll.connect(url, LOGIN)
+        with pytest.raises(Unavailable):
+            write(door)
+        door.close()
+
+    assert len(met) == 1
+
+
+@contextmanager
+def strangers(said: bytes) -> Iterator[tuple[int, list[object]]]:
+    """A port whose server knows no TLS; it keeps who came, and hangs up."""
+    met: list[object] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    sock, came_from = listener.accept()
+                    met.append(came_from)
+                    sock.recv(4096)
+                    sock.sendall(said)
+                    sock.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], met
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_read_is_repeated_once_on_a_lost_connection(tls):
+    with serving(Reply(), tls=tls) as peer, opened(peer, ca=tls / "ca.pem") as door:
+        peer.replies = [Reply(drop=True), Reply(body='[{"a": 1}]')]
+
+        assert door.get("entity/S:T").rows == [{"a": 1}]
+
+
+def test_a_read_that_the_server_puts_off_is_told_with_its_words(peer, door):
+    wait = {"Retry-After": "0"}
+    peer.replies = [Reply(status=503, headers=wait, body="Detail: come later")]
+
+    with pytest.raises(Unavailable, match=r"503.*come later") as error:
+        door.get("entity/S:T")
+
+    assert (error.value.status, len(peer.sent)) == (503, 1)
+
+
 # the login
 
 
@@ -331,17 +535,19 @@ def test_a_proxy_of_another_host_sees_no_login(monkeypatch):
 
 
 @pytest.mark.parametrize("login", [{}, LOGIN])
-def test_a_netrc_is_not_read(peer, tmp_path, monkeypatch, login):
+@HOSTS
+def test_a_netrc_is_not_read(tls, tmp_path, monkeypatch, host, login):
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine localhost login ada password s3cret\ndefault login x\n")
+    netrc.write_text(f"machine {host} login ada password s3cret\ndefault login x\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    door = ermpoll.connect(peer.url, login)
 
-    door.get("entity/S:T")
+    with serving(tls=tls, host=host) as peer:
+        door = ermpoll.connect(peer.url, login, ca=tls / "ca.pem")
+        door.get("entity/S:T")
+        door.close()
 
     expected = f"Bearer {SECRET}" if login else None
     assert peer.sent[0].headers.get("authorization") == expected
-    door.close()
 
 
 def test_another_origin_gets_no_login(door):

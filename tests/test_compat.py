@@ -26,6 +26,8 @@ from ermpoll.compat import PollingErmrestCatalog as Ours
 from ermpoll.errors import NotFound, WriteRefused
 from ermpoll.sandbox import Box
 from tests.agents_of_the_field import ImageDaemon, JoinedQuery, ModelReader, NothingLeft
+from tests.peers import Reply, serving
+from tests.rabbitmq import write_certificates
 from tests.tables import add, make_table, read
 
 ROOT = Path(__file__).parents[1]
@@ -218,6 +220,28 @@ def test_reads_are_repeated_as_configured_and_writes_never(shared_box, catalog, 
     shared_box.faults(status=500, times=1, methods=["PUT"])
     with pytest.raises(requests.HTTPError):
         found.put(UPDATE, json=[{"RID": "1", "state": "x"}])
+
+
+@pytest.mark.parametrize("fault", [Reply(raw=b"no TLS"), Reply(drop=True)], ids=str)
+@pytest.mark.parametrize("method", ["put", "post", "delete"])
+def test_a_write_is_sent_once_when_tls_breaks(tmp_path, monkeypatch, method, fault):
+    write_certificates(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    config = {
+        "timeout": (5, 5),
+        "retry_connect": 3,
+        "retry_read": 3,
+        "retry_backoff_factor": 0,
+        "retry_status_forcelist": [],
+    }
+
+    with serving(fault, tls=tmp_path) as peer:
+        found = Ours("https", peer.netloc, "1", session_config=config)
+        with pytest.raises(requests.ConnectionError):
+            getattr(found, method)("/entity/Ops:Job")
+        found._close_session()
+
+    assert len(peer.sent) == 1
 
 
 @pytest.mark.parametrize(

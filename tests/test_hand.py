@@ -67,13 +67,13 @@ def test_what_ended_stays_held_until_it_is_dropped(desk):
     assert len(hand) == 0
 
 
-def test_a_failure_keeps_its_cause(desk):
+def test_what_an_executor_raises_is_its_own_fault(desk):
     hand = Hand(1, lambda: None)
     take(hand, desk, "A")
     error = ValueError("x")
     desk.futures["A"].set_exception(error)
 
-    assert hand.take_ended()[0].cause is error
+    assert hand.take_ended()[0].fault == "ValueError: x"
 
 
 def test_cancel_takes_back_only_what_no_worker_has_begun():
@@ -108,14 +108,46 @@ def test_a_worker_that_does_not_come_back_is_counted_as_stuck(desk):
     assert hand.take_ended() == []
 
 
-def test_an_executor_that_takes_no_more_fails_the_row():
+def test_an_executor_that_takes_no_more_is_asked_once_and_fails_no_row():
+    asked = []
+
     def refuse(row):
-        raise RuntimeError("cannot schedule new futures after shutdown")
+        asked.append(row["RID"])
+        raise ConnectionError("no route")
 
     hand = Hand(1, lambda: None)
-    hand.take([held("A")], refuse)
+    hand.take([held("A"), held("B")], refuse)
 
-    assert "executor" in hand.take_ended()[0].error
+    ended = hand.take_ended()
+    assert asked == ["A"]
+    assert [(one.fault, one.error) for one in ended] == [
+        ("ConnectionError: no route", "")
+    ] * 2
+
+
+def test_a_call_that_somebody_else_cancels_is_a_fault_and_one_of_ours_is_not(desk):
+    hand = Hand(1, lambda: None)
+    take(hand, desk, "A", "B", "C")
+    desk.futures["A"].set_running_or_notify_cancel()
+
+    desk.futures["C"].cancel()
+    [one] = hand.take_ended()
+    assert (one.held.rid, one.fault) == ("C", "the call was cancelled by somebody else")
+
+    hand.drop(["C"])
+    assert [back.rid for back in hand.cancel()] == ["B"]
+    assert hand.take_ended() == []
+
+
+def test_what_breaks_while_it_is_asked_back_is_not_forgotten(desk):
+    hand = Hand(1, lambda: None)
+    take(hand, desk, "A")
+    desk.futures["A"].set_running_or_notify_cancel()
+
+    assert hand.cancel() == []
+    desk.futures["A"].set_exception(OSError("the worker is gone"))
+
+    assert hand.take_ended()[0].fault == "OSError: the worker is gone"
 
 
 def test_leases_are_renewed_after_a_third_and_lapse_at_their_end(desk):

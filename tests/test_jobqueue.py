@@ -410,6 +410,53 @@ def test_rescue_leaves_a_row_that_was_touched_since_it_was_listed(catalog):
     assert (listed.rids, outcome.won, outcome.lost) == ((rid,), (), (rid,))
 
 
+FORMS = {
+    "candidates": lambda listed: listed,
+    "rows": lambda listed: listed.rows,
+    "frame": lambda listed: listed.frame,
+    "indexed": lambda listed: listed.frame.set_index("RID"),
+}
+
+
+@pytest.mark.parametrize("columns", [None, ["name"]], ids=["all", "few"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_retry_leaves_a_row_that_was_touched_since_it_was_listed(
+    catalog, form, columns
+):
+    rids = add(catalog, *[{"state": "failed"}] * 2)
+    jobs = queue(catalog, columns=columns)
+    listed = form(jobs.failures())
+    edit(catalog, rids[1], priority=1)
+
+    outcome = jobs.retry(listed)
+
+    assert (outcome.won, outcome.lost) == ((rids[0],), (rids[1],))
+    assert outcome.reasons == {rids[1]: "changed meanwhile"}
+    assert jobs.retry([rids[1]]).won == (rids[1],)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_rescue_knows_the_version_in_every_form(catalog, form):
+    rids = add(catalog, *[NEW] * 2)
+    jobs = queue(catalog)
+    jobs.claim(2)
+    listed = form(jobs.held())
+    edit(catalog, rids[1], priority=1)
+
+    outcome = jobs.rescue(listed, force=True)
+
+    assert (outcome.won, outcome.lost) == ((rids[0],), (rids[1],))
+
+
+def test_rows_of_a_claim_are_retried_after_they_failed(catalog):
+    [rid] = add(catalog, NEW)
+    jobs = queue(catalog)
+    claim = jobs.claim(1)
+    jobs.fail(claim, {rid: "no"})
+
+    assert jobs.retry(claim).won == (rid,)
+
+
 def test_rescue_at_the_last_attempt_writes_failed(catalog):
     [rid] = add(catalog, {**NEW, "attempts": 2})
     jobs = queue(catalog)
@@ -454,6 +501,18 @@ def test_acts_are_audited_without_values(catalog, caplog):
     [record] = [r for r in caplog.records if r.name == "ermpoll.audit"]
     assert (record.event, record.table, record.rids) == ("apply", "Ops:Job", (rid,))
     assert "confidential" not in caplog.text
+
+
+@pytest.mark.parametrize("action", ["retry", "rescue"])
+def test_rows_that_an_act_leaves_alone_are_audited_as_lost(catalog, caplog, action):
+    caplog.set_level(logging.INFO, "ermpoll.audit")
+    [rid] = add(catalog, NEW)
+
+    outcome = getattr(queue(catalog), action)([rid])
+
+    [record] = [r for r in caplog.records if r.name == "ermpoll.audit"]
+    assert record.lost == outcome.lost == (rid,)
+    assert "0 won, 1 lost" in record.getMessage()
 
 
 # plans

@@ -40,10 +40,15 @@ def prose(path: Path) -> str:
 
 
 def run(
-    path: Path, folder: Path, parameters: str | None = None
+    path: Path, folder: Path, parameters: str | None = None, tried: str = ""
 ) -> nbformat.NotebookNode:
-    """Run a notebook on a fresh kernel, widget state stored, and return it."""
+    """Run a notebook on a fresh kernel, widget state stored, and return it.
+
+    What is ``tried`` runs before its last cell, the clean-up.
+    """
     book = nbformat.read(path, as_version=4)
+    if tried:
+        book.cells.insert(-1, nbformat.v4.new_code_cell(tried))
     for cell in book.cells:
         if parameters is not None and "parameters" in cell.metadata.get("tags", []):
             cell.source += f"\n{parameters}"
@@ -131,6 +136,34 @@ def complaints(book: nbformat.NotebookNode) -> list[str]:
     ]
     lines = "".join(texts).splitlines()
     return [line for line in lines if not line.startswith("no notices: lost:")]
+
+
+TRIED = """
+for act in (
+    lambda: measure.agent.run_once(),
+    lambda: measure.jobs.claim(1),
+    lambda: catalog.post("entity/Imaging:Image", [{}]),
+):
+    try:
+        act()
+    except ermpoll.WriteRefused:
+        print("refused")
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("dry", [True, False])
+def test_while_it_is_a_dry_run_nothing_reaches_a_real_catalog(
+    dry: bool, tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    path = next(path for path in NOTEBOOKS if path.stem == "05_real_catalog")
+    before = len(box.log)
+
+    book = run(path, tmp_path, f"CATALOG = {box.url!r}\nDRY_RUN = {dry}", TRIED)
+
+    said = "".join(out.get("text", "") for out in book.cells[-2].outputs)
+    assert said.count("refused") == (3 if dry else 1)
+    assert (len(box.log) == before) is dry
 
 
 @pytest.mark.long

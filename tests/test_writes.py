@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,7 +11,9 @@ from ermpoll.errors import Denied, Unavailable
 from ermpoll.lanes import lane_of
 from ermpoll.records import PlannedPut
 from ermpoll.writes import Sender
-from tests.tables import add, make_table, read
+from tests.peers import Reply, serving
+from tests.rabbitmq import write_certificates
+from tests.tables import add, make_table, queue, read
 
 
 @pytest.fixture
@@ -96,6 +99,23 @@ def test_a_doubtful_write_is_sent_again_until_it_is_certain(box, catalog, fault)
     assert sorted(written.won) == sorted(rids)
     assert (written.missed, written.unknown) == ((), ())
     assert written.sent == fault["times"] + 1
+
+
+def test_rows_of_a_first_copy_are_ours_when_tls_breaks_after_it(catalog, tmp_path):
+    add(catalog, *[{"state": "actionable"}] * 3)
+    write_certificates(tmp_path)
+    lost = Reply(raw=b"no TLS")
+
+    with serving(lost, tls=tmp_path, behind=catalog.url) as front:
+        url = catalog.url.replace(urlsplit(catalog.url).netloc, front.netloc)
+        url = url.replace("http://", "https://")
+        door = ermpoll.connect(url, {}, ca=tmp_path / "ca.pem")
+        claim = queue(door).claim(3)
+        door.close()
+
+    assert len(claim) == 3
+    assert claim.outcome.lost == ()
+    assert {row["owner"] for row in claim} == {claim.token}
 
 
 def test_an_aborted_write_is_waited_out_and_counted(box, catalog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import ermpoll
@@ -21,3 +22,46 @@ def write(row: dict[str, Any]) -> dict[str, Any]:
     catalog = ermpoll.connect(os.environ["ERMPOLL_TEST_CATALOG"])
     catalog.put("attributegroup/Ops:Job/RID;name", [{"RID": row["RID"], "name": "x"}])
     return {"result": "wrote"}
+
+
+def die(row: dict[str, Any]) -> dict[str, Any]:
+    """End the whole process at a row of that name, as a crash in C does."""
+    if row["name"] == "deadly":
+        os._exit(1)
+    return {"result": "done"}
+
+
+class TwoArguments(Exception):
+    """What pickle can't make again from its text alone."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} in {where}")
+
+
+class Unpacks:
+    """A value that pickle packs, and fails to unpack."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TwoArguments, ("one",)
+
+
+def cant_travel(row: dict[str, Any]) -> dict[str, Any]:
+    """Raise or return, by the row's name, what does not survive the way back."""
+    if row["name"] == "raises":
+        raise TwoArguments("no such series", "here")
+    if row["name"] == "unpacks":
+        return {"result": Unpacks()}
+    if row["name"] == "packs":
+        return {"result": lambda: None}
+    if row["name"] == "interrupted":
+        raise KeyboardInterrupt
+    return {"result": "done"}
+
+
+def refuse_to_begin() -> None:
+    raise RuntimeError("no licence")
+
+
+def slow(row: dict[str, Any]) -> dict[str, Any]:
+    threading.Event().wait(0.3)
+    return {"result": "done"}

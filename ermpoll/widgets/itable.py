@@ -51,15 +51,20 @@ class ITablePicks:
         """Nothing: the widget is on the page and closed with it."""
 
     @property
+    def picked(self) -> tuple[Row, ...]:
+        """The rows that are selected, from the top, as they were listed."""
+        # the page may still select by the places of a longer table
+        rows = dict(enumerate(self._rows or []))
+        return tuple(rows[at] for at in self.widget.selected_rows if at in rows)
+
+    @property
     def selected(self) -> tuple[str, ...]:
         """The RIDs of the rows that are selected, from the top."""
-        rows = self._rows or []
-        return tuple(rid_of(rows[at]) for at in self.widget.selected_rows)
+        return tuple(map(rid_of, self.picked))
 
     def select(self, rids: Sequence[str]) -> None:
         """Select these rows and no others; RIDs not shown are left out."""
-        chosen = [at for at, row in enumerate(self._rows or []) if rid_of(row) in rids]
-        self.widget.selected_rows = chosen
+        self.widget.selected_rows = _places(self._rows or [], rids)
 
     def show(
         self,
@@ -68,14 +73,13 @@ class ITablePicks:
         columns: Sequence[str],
         zone: tzinfo = UTC,
     ) -> None:
-        """Show rows; what is selected stays so."""
+        """Show rows; what is selected stays so where its row is still shown."""
         if self._rows == list(rows) and self._zone == zone:
             return
         self._zone = zone
         names = ["RID", *(name for name in columns if name != "RID")]
         names = names[: Caps().columns]
-        chosen = self.selected
-        self._rows = list(rows)
+        chosen = _places(rows, self.selected)
         # Only who shows itables pays for pandas.
         from ermpoll import frames
 
@@ -86,8 +90,13 @@ class ITablePicks:
             {name: _cell(row.get(name), types[name], zone) for name in names}
             for row in rows
         ]
-        self.widget.update(frames.frame(cut, names, said))
-        self.select(chosen)
+        # both at once: places count in the table that they come with
+        self._rows = list(rows)
+        self.widget.update(frames.frame(cut, names, said), selected_rows=chosen)
+
+
+def _places(rows: Sequence[Row], rids: Sequence[str]) -> list[int]:
+    return [at for at, row in enumerate(rows) if rid_of(row) in rids]
 
 
 def _cell(value: JSON, typename: str, zone: tzinfo) -> JSON:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import ipywidgets as W
 
 from ermpoll.errors import UsageError
-from ermpoll.records import Event, Status
+from ermpoll.records import Event, Row, Status
 from ermpoll.render import live
-from ermpoll.render.values import counted
+from ermpoll.render.told import told
 from ermpoll.widgets.panel import (
     Panel,
     box,
@@ -112,14 +112,14 @@ class MonitorPanel(Panel):
         with self._acting:
             table = self._need_table()
             done = table.jobs.retry(table.ticked("retry"))
-        return self._done(done, "ready again")
+        return self._done(done, "{rows} ready again")
 
     def rescue(self) -> Outcome:
         """Free the ticked overdue rows; returns the Outcome."""
         with self._acting:
             table = self._need_table()
             done = table.jobs.rescue(table.ticked("rescue"))
-        return self._done(done, "freed")
+        return self._done(done, "{rows} freed")
 
     def open(self) -> str:
         """Show the ticked failed rows in full; returns their errors."""
@@ -131,6 +131,11 @@ class MonitorPanel(Panel):
     def selected(self) -> tuple[str, ...]:
         """The RIDs of the failed rows that are ticked."""
         return self._table.failures.selected if self._table else ()
+
+    @property
+    def picked(self) -> tuple[Row, ...]:
+        """The failed rows that are ticked, as they were listed."""
+        return self._table.failures.picked if self._table else ()
 
     def select(self, rids: Sequence[str]) -> None:
         """Tick these failed or overdue rows and clear the others."""
@@ -149,10 +154,9 @@ class MonitorPanel(Panel):
             )
         return self._table
 
-    def _done(self, done: Outcome, verb: str) -> Outcome:
-        lost = f", {len(done.lost):,} left alone" if done.lost else ""
-        self._said = f"{counted(len(done.won), 'row')} {verb}{lost}"
-        self._need_table().backlog.read()
+    def _done(self, done: Outcome, said: str) -> Outcome:
+        self._said = told(done, said)
+        self._need_table().done(done)
         self.refresh()
         return done
 

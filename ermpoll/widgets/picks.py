@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
 
 
+#: Boxes beyond those that are shown.
+_SPARE = 10
+
+
 class Picks:
-    """Rows to tick. The boxes are made once and then only filled.
+    """Rows to tick. The boxes are made once; one belongs to a row while it is shown.
 
     Parameters
     ----------
@@ -33,13 +38,16 @@ class Picks:
 
     def __init__(self, label: str, most: int, changed: Callable[[], None]) -> None:
         self.label = label
-        self._rids: tuple[str, ...] = ()
+        self._most = most
         first = W.Checkbox(indent=False)
         # One layout and one style for all: each would be a message and an object.
         alike = {"indent": False, "layout": first.layout, "style": first.style}
-        self._boxes = [first, *(W.Checkbox(**alike) for _ in range(most - 1))]
-        for one in self._boxes:
+        made = [first, *(W.Checkbox(**alike) for _ in range(most + _SPARE - 1))]
+        for one in made:
             one.observe(lambda _: changed(), "value")
+        self._free = deque(made)
+        #: Each row shown with its box; replaced as a whole.
+        self._lines: tuple[tuple[Row, W.Checkbox], ...] = ()
         self._column = W.VBox([])
         self._column.add_class("ermpoll-boxes")
         self._table = html()
@@ -47,19 +55,28 @@ class Picks:
 
     def close(self) -> None:
         """Close the boxes, those that are not shown as well."""
-        for one in self._boxes:
+        for one in (*self._boxes, *self._free):
             close_all(one)
+
+    @property
+    def picked(self) -> tuple[Row, ...]:
+        """The rows that are ticked, from the top, as they were listed."""
+        return tuple(row for row, one in self._lines if one.value)
 
     @property
     def selected(self) -> tuple[str, ...]:
         """The RIDs of the rows that are ticked, from the top."""
-        pairs = zip(self._rids, self._boxes, strict=False)
-        return tuple(rid for rid, one in pairs if one.value)
+        return tuple(map(rid_of, self.picked))
 
     def select(self, rids: Sequence[str]) -> None:
         """Tick these rows and clear the others; RIDs not shown are left out."""
-        for rid, one in zip(self._rids, self._boxes, strict=False):
-            one.value = rid in rids
+        for row, one in self._lines:
+            one.value = rid_of(row) in rids
+
+    def clear(self, rids: Sequence[str]) -> None:
+        """Clear the ticks of these rows."""
+        for row, one in self._lines:
+            one.value = one.value and rid_of(row) not in rids
 
     def show(
         self,
@@ -69,19 +86,36 @@ class Picks:
         zone: tzinfo = UTC,
     ) -> None:
         """Show rows. What is ticked stays ticked where its row is still shown."""
-        ticked = set(self.selected)
-        rows = rows[: len(self._boxes)]
-        self._rids = tuple(rid_of(row) for row in rows)
-        for rid, one in zip(self._rids, self._boxes, strict=False):
+        rows = rows[: self._most]
+        bound = {rid_of(row): one for row, one in self._lines}
+        left = [bound.pop(rid_of(row), None) for row in rows]
+        boxes = [one or self._fresh() for one in left]
+        for row, one in zip(rows, boxes, strict=True):
             # The label can't be seen, but is what a screen reader says.
-            one.description = f"select {line(rid, 40)}"
-            one.value = rid in ticked
-        shown = tuple(self._boxes[: len(rows)])
-        if len(self._column.children) != len(shown):
-            self._column.children = shown
+            one.description = f"select {line(rid_of(row), 40)}"
+        self._lines = tuple(zip(rows, boxes, strict=True))
+        self._free.extend(bound.values())
+        if self._column.children != self._boxes:
+            self._column.children = self._boxes
         self._table.value = fitted(
             lambda caps: fill(
                 "picks.html",
                 grid=rows_grid(self.label, jobs, rows, columns, caps=caps, zone=zone),
             )
         )
+
+    def _fresh(self) -> W.Checkbox:
+        """Give the box that has been free for longest, cleared."""
+        # A click that is under way to a row just gone must tick no other: its box
+        # comes up again as late as possible.
+        one = self._free.popleft()
+        one.value = False
+        return one
+
+    @property
+    def _boxes(self) -> tuple[W.Checkbox, ...]:
+        return tuple(one for _, one in self._lines)
+
+    @property
+    def _rids(self) -> tuple[str, ...]:
+        return tuple(rid_of(row) for row, _ in self._lines)

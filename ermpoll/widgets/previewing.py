@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
 from ermpoll import render
-from ermpoll.errors import UsageError
+from ermpoll.errors import CatalogError, UsageError
 from ermpoll.records import JSON, Row
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
+from ermpoll.render.tables import rid_of
+from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
+from ermpoll.results import Claim
 from ermpoll.widgets.itable import ITablePicks
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
-    from ermpoll.results import Claim, Outcome
+    from ermpoll.results import Outcome
 
 _SHOWN = 50
 _OPENED = 5
@@ -39,7 +43,7 @@ class PreviewPanel(Panel):
     read_at
         When that was.
     claimed
-        The Claim made by this panel's button, or None.
+        The Claim of all that this panel's button took, or None.
     """
 
     def __init__(
@@ -87,10 +91,10 @@ class PreviewPanel(Panel):
 
         At most five rows; the first ones where more are selected.
         """
-        rids = self._chosen()[:_OPENED]
-        said = {rid: self.jobs.why(rid) for rid in rids}
+        rows = self._chosen()[:_OPENED]
+        said = {rid_of(row): self.jobs.why(rid_of(row)) for row in rows}
         self._opened = detail.records(
-            self.jobs, self.candidates.rows, self.candidates.columns, said, self.zone
+            self.jobs, rows, self.candidates.columns, said, self.zone
         )
         self.refresh()
         return "\n".join(said.values())
@@ -101,14 +105,17 @@ class PreviewPanel(Panel):
         Returns
         -------
         Claim
-            Its rows are held until `release`, or until they are completed by code.
+            Its rows are held until `release`, or until they are completed by code;
+            what this panel claimed before and was not finished is among them.
         """
         with self._acting:
-            rids = self._chosen()
-            self.claimed = self.jobs.claim(limit=len(rids), rows=rids)
+            rows = self._chosen()
+            made = self.jobs.claim(limit=len(rows), rows=rows)
+            self.claimed = _together(self.claimed, made)
             self._said = (
-                f"claimed {len(self.claimed):,} of {counted(len(rids), 'row')}: "
+                f"claimed {len(made):,} of {counted(len(rows), 'row')}: "
                 "complete them by code (panel.claimed), or release them"
+                + self._left_out(made, rows)
             )
             self.look_now()
         return self.claimed
@@ -120,7 +127,7 @@ class PreviewPanel(Panel):
                 raise UsageError("expected rows claimed by this panel, found none")
             done = self.jobs.release(self.claimed)
             self.claimed = None
-            self._said = f"released {counted(len(done.won), 'row')}"
+            self._said = told(done, "released {rows}")
             self.look_now()
         return done
 
@@ -146,10 +153,26 @@ class PreviewPanel(Panel):
         """How many candidates there were when they were read."""
         return self._waiting if self._waiting is not None else len(self.candidates)
 
-    def _chosen(self) -> tuple[str, ...]:
-        if not self.selected:
+    @property
+    def picked(self) -> tuple[Row, ...]:
+        """The rows that are ticked, from the top, as they were listed."""
+        return self._picks.picked
+
+    def _chosen(self) -> tuple[Row, ...]:
+        rows = self.picked
+        if not rows:
             raise UsageError("expected at least one selected row, found none; tick one")
-        return self.selected
+        return rows
+
+    def _left_out(self, claim: Claim, rows: Sequence[Row]) -> str:
+        """Name the ticked rows that a claim did not get, and say why."""
+        left = [rid for rid in map(rid_of, rows) if rid not in claim.rids]
+        reasons = dict(claim.outcome.reasons)
+        # the claim stands, whether or not the rest can be asked about
+        with suppress(CatalogError):
+            for rid in left[:_OPENED]:
+                reasons[rid] = reasons.get(rid) or self.jobs.why(rid)
+        return f"; not claimed: {named(left, reasons)}" if left else ""
 
     # drawing
 
@@ -188,8 +211,8 @@ class PreviewPanel(Panel):
             self._sort.options = options
         matching = self._matching()
         shown = self._cut(matching)
-        self._counted = self._counts(len(shown), len(matching))
         self._picks.show(self.jobs, shown, self.candidates.columns, self.zone)
+        self._counted = self._counts(len(shown), len(matching))
         self._title.value = fill(
             "title.html",
             title=self.jobs.title,
@@ -255,6 +278,14 @@ class PreviewPanel(Panel):
         elif self._down.value:
             rows.reverse()
         return rows
+
+
+def _together(before: Claim | None, made: Claim) -> Claim:
+    """Return one claim of what is unfinished of both."""
+    if before is None:
+        return made
+    held = {rid: one.holding(rid) for one in (before, made) for rid in one.unfinished}
+    return Claim(made.jobs, held, made.outcome)
 
 
 def _text(value: JSON) -> str:

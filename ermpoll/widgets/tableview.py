@@ -21,7 +21,7 @@ from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:
     from ermpoll.jobqueue import Queue
-    from ermpoll.results import Candidates
+    from ermpoll.results import Candidates, Outcome
 
 
 class TableView:
@@ -71,8 +71,8 @@ class TableView:
         self.failures.close()
         self.stale.close()
 
-    def ticked(self, word: str) -> list[Row]:
-        """Give the rows to retry or rescue, as they were listed.
+    def ticked(self, word: str) -> tuple[Row, ...]:
+        """Give the rows to retry, open or rescue, as they were listed.
 
         What was touched since is then left alone.
 
@@ -81,13 +81,16 @@ class TableView:
         UsageError
             None is ticked.
         """
-        now = self.backlog.now
-        listed = now.failures if word == "retry" else now.stale
-        picks = self.failures if word == "retry" else self.stale
-        rows: list[Row] = [row for row in listed or () if rid_of(row) in picks.selected]
+        rows = (self.stale if word == "rescue" else self.failures).picked
         if not rows:
             raise UsageError(f"expected a row to {word}, found none; tick one")
         return rows
+
+    def done(self, outcome: Outcome) -> None:
+        """Read the table after an act; its rows are ticked no longer."""
+        for picks in (self.failures, self.stale):
+            picks.clear((*outcome.won, *outcome.lost, *outcome.unknown))
+        self.backlog.read()
 
     def select(self, rids: Sequence[str]) -> None:
         """Tick these rows and clear the others."""
@@ -97,7 +100,7 @@ class TableView:
     def open(self, zone: tzinfo = UTC) -> str:
         """Open the ticked failures; returns their errors, a line each."""
         column = self.jobs.spec.error or self.jobs.state
-        rows = self.ticked("retry")
+        rows = self.ticked("open")
         said = {rid_of(row): str(row.get(column) or "") for row in rows}
         columns = self.jobs.shown_columns("failures")
         self._opened_html = detail.records(self.jobs, rows, columns, said, zone)
@@ -133,9 +136,10 @@ class TableView:
         self, place: int, rows: Candidates | None, total: int, zone: tzinfo
     ) -> None:
         picks = (self.failures, self.stale)[place]
-        if rows is None or picks.selected:
-            # Rows that are ticked stay where they are until something is done.
+        if rows is None:
             return
-        picks.show(self.jobs, rows.rows, telling(self.jobs, rows), zone)
+        if not picks.selected:
+            # Rows that are ticked stay where they are until something is done.
+            picks.show(self.jobs, rows.rows, telling(self.jobs, rows), zone)
         text = f"{picks.label}: {max(total, len(rows)):,}"
         self._captions[place].value = fill("line.html", tone="mut", text=text)

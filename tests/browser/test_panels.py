@@ -58,6 +58,42 @@ def test_a_preview_is_searched_selected_explained_and_claimed(open_book):
     assert amiss(book) == []
 
 
+FAIL_MORE = """
+def fail(rids, **more):
+    rows = [{"RID": rid, "Processing_Status": "error", **more} for rid in rids]
+    columns = ",".join(key for key in rows[0] if key != "RID")
+    jobs.catalog.put(f"attributegroup/Imaging:Image/RID;{columns}", rows)
+first, later = jobs.candidates().rids[:6], jobs.candidates().rids[6:16]
+fail(first, Processing_Error="GPU fell off the bus")
+panel = ermpoll.monitor(ermpoll.Agent(jobs, print))
+panel"""
+READ_AGAIN = "panel._table.backlog.read(); panel.refresh()"
+
+
+def test_a_retry_is_of_the_rows_that_were_ticked_whatever_failed_meanwhile(open_book):
+    from playwright.sync_api import expect
+
+    book = open_book("retry.ipynb", BOX, FAIL_MORE)
+    book.run_all()
+    panel = book.panel("not started")
+    boxes = panel.get_by_role("checkbox")
+    expect(boxes).to_have_count(10)
+    for n in range(4):
+        boxes.nth(n).check()
+    edited, *others = book.execute("print(*panel.selected)").split()
+
+    book.execute(f"fail(later); fail([{edited!r}], Specimen='mine'); {READ_AGAIN}")
+    panel.get_by_role("button", name="Retry").click()
+    expect(panel.get_by_text("3 rows ready again")).to_be_visible()
+    left = f"1 left alone: {edited}: changed meanwhile"
+    expect(panel.get_by_text(left)).to_be_visible()
+
+    ready = book.execute("print(*jobs.candidates().rids)").split()
+    assert set(others) <= set(ready)
+    assert edited not in ready
+    assert amiss(book) == []
+
+
 def test_a_dry_run_is_applied_and_undone_by_clicks(open_book):
     from playwright.sync_api import expect
 

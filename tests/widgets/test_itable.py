@@ -49,6 +49,27 @@ def test_selecting_by_code_selects_in_the_table(preview):
     assert preview._picks.widget.selected_rows == [2]
 
 
+def test_the_selection_shrinks_with_the_table(preview, jobs, box):
+    rids = preview.candidates.rids
+    preview.select([rids[1], rids[-1]])
+    with jobs.claim(rows=rids[10:], limit=len(rids)) as claim:
+        preview.look_now()
+
+        assert len(claim) == len(rids) - 10
+        assert preview.selected == (rids[1],)
+        assert "1 selected" in preview._title.value
+
+
+def test_a_selection_that_comes_late_from_a_longer_table_does_no_harm(preview):
+    rids = preview.candidates.rids
+
+    preview._picks.widget.selected_rows = [2, len(rids), 5000]
+    preview.refresh()
+
+    assert preview.selected == (rids[2],)
+    assert preview.buttons.claim.description == "Claim 1 selected"
+
+
 def test_a_table_of_another_kind_or_without_itables_says_what_to_do(jobs, monkeypatch):
     with pytest.raises(UsageError, match="expected table to be"):
         ermpoll.preview(jobs, table="grid")

@@ -11,6 +11,7 @@ from ermpoll.errors import UsageError
 from ermpoll.notices import LocalNotices
 from ermpoll.widgets import backlog
 from ermpoll.widgets.monitoring import _listener
+from ermpoll.widgets.picks import Picks
 from tests import pages
 from tests.waiting import until
 
@@ -144,6 +145,119 @@ def test_ticked_rows_stay_where_they_are_while_the_table_changes(monitor, jobs):
 
     assert monitor._table.failures._rids == rids
     assert monitor.selected == rids[:1]
+
+
+def fail_more(jobs, n):
+    """So many rows fail, and are the newest failures; returns their RIDs."""
+    put = "attributegroup/Imaging:Image/RID;Processing_Status"
+    rids = jobs.candidates().rids[:n]
+    rows = [{"RID": rid, "Processing_Status": "error"} for rid in rids]
+    jobs.catalog.put(put, rows)
+    return rids
+
+
+def read_again(monitor):
+    monitor._table.backlog.read()
+    monitor.refresh()
+
+
+@pytest.mark.parametrize("newer", [3, 12])
+def test_acts_are_on_what_was_ticked_whatever_failed_meanwhile(monitor, jobs, newer):
+    fail_more(jobs, 6)
+    read_again(monitor)
+    ticked = monitor._table.failures._rids[-5:]
+    monitor.select(ticked)
+
+    arrived = fail_more(jobs, newer)
+    read_again(monitor)
+    opened = monitor.open()
+    outcome = monitor.retry()
+
+    assert len(opened.splitlines()) == 5
+    assert sorted(outcome.won) == sorted(ticked)
+    assert "5 rows ready again" in monitor._title.value
+    assert monitor.selected == ()
+    assert set(monitor._table.failures._rids) & set(arrived)
+
+
+def test_ticked_rows_that_can_t_be_retried_are_named_with_the_reason(monitor, jobs):
+    fail_more(jobs, 4)
+    read_again(monitor)
+    good, edited, ready, gone = monitor._table.failures._rids[:4]
+    monitor.select([good, edited, ready, gone])
+    catalog, image = jobs.catalog, "attributegroup/Imaging:Image/RID;"
+    catalog.put(f"{image}Specimen", [{"RID": edited, "Specimen": "mine"}])
+    catalog.put(
+        f"{image}Processing_Status", [{"RID": ready, "Processing_Status": "new"}]
+    )
+    catalog.delete(f"entity/Imaging:Image/RID={gone}")
+    read_again(monitor)
+
+    monitor.buttons.retry.click()
+    until(lambda: "ready again" in monitor._title.value)
+
+    said = pages.text_of(monitor._title.value)
+    assert "1 row ready again, 3 left alone" in said
+    assert f"{edited}: changed meanwhile" in said
+    assert f"{ready}: is not failed: Processing_Status is 'new'" in said
+    assert f"{gone}: is gone" in said
+
+
+def test_an_overdue_claim_that_its_holder_renewed_is_left_alone_and_named(
+    monitor, jobs
+):
+    put = "attributegroup/Imaging:Image/RID;Processing_Status,Processing_Owner"
+    row, live = jobs.candidates().rids[:2]
+    owner = "gone~0123456789abcdef~0"
+    body = {"Processing_Status": "in progress", "Processing_Owner": owner}
+    jobs.catalog.put(put, [{"RID": rid, **body} for rid in (row, live)])
+    read_again(monitor)
+    monitor.select([row, live])
+
+    jobs.catalog.put(put, [{"RID": live, **body}])
+    read_again(monitor)
+    outcome = monitor.rescue()
+
+    assert (outcome.won, outcome.lost) == ((row,), (live,))
+    said = pages.text_of(monitor._title.value)
+    assert f"1 row freed, 1 left alone: {live}: changed meanwhile" in said
+
+
+def test_ticks_stay_when_an_act_could_not_be_tried(monitor, box):
+    rids = monitor._table.failures._rids[:2]
+    monitor.select(rids)
+    box.faults(status=503, times=1, methods=["GET"])
+
+    with pytest.raises(ermpoll.CatalogError):
+        monitor.retry()
+
+    assert monitor.selected == rids
+
+
+def test_rows_ticked_in_a_monitor_are_acted_on_as_they_were_listed(monitor, jobs):
+    rid = monitor._table.failures._rids[0]
+    monitor.select([rid])
+    put = "attributegroup/Imaging:Image/RID;Specimen"
+    jobs.catalog.put(put, [{"RID": rid, "Specimen": "mine"}])
+
+    assert jobs.retry(monitor).lost == (rid,)
+
+
+def test_a_click_that_is_under_way_to_a_row_just_gone_ticks_no_other(jobs):
+    shown = jobs.candidates(limit=13)
+    picks = Picks("Rows", 10, lambda: None)
+    picks.show(jobs, shown.rows[3:], ["RID"])
+    *kept, last = picks._boxes
+
+    picks.show(jobs, [shown.rows[0], *shown.rows[3:12]], ["RID"])
+    last.value = True
+    kept[0].value = True
+
+    assert picks.selected == (shown.rids[3],)
+    for n in (1, 2):
+        picks.show(jobs, shown.rows[n : n + 10], ["RID"])
+    assert picks.selected == (shown.rids[3],)
+    picks.close()
 
 
 def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):

@@ -74,6 +74,43 @@ def test_claiming_takes_just_the_selected_rows_and_releasing_gives_them_back(
     assert state_of(jobs, rids[2]) == "new"
 
 
+def test_ticked_rows_that_others_took_are_named_with_the_reason(preview, jobs):
+    mine, taken = preview.candidates.rids[:2]
+    preview.select([mine, taken])
+    with jobs.claim(rows=[taken]):
+        claim = preview.claim()
+
+    said = pages.text_of(preview._note.value)
+    assert claim.rids == (mine,)
+    assert "claimed 1 of 2 rows" in said
+    assert f"not claimed: {taken}: {taken} is" in said
+
+
+def test_released_rows_that_were_lost_are_named_with_the_reason(preview, jobs):
+    kept, robbed = preview.candidates.rids[:2]
+    preview.select([kept, robbed])
+    preview.claim()
+    jobs.rescue([robbed], force=True)
+
+    preview.release()
+
+    said = pages.text_of(preview._note.value)
+    assert f"released 1 row, 1 left alone: {robbed}: " in said
+
+
+def test_release_gives_back_all_that_the_panel_claimed(preview, jobs):
+    first, second = preview.candidates.rids[:2]
+    for rid in (first, second):
+        preview.select([rid])
+        preview.claim()
+    assert preview.claimed.unfinished == (first, second)
+
+    outcome = preview.release()
+
+    assert sorted(outcome.won) == sorted([first, second])
+    assert {state_of(jobs, rid) for rid in (first, second)} == {"new"}
+
+
 def test_why_says_of_each_selected_row_why_it_would_be_taken(preview):
     rid = preview.candidates.rids[0]
     preview.select([rid])
