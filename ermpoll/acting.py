@@ -21,9 +21,9 @@ from ermpoll.clock import time_text
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Change, Row, Transform
+from ermpoll.redact import text_of, told
 from ermpoll.results import Claim, Outcome, rids_of
 from ermpoll.spec import check_change_of_state
-from ermpoll.telling import text_of, told
 from ermpoll.tokens import worker_name
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ermpoll.moves import Move, fence_puts, is_marked
 from ermpoll.planning import pack
 from ermpoll.queries import Queries
 from ermpoll.records import JSON, PlannedPut, Row
+from ermpoll.redact import one_line
 from ermpoll.spec import Spec
-from ermpoll.telling import described
 from ermpoll.writes import Sender, Written
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def try_rows(
     try:
         return read_rows(catalog, queries, rids)
     except Exception as error:  # noqa: BLE001  whatever a read meets
-        logger.warning("rows can't be read back: %s", described(error))
+        logger.warning("rows can't be read back: %s", one_line(error))
         return None
 
 

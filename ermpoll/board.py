@@ -24,7 +24,7 @@ from ermpoll.records import (
     Wake,
     WakeReason,
 )
-from ermpoll.telling import place
+from ermpoll.redact import traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,9 @@ class Board:
             try:
                 seat.listener(event)
             except Exception as error:  # noqa: BLE001 - the edge: it can't hurt us
-                logger.error("a listener of %s: %s", self._base.name, place(error))
+                logger.error(
+                    "a listener of %s: %s", self._base.name, traceback_places(error)
+                )
 
 
 def _after(wall: datetime, seconds: float | None) -> datetime | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ermpoll.schedule import backoff_s
+from ermpoll.backoff import backoff_s
 
 #: First and longest wait before a trial, in seconds, with full jitter.
 TRIAL_FIRST_S, TRIAL_LONGEST_S = 1.0, 60.0

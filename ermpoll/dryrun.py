@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from ermpoll import planning, render
 from ermpoll.errors import ExecutorError, Unreadable
 from ermpoll.records import JSON, Transform, Work
+from ermpoll.redact import one_line
 from ermpoll.results import Plan
 from ermpoll.spec import check_change_of_state
-from ermpoll.telling import described
 from ermpoll.workers import Report, do_dry, here, read, reason_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _called(
             answers[rid] = (read(answer), lines)
     except (Exception, asyncio.CancelledError) as error:
         raise ExecutorError(
-            f"the executor does no work ({described(error)}): make a new one, and an"
+            f"the executor does no work ({one_line(error)}): make a new one, and an"
             " agent with it"
         ) from error
     return answers

@@ -16,12 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from ermpoll import workers
+from ermpoll.backoff import backoff_s
 from ermpoll.breaker import TRIAL_LIMIT_S, Breaker, Circuit
 from ermpoll.daemon_pool import DaemonThreadPool
 from ermpoll.hand import Finished, fault_of
 from ermpoll.records import Work
-from ermpoll.schedule import backoff_s
-from ermpoll.telling import described
+from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ class Execution:
         try:
             self._trial = self._pool().submit(workers.here)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - anybody's
-            self._failed(described(error))
+            self._failed(one_line(error))
             return
         self._trial.add_done_callback(lambda _: self._changed())
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from ermpoll import moves, planning
+from ermpoll.backoff import backoff_s
 from ermpoll.errors import Unreadable
 from ermpoll.hand import Finished
 from ermpoll.moves import Move
 from ermpoll.records import JSON
-from ermpoll.schedule import backoff_s
 from ermpoll.spec import Spec, check_change_of_state
 from ermpoll.workers import reason_of
 

@@ -16,7 +16,7 @@ from typing import Any
 from ermpoll.moves import Held
 from ermpoll.planning import copied
 from ermpoll.records import Row, Running
-from ermpoll.telling import described
+from ermpoll.redact import one_line
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Hand:
             try:
                 future = None if fault else submit(copied(held.row))
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
-                future, fault = None, described(error)
+                future, fault = None, one_line(error)
             if future is None:
                 self._end(job, fault=fault)
                 continue
@@ -309,7 +309,7 @@ def fault_of(future: Future[Any]) -> str:
         error = future.exception()
     except (CancelledError, asyncio.CancelledError):
         return "the call was cancelled by somebody else"
-    return "" if error is None else described(error)
+    return "" if error is None else one_line(error)
 
 
 def _attempt(row: Mapping[str, Any], attempts: str | None) -> int | None:

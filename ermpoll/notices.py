@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from ermpoll.records import NoticesStatus
-from ermpoll.telling import place
+from ermpoll.redact import traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -167,4 +167,4 @@ def _call(callback: Callable[..., None], *args: object) -> None:
     try:
         callback(*args)
     except Exception as error:  # noqa: BLE001 - the edge: it must not stop the source
-        logger.error("a subscriber to notices: %s", place(error))
+        logger.error("a subscriber to notices: %s", traceback_places(error))

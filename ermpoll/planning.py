@@ -15,7 +15,7 @@ from ermpoll import paths
 from ermpoll.errors import Unreadable
 from ermpoll.model import Table
 from ermpoll.records import JSON, Change, PlannedPut, Row
-from ermpoll.telling import told
+from ermpoll.redact import told
 from ermpoll.values import read_changes, refusal
 
 #: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.

@@ -15,14 +15,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ermpoll import registry
+from ermpoll.backoff import seconds
 from ermpoll.board import Board, Decorate, Listener
 from ermpoll.notices import Notices
 from ermpoll.records import EventKind, NoticesStatus, Status, WakeReason
+from ermpoll.redact import traceback_places
 from ermpoll.runner import Runner
-from ermpoll.schedule import Schedule, seconds
+from ermpoll.schedule import Schedule
 from ermpoll.sources import open_notices
 from ermpoll.steps import Look, Steps, Tools
-from ermpoll.telling import place
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -166,7 +167,7 @@ class Poller:
         try:
             self.notices.wrote()
         except Exception as error:  # noqa: BLE001 - the edge: notices are only a hint
-            logger.error("the notices of %s: %s", self.name, place(error))
+            logger.error("the notices of %s: %s", self.name, traceback_places(error))
 
     def wake(self, reason: WakeReason) -> None:
         """Ask for a look, from any thread.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ermpoll.errors import UsageError
-from ermpoll.telling import described, place
+from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +150,8 @@ class Runner:
                 body(run.stop)
         except BaseException as error:  # noqa: BLE001 - the edge: the top of the thread
             # Raised past the body's own handlers: the thread must not seem to run.
-            logger.error("%s left its thread: %s", run.thread.name, place(error))
+            logger.error(
+                "%s left its thread: %s", run.thread.name, traceback_places(error)
+            )
             run.stop.set()
-            self._end(run, f"ended by {described(error)}")
+            self._end(run, f"ended by {one_line(error)}")

@@ -17,7 +17,7 @@ from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.parts import Parts
 from ermpoll.records import JSON, EventKind, Failure, Row
-from ermpoll.telling import one_line
+from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Settler:
         parts.hand.drop([move.rid])
         field, event = kind
         parts.tally.add(field)
-        reason = one_line(move.reason)
+        reason = clipped(move.reason)
         if cause and cause.fault:
             reason = f"the executor did not do it: {cause.fault}"
         if event == "failed":

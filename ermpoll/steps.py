@@ -17,8 +17,8 @@ from typing import TypeAlias
 from ermpoll.board import Board
 from ermpoll.errors import Aborted, ErmpollError, PreconditionFailed, UsageError
 from ermpoll.records import EventKind, Looked, RunState, Status, Wake, WakeReason
+from ermpoll.redact import one_line, redacted, traceback_places
 from ermpoll.schedule import Schedule
-from ermpoll.telling import described, place, scrubbed
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Steps:
     def log_in(self, login: str | None, detail: str, left_s: float | None) -> None:
         """Store who is logged in and for how many seconds more; tell what is new."""
         self._board.log_in(login, left_s, self._tools.clock())
-        news = scrubbed(detail) or self._new_login(login)
+        news = redacted(detail) or self._new_login(login)
         if login or news:
             self.complaint = "" if login else news
         if news:
@@ -239,7 +239,7 @@ class Steps:
             now, rand = self._tools.clock(), self._tools.rng()
             self._schedule = self._schedule.failed(now, reason, rand, weather=weather)
             wait_s = self._schedule.next_look(now).at - now
-        detail = described(error)
+        detail = one_line(error)
         self._board.looked("error", reason, detail)
         self.enter("backing off", detail)
         _log_failure(error, detail, wait_s)
@@ -285,4 +285,6 @@ def _log_failure(error: Exception, detail: str, wait_s: float) -> None:
     elif isinstance(error, (ErmpollError, OSError)):
         logger.warning("%s; again in %.1f s", detail, wait_s, extra=extra)
     else:
-        logger.error("again in %.1f s: %s", wait_s, place(error), extra=extra)
+        logger.error(
+            "again in %.1f s: %s", wait_s, traceback_places(error), extra=extra
+        )

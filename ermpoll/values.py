@@ -19,7 +19,7 @@ from ermpoll.clock import parse_time
 from ermpoll.errors import Unreadable
 from ermpoll.model import Column
 from ermpoll.records import JSON
-from ermpoll.telling import told
+from ermpoll.redact import told
 
 _RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 #: How deeply nested and how large what somebody's function gives back may be.

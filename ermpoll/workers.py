@@ -18,7 +18,7 @@ from typing import Any
 
 from ermpoll import permits
 from ermpoll.errors import Unreadable, UsageError
-from ermpoll.telling import told
+from ermpoll.redact import told
 from ermpoll.values import read_changes
 
 #: A process that was forked has another number, one elsewhere another of these.

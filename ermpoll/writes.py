@@ -34,7 +34,7 @@ from ermpoll.errors import (
 )
 from ermpoll.lanes import lane_of
 from ermpoll.records import Page, PlannedPut, Row
-from ermpoll.telling import described, place
+from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class Sender:
                 answer.error = error
                 return answer
             except Exception as error:  # noqa: BLE001  told; it may be written or not
-                logger.error("%s: %s", put.path, place(error))
+                logger.error("%s: %s", put.path, traceback_places(error))
                 answer.doubtful = True
                 return answer
             if answer.page or answer.refusal or not self._wait(answer.sent, until):
@@ -237,10 +237,10 @@ class Sender:
                 return read(rids)
             except Unavailable as error:
                 if not self._wait(tries, until):
-                    logger.warning("a write can't be read back: %s", described(error))
+                    logger.warning("a write can't be read back: %s", one_line(error))
                     return None
             except Exception as error:  # noqa: BLE001  the write stands all the same
-                logger.warning("a write can't be read back: %s", described(error))
+                logger.warning("a write can't be read back: %s", one_line(error))
                 return None
 
     def _wait(self, tries: int, until: float) -> bool:

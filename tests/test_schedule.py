@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ermpoll.backoff import backoff_s, seconds
 from ermpoll.errors import UsageError
 from ermpoll.records import Looked
-from ermpoll.schedule import (
-    MAX_GAP_S,
-    MAX_RETRY_S,
-    Next,
-    Schedule,
-    backoff_s,
-    seconds,
-)
+from ermpoll.schedule import MAX_GAP_S, MAX_RETRY_S, Next, Schedule
 
 EMPTY = Looked()
 FOUND = Looked(found=True, outcome="rows")

@@ -18,10 +18,10 @@ from weakref import WeakValueDictionary
 
 from ermpoll.amqp.address import Address
 from ermpoll.amqp.link import Link
+from ermpoll.backoff import backoff_s, seconds
 from ermpoll.notices import Notices
 from ermpoll.records import NoticesStatus
-from ermpoll.schedule import backoff_s, seconds
-from ermpoll.telling import described, place
+from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -185,8 +185,10 @@ class AmqpNotices(Notices):
         try:
             return link.run()
         except Exception as error:  # noqa: BLE001 - the edge: pika can't end the thread
-            logger.error("the connection to %s: %s", self.address.label, place(error))
-            return f"internal error: {described(error)}"
+            logger.error(
+                "the connection to %s: %s", self.address.label, traceback_places(error)
+            )
+            return f"internal error: {one_line(error)}"
         finally:
             with self._lock:
                 self._link = None

@@ -22,19 +22,19 @@ _SECRET = re.compile(
 )
 
 
-def scrubbed(text: str) -> str:
+def redacted(text: str) -> str:
     """Return the text without logins in URLs, tokens, cookies and passwords."""
     return _SECRET.sub("[secret]", text)
 
 
-def described(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return its kind and its text, scrubbed, on one line: for a status."""
-    return one_line(told(error))
+    return clipped(told(error))
 
 
 def told(error: BaseException) -> str:
     """Return its kind and its text, scrubbed, all of its lines: for its owner."""
-    text = scrubbed(text_of(error)).strip()
+    text = redacted(text_of(error)).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -46,13 +46,13 @@ def text_of(thing: object) -> str:
         return "(its text can't be read)"
 
 
-def one_line(text: str) -> str:
+def clipped(text: str) -> str:
     """Return a text scrubbed and on one line, cut as an event and a log have it."""
-    text = " ".join(scrubbed(text[:_LONGEST_READ]).split())
+    text = " ".join(redacted(text[:_LONGEST_READ]).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def place(error: BaseException) -> str:
+def traceback_places(error: BaseException) -> str:
     """Return its kind and the last places it went through, no text: for a log."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = [f"{Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
