@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ermpoll import moves, planning
 from ermpoll.acts import Done, by_then, read_rows, try_rows
-from ermpoll.clock import time_text
+from ermpoll.catalog.clock import time_text
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Change, Row, Transform

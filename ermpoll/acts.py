@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ermpoll.catalog import Catalog
-from ermpoll.clock import parse_time
+from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.clock import parse_time
 from ermpoll.moves import Move, fence_puts, is_marked
 from ermpoll.planning import pack
 from ermpoll.queries import Queries

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ermpoll import permits, shutdown
+from ermpoll import shutdown
 from ermpoll.acting import check_right
 from ermpoll.board import Listener
+from ermpoll.catalog import write_permission
 from ermpoll.cycle import Cycle
 from ermpoll.daemon_pool import DaemonThreadPool
 from ermpoll.dryrun import DryRun, dry_run
@@ -359,7 +360,7 @@ class Agent:
             self._check_executor()
         with Interrupts() as asked, self._given_back_on_exit():
             try:
-                with permits.real():
+                with write_permission.real():
                     self._cycle.look(rids=rids)
             except Exception:
                 self._finish_here(asked)
@@ -378,7 +379,7 @@ class Agent:
 
     def _look(self) -> Looked:
         # a dry run that begins beside a running agent does not hinder it
-        with permits.real():
+        with write_permission.real():
             if self._draining:
                 return self._last_look()
             looked = self._cycle.look(
@@ -461,7 +462,7 @@ class Agent:
         The first interrupt gives back what was not begun, the second what runs.
         """
         try:
-            with permits.real():
+            with write_permission.real():
                 while self._hand:
                     if asked.count:
                         back = self._hand.cancel(running=asked.count > 1)
@@ -483,7 +484,7 @@ class Agent:
         except Exception:
             raise
         except BaseException:
-            with permits.real():
+            with write_permission.real():
                 self._cycle.give_back(self._hand.cancel(running=True))
             self._execution.end(wait_for_work=False)
             raise

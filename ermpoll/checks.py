@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ermpoll import paths
-from ermpoll.catalog import Catalog
+from ermpoll.catalog import paths
+from ermpoll.catalog.client import Catalog
 from ermpoll.errors import BadRequest, Conflict, UsageError
 from ermpoll.queries import Queries
 from ermpoll.spec import Spec

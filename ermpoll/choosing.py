@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ermpoll import moves, planning
-from ermpoll.catalog import Catalog
+from ermpoll.catalog.client import Catalog
 from ermpoll.moves import Move
 from ermpoll.queries import RIDS, Queries
 from ermpoll.records import JSON, Change, Row, Transform

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ermpoll import permits, seed
-from ermpoll.answers import error_of
+from ermpoll import seed
+from ermpoll.catalog import write_permission
+from ermpoll.catalog.answers import error_of
+from ermpoll.catalog.transport import ReadsOnly
 from ermpoll.errors import (
     CatalogError,
     ErmpollError,
@@ -23,7 +25,6 @@ from ermpoll.errors import (
     WriteRefused,
 )
 from ermpoll.records import Page, Row, Transform
-from ermpoll.wire import ReadsOnly
 
 if TYPE_CHECKING:
     ErmrestCatalog: Any = object
@@ -256,7 +257,7 @@ def _body(data: Any, json: Any) -> tuple[Any, Any]:
 
 def _check_dry(line: str) -> None:
     """Refuse a write of a function that a dry run calls."""
-    sink = permits.dry_sink()
+    sink = write_permission.dry_sink()
     if sink is not None:
         sink.append(line)
         raise WriteRefused(f"no write was sent, since a dry run is going on: {line}")

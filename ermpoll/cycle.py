@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 from ermpoll import moves
 from ermpoll.acts import Done, by_then
+from ermpoll.catalog.write_lock import LONGEST_WAIT_S, write_lock_of
 from ermpoll.finishing import finishing_move
 from ermpoll.hand import Finished
-from ermpoll.lanes import LONGEST_WAIT_S, lane_of
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move
 from ermpoll.pacing import Pace
@@ -104,7 +104,7 @@ class Cycle:
             return nullcontext()
         # a courtesy must not cost the lease of what is held
         longest_s = min(LONGEST_WAIT_S, self._spec.lease_s / 8)
-        return lane_of(self._parts.jobs.catalog.url).turn(longest_s=longest_s)
+        return write_lock_of(self._parts.jobs.catalog.url).turn(longest_s=longest_s)
 
     def _take_ended(self) -> list[Finished]:
         hand, limit_s = self._parts.hand, self._parts.time_limit_s

@@ -10,13 +10,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ermpoll import acting, moves, paths, whynot
+from ermpoll import acting, moves, whynot
 from ermpoll.acts import Writer, read_rows
-from ermpoll.catalog import Catalog
+from ermpoll.catalog import paths
+from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.model import Column, read_table
 from ermpoll.checks import check_query, check_words
 from ermpoll.choosing import Chooser, tokens_of
 from ermpoll.errors import UsageError
-from ermpoll.model import Column, read_table
 from ermpoll.moves import Move
 from ermpoll.queries import Queries
 from ermpoll.records import Change, Row, Transform

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ermpoll import moves
 from ermpoll.acts import Done
-from ermpoll.clock import parse_time
+from ermpoll.catalog.clock import parse_time
 from ermpoll.moves import Held, Move
 from ermpoll.records import JSON, Row
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from ermpoll import paths
-from ermpoll.clock import parse_time, time_text
+from ermpoll.catalog import paths
+from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.planning import BATCH, body
 from ermpoll.records import JSON, Change, PlannedPut, Row
 from ermpoll.spec import Spec

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ermpoll import moves
-from ermpoll.clock import etag_login
-from ermpoll.freshness import freshness_of
+from ermpoll.catalog.clock import etag_login
+from ermpoll.catalog.etags import shared_etag_of
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Move
 from ermpoll.parts import Parts
@@ -47,7 +47,7 @@ class Picker:
         self._limbo = limbo
         self._spec = parts.jobs.spec
         self._catalog = parts.jobs.catalog
-        self._freshness = freshness_of(self._catalog.url)
+        self._freshness = shared_etag_of(self._catalog.url)
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
         self._last_etag: str | None = None

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ermpoll import paths
+from ermpoll.catalog import paths
+from ermpoll.catalog.model import Table
+from ermpoll.catalog.values import read_changes, refusal
 from ermpoll.errors import Unreadable
-from ermpoll.model import Table
 from ermpoll.records import JSON, Change, PlannedPut, Row
 from ermpoll.redact import told
-from ermpoll.values import read_changes, refusal
 
 #: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.
 BATCH = 500

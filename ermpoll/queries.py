@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from ermpoll import paths
-from ermpoll.clock import time_text
+from ermpoll.catalog import paths
+from ermpoll.catalog.clock import time_text
 from ermpoll.records import JSON
 from ermpoll.spec import Spec
 

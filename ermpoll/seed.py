@@ -12,7 +12,11 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 
-from ermpoll import permits, updates
+from ermpoll import updates
+from ermpoll.catalog import write_permission
+from ermpoll.catalog.turns import Patience, turn_of
+from ermpoll.catalog.values import read_changes
+from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.errors import (
     Aborted,
     CatalogError,
@@ -20,13 +24,10 @@ from ermpoll.errors import (
     Unavailable,
     UsageError,
 )
-from ermpoll.lanes import lane_of
 from ermpoll.notices import Notices
 from ermpoll.planning import copied
 from ermpoll.poller import Poller
 from ermpoll.records import JSON, Looked, Page, Row, Transform
-from ermpoll.turns import Patience, turn_of
-from ermpoll.values import read_changes
 from ermpoll.weather import is_weather
 
 logger = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def blocking_poll(
         poll_s=polling_seconds,
         coalesce_s=coalesce_seconds,
     )
-    with permits.real():
+    with write_permission.real():
         poller.run(stop=stop)
     if ended:
         raise ended[0]
@@ -214,7 +215,7 @@ def _written(
     patience, doubtful = Patience(PATIENCE_S), False
     while True:
         try:
-            with lane_of(catalog.url).turn():
+            with write_lock_of(catalog.url).turn():
                 return catalog.put(path, rows, guard=etag)
         except PreconditionFailed as error:
             ours = _read_back(catalog, update, rows, etag) if doubtful else None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ermpoll import moves
 from ermpoll.acting import held_rows
 from ermpoll.acts import Done, try_rows
-from ermpoll.clock import parse_time
+from ermpoll.catalog.clock import parse_time
 from ermpoll.hand import Finished
 from ermpoll.limbo import Limbo
 from ermpoll.moves import Held, Move

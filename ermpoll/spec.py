@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ermpoll import paths
+from ermpoll.catalog import paths
+from ermpoll.catalog.model import Column, Table
+from ermpoll.catalog.values import clean_text
 from ermpoll.errors import UsageError
-from ermpoll.model import Column, Table
 from ermpoll.records import JSON, Row
-from ermpoll.values import clean_text
 
 #: Longest error text that is written, in characters.
 ERROR_LENGTH = 4000

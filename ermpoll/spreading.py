@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ermpoll.catalog.paths import literal
 from ermpoll.errors import UsageError
-from ermpoll.paths import literal
 from ermpoll.records import JSON
 
 #: None: strict order. "random": from a random one of the first rows on.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
-from ermpoll import paths
-from ermpoll.clock import etag_time, parse_time
+from ermpoll.catalog import paths
+from ermpoll.catalog.clock import etag_time, parse_time
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.records import JSON, Page, Row
 

@@ -6,9 +6,10 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ermpoll import moves, paths
+from ermpoll import moves
 from ermpoll.acts import read_rows
-from ermpoll.clock import parse_time
+from ermpoll.catalog import paths
+from ermpoll.catalog.clock import parse_time
 from ermpoll.records import JSON
 from ermpoll.tokens import parse_token
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from types import CoroutineType
 from typing import Any
 
-from ermpoll import permits
+from ermpoll.catalog import write_permission
+from ermpoll.catalog.values import read_changes
 from ermpoll.errors import Unreadable, UsageError
 from ermpoll.redact import told
-from ermpoll.values import read_changes
 
 #: A process that was forked has another number, one elsewhere another of these.
 _HERE = os.urandom(8).hex()
@@ -61,7 +61,7 @@ def do(
 
     Raises nothing. ``home`` is the process that asked, as `here` names it.
     """
-    with permits.real():
+    with write_permission.real():
         return _reported(work, row, home)
 
 
@@ -75,7 +75,7 @@ def do_dry(
     tuple
         How it ended, and the lines of the writes that were refused.
     """
-    with permits.dry() as refused:
+    with write_permission.dry() as refused:
         answer = _reported(work, row, home)
     return answer, list(refused)
 

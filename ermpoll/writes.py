@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ermpoll.catalog import Catalog
-from ermpoll.clock import etag_time, parse_time, time_text
+from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.clock import etag_time, parse_time, time_text
+from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.errors import (
     Aborted,
     BadRequest,
@@ -32,7 +33,6 @@ from ermpoll.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from ermpoll.lanes import lane_of
 from ermpoll.records import Page, PlannedPut, Row
 from ermpoll.redact import one_line, traceback_places
 
@@ -119,7 +119,7 @@ class Sender:
         self._stop = stop or threading.Event()
         self._rng = rng
         self._monotonic = monotonic
-        self._lane = lane_of(catalog.url)
+        self._lane = write_lock_of(catalog.url)
 
     def send(self, put: PlannedPut, reader: Reader, *, until: float) -> Written:
         """Send a PUT and return what became of its rows, whatever came of it.

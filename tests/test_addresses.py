@@ -6,7 +6,7 @@ import pytest
 from deriva.core import DerivaServer, ErmrestCatalog
 
 import ermpoll
-from ermpoll.addresses import catalog_url, of_deriva
+from ermpoll.catalog.addresses import catalog_url, of_deriva
 from ermpoll.errors import UsageError
 
 CATALOG = "https://data.example.org/ermrest/catalog/1"

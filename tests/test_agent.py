@@ -12,7 +12,7 @@ from multiprocessing import get_context
 import pytest
 
 import ermpoll
-from ermpoll.clock import parse_time
+from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import Denied, UsageError
 from ermpoll.notices import LocalNotices
 from tests import work

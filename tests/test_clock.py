@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.clock import (
+from ermpoll.catalog.clock import (
     DATE_MARGIN,
     ServerClock,
     date_time,

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from ermpoll.credentials import Login, find_credentials, is_loopback, is_safe, origin
+from ermpoll.catalog.credentials import (
+    Login,
+    find_credentials,
+    is_loopback,
+    is_safe,
+    origin,
+)
 from ermpoll.errors import UsageError
 
 HOST = "data.example.org"
@@ -24,7 +30,7 @@ def found_in_a_new_process(home: Path, *, deriva: bool = True, **environ: str) -
     hide = "" if deriva else "sys.modules['deriva'] = sys.modules['deriva.core'] = None"
     code = (
         f"import json, os, sys\n{hide}\n"
-        "from ermpoll.credentials import find_credentials\n"
+        "from ermpoll.catalog.credentials import find_credentials\n"
         f"print(json.dumps(find_credentials({URL!r})))"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(home), **environ}

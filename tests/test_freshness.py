@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from ermpoll.freshness import Freshness, freshness_of
+from ermpoll.catalog.etags import SharedETag, shared_etag_of
 from ermpoll.records import Page
 
 
@@ -20,7 +20,7 @@ class Asked:
 
 def test_an_answer_since_the_news_serves_everybody():
     clock = iter([10.0])
-    known, first, second = Freshness(lambda: next(clock)), Asked(), Asked()
+    known, first, second = SharedETag(lambda: next(clock)), Asked(), Asked()
 
     assert known.ask("e1", 9.0, first) is None
     assert known.ask("e1", 10.0, second) is None
@@ -29,7 +29,7 @@ def test_an_answer_since_the_news_serves_everybody():
 
 def test_an_answer_from_before_the_news_does_not():
     clock = iter([10.0, 11.0])
-    known, again = Freshness(lambda: next(clock)), Asked()
+    known, again = SharedETag(lambda: next(clock)), Asked()
     known.ask("e1", 9.0, Asked())
 
     known.ask("e1", 10.5, again)
@@ -40,7 +40,7 @@ def test_an_answer_from_before_the_news_does_not():
 def test_another_etag_is_asked_about():
     page = Page(rows=[], etag="e2", url="")
     clock = iter([10.0, 11.0])
-    known, other = Freshness(lambda: next(clock)), Asked(page)
+    known, other = SharedETag(lambda: next(clock)), Asked(page)
     known.ask("e1", 9.0, Asked(page))
 
     assert known.ask("e1", 9.0, other) is page
@@ -48,7 +48,7 @@ def test_another_etag_is_asked_about():
 
 
 def test_one_asks_while_the_others_wait():
-    known, entered, go = Freshness(), threading.Event(), threading.Event()
+    known, entered, go = SharedETag(), threading.Event(), threading.Event()
 
     def slow() -> None:
         entered.set()
@@ -72,7 +72,7 @@ def test_one_asks_while_the_others_wait():
 
 
 def test_a_catalog_has_one_freshness_for_as_long_as_it_is_used():
-    known = freshness_of("http://a")
+    known = shared_etag_of("http://a")
 
-    assert freshness_of("http://a") is known
-    assert freshness_of("http://b") is not known
+    assert shared_etag_of("http://a") is known
+    assert shared_etag_of("http://b") is not known

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import ermpoll
-from ermpoll.clock import time_text
+from ermpoll.catalog.clock import time_text
 from ermpoll.errors import NotFound, Unavailable, UsageError
 from tests.tables import add, edit, make_table, queue, read
 

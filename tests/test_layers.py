@@ -58,7 +58,7 @@ WRONG = {
     "acts": "tornado",
     "queries": "lark",
     "spec": "regex",
-    "catalog": "deriva",
+    "catalog/client": "deriva",
 }
 
 

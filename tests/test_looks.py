@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 import ermpoll
-from ermpoll.clock import time_text
+from ermpoll.catalog.clock import time_text
 from ermpoll.errors import Denied
 from ermpoll.looks import Query, Watcher
 from tests.tables import OPTIONAL, add, edit, make_table

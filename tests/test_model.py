@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import ermpoll
+from ermpoll.catalog.model import Reference, read_table, table_of
 from ermpoll.errors import UsageError
-from ermpoll.model import Reference, read_table, table_of
 from ermpoll.sandbox import Box
 from tests.sandbox.client import Client, closing, fkey
 from tests.tables import SYSTEM

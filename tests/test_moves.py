@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ermpoll import moves
-from ermpoll.model import Column, Table
+from ermpoll.catalog.model import Column, Table
+from ermpoll.catalog.paths import Order
 from ermpoll.moves import Held
-from ermpoll.paths import Order
 from ermpoll.spec import Spec
 
 TYPES = {

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ermpoll
-from ermpoll import paths
+from ermpoll.catalog import paths
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import Box
 from tests.tables import add, make_table

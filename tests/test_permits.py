@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import ermpoll
-from ermpoll import permits
+from ermpoll.catalog import write_permission
 from ermpoll.errors import WriteRefused
 from tests.peers import Peer, serving
 
@@ -88,7 +88,7 @@ def test_running_work_goes_on_beside_a_dry_run(peer, door):
     ready, go = threading.Event(), threading.Event()
 
     def working() -> None:
-        with permits.real():
+        with write_permission.real():
             ready.set()
             go.wait(5)
             door.put("entity/S:T", [])
@@ -105,7 +105,7 @@ def test_running_work_goes_on_beside_a_dry_run(peer, door):
 
 
 def test_a_permit_inside_a_dry_run_is_none(peer, door):
-    with door.dry_run(), permits.real(), pytest.raises(WriteRefused):
+    with door.dry_run(), write_permission.real(), pytest.raises(WriteRefused):
         door.put("entity/S:T", [])
 
     assert peer.sent == []

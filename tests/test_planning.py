@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.model import Column, Table
+from ermpoll.catalog.model import Column, Table
 from ermpoll.planning import BATCH, pack, plan_row
 from ermpoll.records import Change
 

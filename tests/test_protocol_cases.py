@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 import ermpoll
-from ermpoll.clock import etag_time, parse_time, time_text
+from ermpoll.catalog.clock import etag_time, parse_time, time_text
 from ermpoll.errors import BadRequest, Conflict, UsageError
 from tests.tables import JOB, OPTIONAL, add, edit, make_table, queue, read
 

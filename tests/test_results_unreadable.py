@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.clock import parse_time
+from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import TransformError, UsageError
 from tests.bad_results import BAD, Mute, by_name
 from tests.tables import add, queue, read

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ermpoll
+from ermpoll.catalog.model import Column, Table, read_table
+from ermpoll.catalog.values import clean_text, read_changes, refusal
 from ermpoll.errors import BadRequest, Conflict, Unreadable
-from ermpoll.model import Column, Table, read_table
 from ermpoll.sandbox import Box
-from ermpoll.values import clean_text, read_changes, refusal
 from tests.tables import add, make_table
 
 TYPES = {

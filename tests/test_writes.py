@@ -7,8 +7,8 @@ import pytest
 
 import ermpoll
 from ermpoll.acts import by_then
+from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.errors import Denied, Unavailable
-from ermpoll.lanes import lane_of
 from ermpoll.records import PlannedPut
 from ermpoll.writes import Sender
 from tests.peers import Reply, serving
@@ -214,4 +214,4 @@ def test_writers_of_one_process_share_a_lane(catalog):
 
     assert sum(len(w.won) for w in results) == 16
     assert sum(w.wasted for w in results) == 0
-    assert lane_of(catalog.url) is lane_of(catalog.url)
+    assert write_lock_of(catalog.url) is write_lock_of(catalog.url)

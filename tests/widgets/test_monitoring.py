@@ -281,7 +281,7 @@ def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):
 def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(backlog, "monotonic", lambda: now[0])
-    lane = Lane()
+    lane = WriteLock()
     read = backlog.Backlog(jobs, lane, lambda: None)
     status = ermpoll.Agent(jobs, lambda row: None).status
 
@@ -297,7 +297,7 @@ def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     assert lane.words == ["read"]
 
 
-class Lane:
+class WriteLock:
     """Takes note of what it is given and does it at once."""
 
     def __init__(self):

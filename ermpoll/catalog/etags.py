@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from ermpoll.records import Page
 
 
-class Freshness:
+class SharedETag:
     """The newest ETag heard of one catalog, and when it was asked for."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -47,14 +47,14 @@ class Freshness:
             return page
 
 
-_known: WeakValueDictionary[str, Freshness] = WeakValueDictionary()
+_known: WeakValueDictionary[str, SharedETag] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def freshness_of(url: str) -> Freshness:
+def shared_etag_of(url: str) -> SharedETag:
     """Return what this process knows of the catalog at an address."""
     with _lock:
         known = _known.get(url)
         if known is None:
-            known = _known[url] = Freshness()
+            known = _known[url] = SharedETag()
         return known

@@ -33,7 +33,7 @@ DISTRUST_S = 5.0
 ASK_S = 0.002
 
 
-class Lane:
+class WriteLock:
     """The write lane of a catalog, shared by all that write to it in this process."""
 
     def __init__(self, url: str) -> None:
@@ -145,14 +145,14 @@ def _unlock(file: int) -> None:
     os.close(file)
 
 
-_lanes: WeakValueDictionary[str, Lane] = WeakValueDictionary()
+_lanes: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def lane_of(url: str) -> Lane:
+def write_lock_of(url: str) -> WriteLock:
     """Return the lane of the catalog at an address."""
     with _lock:
         lane = _lanes.get(url)
         if lane is None:
-            lane = _lanes[url] = Lane(url)
+            lane = _lanes[url] = WriteLock(url)
         return lane

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from ermpoll.catalog.paths import quote
 from ermpoll.errors import Conflict, NotFound, UsageError
-from ermpoll.paths import quote
 
 SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
 

@@ -21,8 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
 from urllib3.util import Retry
 
-from ermpoll.answers import error_of
-from ermpoll.credentials import Login, is_loopback
+from ermpoll.catalog.answers import error_of
+from ermpoll.catalog.credentials import Login, is_loopback
 from ermpoll.errors import Unavailable
 
 #: The methods that may be sent twice.
@@ -101,7 +101,7 @@ class ReadsOnly(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-class Wire:
+class Transport:
     """Sends requests to one catalog's server. Safe to use from threads.
 
     Parameters

@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ermpoll.clock import parse_time
+from ermpoll.catalog.clock import parse_time
+from ermpoll.catalog.model import Column
 from ermpoll.errors import Unreadable
-from ermpoll.model import Column
 from ermpoll.records import JSON
 from ermpoll.redact import told
 

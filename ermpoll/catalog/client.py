@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ermpoll import permits
-from ermpoll.addresses import catalog_url, of_deriva
-from ermpoll.clock import ServerClock, date_time, etag_time
-from ermpoll.credentials import Login, find_credentials
+from ermpoll.catalog import write_permission
+from ermpoll.catalog.addresses import catalog_url, of_deriva
+from ermpoll.catalog.clock import ServerClock, date_time, etag_time
+from ermpoll.catalog.credentials import Login, find_credentials
+from ermpoll.catalog.transport import Reply, Transport, fault_of_bundle
 from ermpoll.errors import NotFound, UsageError, WriteRefused
 from ermpoll.records import Page, Row
-from ermpoll.wire import Reply, Wire, fault_of_bundle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class Catalog:
         #: Whether the time in a write's ETag was seen to be its rows' version.
         self.etag_is_version = False
         trusted = os.fspath(ca) if ca is not None else None
-        self._wire = Wire(url, login, timeout_s=timeout_s, ca=trusted)
+        self._wire = Transport(url, login, timeout_s=timeout_s, ca=trusted)
         self._lock = threading.Lock()
         self._writes = 0
         self._refused: list[str] = []
@@ -225,7 +225,7 @@ class Catalog:
     @contextmanager
     def dry_run(self) -> Iterator[list[str]]:
         """Refuse every write but those of running agents; yields what was refused."""
-        with permits.dry() as refused:
+        with write_permission.dry() as refused:
             with self._lock:
                 self._dry_runs.append(refused)
             try:
@@ -256,8 +256,12 @@ class Catalog:
             What it is, for the list: ``PUT attributegroup/...``.
         """
         line = f"would {act}"
-        sink = permits.dry_sink()
-        sinks = self._dry_runs if sink is None and not permits.is_permitted() else []
+        sink = write_permission.dry_sink()
+        sinks = (
+            self._dry_runs
+            if sink is None and not write_permission.is_permitted()
+            else []
+        )
         if sink is not None:
             sinks = [sink]
         if sinks or self.read_only:

@@ -1,0 +1,17 @@
+"""One ERMrest catalog over HTTP: addresses, logins, versions, permission to write.
+
+It knows the service's protocol: statuses, ETags, snapshot times, the model document,
+how values and addresses are written. It knows no queue, no state word and no thread
+but the caller's. requests has its one door in `transport`.
+
+Open `client` first: `connect` and `Catalog`, with `get`, `put`, `post`, `delete`.
+Then `transport` (one request and its answer), `etags` and `clock` (what an answer
+tells of versions and time), `write_lock` (one write at a time), `write_permission`
+(a dry run refuses writes), and `model`, `values`, `paths` for what is sent.
+"""
+
+from __future__ import annotations
+
+from ermpoll.catalog.client import Catalog, connect
+
+__all__ = ["Catalog", "connect"]
