@@ -53,7 +53,7 @@ class Candidates:
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
-        from ermpoll import frames
+        from ermpoll.render import frames
 
         return frames.frame(self.rows, self.columns, self.jobs.types)
 
@@ -105,7 +105,7 @@ class Plan:
     @property
     def frame(self) -> pd.DataFrame:
         """One line per changed cell: columns RID, column, before, after."""
-        from ermpoll import frames
+        from ermpoll.render import frames
 
         return frames.changes_frame(self.changes)
 
@@ -184,7 +184,7 @@ class Outcome:
     @property
     def frame(self) -> pd.DataFrame:
         """One line a row: RID, what became of it, why."""
-        from ermpoll import frames
+        from ermpoll.render import frames
 
         return frames.outcome_frame(self)
 
@@ -250,7 +250,7 @@ class Claim:
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
-        from ermpoll import frames
+        from ermpoll.render import frames
 
         return frames.frame(self.rows, self.jobs.columns, self.jobs.types)
 

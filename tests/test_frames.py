@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ermpoll.frames import changes_frame, frame, outcome_frame
 from ermpoll.records import Change
+from ermpoll.render.frames import changes_frame, frame, outcome_frame
 
 TYPES = {
     "RID": "ermrest_rid",

@@ -81,7 +81,7 @@ class ITablePicks:
         names = names[: Caps().columns]
         chosen = _places(rows, self.selected)
         # Only who shows itables pays for pandas.
-        from ermpoll import frames
+        from ermpoll.render import frames
 
         types = {name: jobs.types.get(name, "") for name in names}
         # Times as text: they sort alike, and itables knows no zones.
