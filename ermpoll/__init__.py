@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         UsageError,
         WriteRefused,
     )
-    from ermpoll.jobqueue import Queue
     from ermpoll.poller import Poller
+    from ermpoll.queue import Queue
     from ermpoll.registry import agents
     from ermpoll.seed import blocking_poll, state_change_once
     from ermpoll.widgets import console, dry_run, monitor, preview, watch
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "connect": "catalog",
     "Catalog": "catalog",
-    "Queue": "jobqueue",
+    "Queue": "queue",
     "Agent": "agent",
     "agents": "registry",
     "Poller": "poller",

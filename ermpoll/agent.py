@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ermpoll import shutdown
-from ermpoll.acting import check_right
 from ermpoll.board import Listener
 from ermpoll.catalog import write_permission
 from ermpoll.cycle import Cycle
@@ -26,16 +25,17 @@ from ermpoll.errors import ExecutorError, Unavailable, UsageError
 from ermpoll.execution import Execution
 from ermpoll.hand import Hand
 from ermpoll.interrupts import Interrupts
-from ermpoll.jobqueue import Queue
 from ermpoll.notices import Notices
 from ermpoll.pacing import Pace
 from ermpoll.parts import Parts
 from ermpoll.poller import Poller
+from ermpoll.queue import Queue
+from ermpoll.queue.operations import check_right
+from ermpoll.queue.results import rids_of
+from ermpoll.queue.tokens import worker_name
 from ermpoll.records import Looked, Status, Transform, Work
-from ermpoll.results import rids_of
 from ermpoll.spreading import Spread, Spreading
 from ermpoll.tally import Tally
-from ermpoll.tokens import worker_name
 from ermpoll.workers import check_options
 
 if TYPE_CHECKING:

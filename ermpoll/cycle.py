@@ -12,17 +12,17 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from ermpoll import moves
-from ermpoll.acts import Done, by_then
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S, write_lock_of
 from ermpoll.finishing import finishing_move
 from ermpoll.hand import Finished
 from ermpoll.limbo import Limbo
-from ermpoll.moves import Held, Move
 from ermpoll.pacing import Pace
 from ermpoll.parts import Parts
 from ermpoll.picking import Choice, Picker
-from ermpoll.planning import BATCH
+from ermpoll.queue import transitions
+from ermpoll.queue.plan import BATCH
+from ermpoll.queue.transitions import Held, Transition
+from ermpoll.queue.writer import WriteResult, by_then
 from ermpoll.records import Looked
 from ermpoll.settling import Settled, Settler
 
@@ -87,7 +87,7 @@ class Cycle:
 
     def give_back(self, held: Sequence[Held]) -> None:
         """Release rows; the attempt does not count."""
-        done = self._write([moves.release(self._spec, one) for one in held])
+        done = self._write([transitions.release(self._spec, one) for one in held])
         self._settler.settle(done, [], time.monotonic())
 
     def forget(self) -> None:
@@ -121,30 +121,30 @@ class Cycle:
             ended += [Finished(held=held, error=error) for held in late]
         return ended
 
-    def _finishing(self, ended: Sequence[Finished]) -> list[Move]:
+    def _finishing(self, ended: Sequence[Finished]) -> list[Transition]:
         now, rng = self._parts.jobs.catalog.now(), self._parts.rng
         return [
-            moves.release(self._spec, one.held)
+            transitions.release(self._spec, one.held)
             if one.fault
             else finishing_move(self._spec, one, now, rng)
             for one in ended
         ]
 
-    def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Move]:
+    def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Transition]:
         """Renew what is held for long, and mark candidates that can't be worked on."""
         spec, hand = self._spec, self._parts.hand
         # a row has one move in a write: its finish counts, and is a renewal as well
         finishing = {one.held.rid for one in ended}
         renewals = [
-            moves.renew(spec, held)
+            transitions.renew(spec, held)
             for held in hand.to_renew(spec.lease_s, now)
             if held.rid not in finishing
         ]
         return renewals + self._picker.parked()
 
-    def _write(self, chosen: Sequence[Move]) -> Done:
+    def _write(self, chosen: Sequence[Transition]) -> WriteResult:
         if not chosen:
-            return Done.nothing()
+            return WriteResult.nothing()
         deadlines = [
             held.deadline for held in self._parts.hand.held(m.rid for m in chosen)
         ]
@@ -162,7 +162,7 @@ class Cycle:
             )
         return done
 
-    def _looked(self, choice: Choice, done: Done, noted: Settled) -> Looked:
+    def _looked(self, choice: Choice, done: WriteResult, noted: Settled) -> Looked:
         claimed = noted.claimed
         settled = not (
             done.written.unknown or noted.unread or self._limbo or self._picker.park
@@ -196,7 +196,7 @@ class Cycle:
         )
 
 
-def _words(choice: Choice, done: Done, noted: Settled, trouble: str) -> str:
+def _words(choice: Choice, done: WriteResult, noted: Settled, trouble: str) -> str:
     if choice.unchanged:
         return "304, nothing new"
     parts = [f"took {noted.claimed}"] if noted.claimed else []

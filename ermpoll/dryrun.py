@@ -8,16 +8,17 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ermpoll import planning, render
+from ermpoll import render
 from ermpoll.errors import ExecutorError, Unreadable
+from ermpoll.queue import plan as planning
+from ermpoll.queue.definition import check_change_of_state
+from ermpoll.queue.results import Plan
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.redact import one_line
-from ermpoll.results import Plan
-from ermpoll.spec import check_change_of_state
 from ermpoll.workers import Report, do_dry, here, read, reason_of
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from ermpoll import moves, planning
 from ermpoll.backoff import backoff_s
 from ermpoll.errors import Unreadable
 from ermpoll.hand import Finished
-from ermpoll.moves import Move
+from ermpoll.queue import plan as planning
+from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition, check_change_of_state
+from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON
-from ermpoll.spec import Spec, check_change_of_state
 from ermpoll.workers import reason_of
 
 #: First and longest wait before a failed row is tried again, in seconds.
@@ -19,8 +20,8 @@ RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
 
 
 def finishing_move(
-    spec: Spec, one: Finished, now: datetime, rng: Callable[[], float]
-) -> Move:
+    spec: QueueDefinition, one: Finished, now: datetime, rng: Callable[[], float]
+) -> Transition:
     """Decide what is written for a job that ended.
 
     A result that the table can't take is a failure that no retry mends; an error
@@ -31,17 +32,17 @@ def finishing_move(
     if not error:
         changes = _changes(spec, one)
         if isinstance(changes, str):
-            return moves.fail(spec, one.held, changes)
-        return moves.complete(spec, one.held, changes)
-    tried = moves.attempts_of(spec, one.held.row)
+            return transitions.fail(spec, one.held, changes)
+        return transitions.complete(spec, one.held, changes)
+    tried = transitions.attempts_of(spec, one.held.row)
     if spec.attempts and tried < spec.max_attempts and not final:
         longest = backoff_s(tried, RETRY_FIRST_S, RETRY_LONGEST_S)
         at = now + timedelta(seconds=longest * rng())
-        return moves.retry_later(spec, one.held, error, at)
-    return moves.fail(spec, one.held, error)
+        return transitions.retry_later(spec, one.held, error, at)
+    return transitions.fail(spec, one.held, error)
 
 
-def _changes(spec: Spec, one: Finished) -> dict[str, JSON] | str:
+def _changes(spec: QueueDefinition, one: Finished) -> dict[str, JSON] | str:
     if one.result is None:
         return {}
     try:

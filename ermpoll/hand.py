@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ermpoll.moves import Held
-from ermpoll.planning import copied
+from ermpoll.queue.plan import copied
+from ermpoll.queue.transitions import Held
 from ermpoll.records import Row, Running
 from ermpoll.redact import one_line
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ermpoll import moves
-from ermpoll.acts import Done
 from ermpoll.catalog.clock import parse_time
-from ermpoll.moves import Held, Move
+from ermpoll.queue import transitions
+from ermpoll.queue.transitions import Held, Transition
+from ermpoll.queue.writer import WriteResult
 from ermpoll.records import JSON, Row
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
 
 class Limbo:
@@ -22,12 +22,12 @@ class Limbo:
 
     def __init__(self, jobs: Queue) -> None:
         self._jobs = jobs
-        self._moves: dict[str, tuple[Move, float]] = {}
+        self._moves: dict[str, tuple[Transition, float]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._moves)
 
-    def add(self, done: Done, sent_at: float) -> None:
+    def add(self, done: WriteResult, sent_at: float) -> None:
         """Keep the claims of a write that got no certain answer."""
         for rid in done.written.unknown:
             if done.moves[rid].act == "claim" and self._jobs.spec.owner:
@@ -48,8 +48,8 @@ class Limbo:
         held, open_ = {}, {}
         for rid, (move, sent_at) in self._moves.items():
             row, deadline = now.get(rid), sent_at + spec.lease_s
-            if row is not None and moves.is_marked(spec, move, row):
-                ours = moves.held_of(spec, move, str(row["RMT"]), deadline)
+            if row is not None and transitions.is_marked(spec, move, row):
+                ours = transitions.held_of(spec, move, str(row["RMT"]), deadline)
                 # under this version the row may hold somebody's edits as well
                 held[rid] = replace(ours, row=row)
             elif row is not None and _still(move, row) and time.monotonic() < deadline:
@@ -58,6 +58,6 @@ class Limbo:
         return held
 
 
-def _still(move: Move, row: Row) -> bool:
+def _still(move: Transition, row: Row) -> bool:
     """Whether a late copy of the write could still match the row."""
     return parse_time(row["RMT"]) == parse_time(move.change.rmt)

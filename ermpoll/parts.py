@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ermpoll.acts import Writer
 from ermpoll.execution import Execution
 from ermpoll.hand import Hand
-from ermpoll.jobqueue import Queue
+from ermpoll.queue import Queue
+from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import EventKind, Transform
 from ermpoll.spreading import Spreading
 from ermpoll.tally import Tally
@@ -34,7 +34,7 @@ class Parts:
     transform: Transform | None
     hand: Hand
     tally: Tally
-    writer: Writer
+    writer: GuardedWriter
     execution: Execution
     emit: Emit
     wrote: Callable[[], None]

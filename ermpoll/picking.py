@@ -10,14 +10,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ermpoll import moves
 from ermpoll.catalog.clock import etag_login
 from ermpoll.catalog.etags import shared_etag_of
 from ermpoll.limbo import Limbo
-from ermpoll.moves import Move
 from ermpoll.parts import Parts
+from ermpoll.queue import transitions
+from ermpoll.queue.tokens import new_token
+from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Page
-from ermpoll.tokens import new_token
 
 #: Rows to a page when a transform refuses the first ones.
 REFUSED_PAGE = 200
@@ -29,7 +29,7 @@ RESCUE_EVERY_S = 10.0
 class Choice:
     """What a look chose to do."""
 
-    moves: Sequence[Move] = ()
+    moves: Sequence[Transition] = ()
     #: There are more candidates than could be taken.
     full: bool = False
     #: The catalog was asked for candidates, and answered.
@@ -56,13 +56,13 @@ class Picker:
         self._due_at: float | None = None
         self._rescued_at = float("-inf")
         #: Candidates that can't be worked on, to be marked as failed.
-        self.park: list[Move] = []
+        self.park: list[Transition] = []
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
         self._baseline = None
 
-    def parked(self) -> list[Move]:
+    def parked(self) -> list[Transition]:
         """Return the moves that mark candidates which can't be worked on, once."""
         parked = [*self.park]
         self.park.clear()
@@ -147,11 +147,11 @@ class Picker:
     def _token(self) -> str:
         return new_token(self._parts.name, self._spec.lease_s)
 
-    def _startable(self, chosen: list[Move]) -> list[Move]:
+    def _startable(self, chosen: list[Transition]) -> list[Transition]:
         """Return the claims among the moves; the others are marked as failed."""
         for move in chosen:
             if move.change.kind != "changed":
-                self.park.append(moves.park(self._spec, move.change))
+                self.park.append(transitions.park(self._spec, move.change))
         return [move for move in chosen if move.change.kind == "changed"]
 
     def _is_rescue_due(self, full: bool) -> bool:
@@ -163,7 +163,7 @@ class Picker:
         self._rescued_at = now
         return True
 
-    def _overdue(self) -> tuple[list[Move], float | None]:
+    def _overdue(self) -> tuple[list[Transition], float | None]:
         """Find claims to rescue, and when the next one or the next retry is due."""
         spec, jobs = self._spec, self._parts.jobs
         now = self._catalog.now()
@@ -172,15 +172,17 @@ class Picker:
         path = jobs.queries.next_retry(now)
         if path is not None:
             page = self._catalog.get(path)
-            due += [moves.due_s(spec, row, now) for row in (page.rows if page else ())]
+            due += [
+                transitions.due_s(spec, row, now) for row in (page.rows if page else ())
+            ]
         if spec.owner:
             for row in jobs.held().rows:
                 ours = str(row["RID"]) in self._parts.hand
-                if ours or moves.holder_of(spec, row) is None:
+                if ours or transitions.holder_of(spec, row) is None:
                     continue
-                overdue_s = moves.overdue_s(spec, row, now)
+                overdue_s = transitions.overdue_s(spec, row, now)
                 if overdue_s > 0:
-                    rescued.append(moves.rescue(spec, row))
+                    rescued.append(transitions.rescue(spec, row))
                 else:
                     due.append(-overdue_s)
         return rescued, min(due, default=None)

@@ -25,8 +25,8 @@ from ermpoll.errors import (
     UsageError,
 )
 from ermpoll.notices import Notices
-from ermpoll.planning import copied
 from ermpoll.poller import Poller
+from ermpoll.queue.plan import copied
 from ermpoll.records import JSON, Looked, Page, Row, Transform
 from ermpoll.weather import is_weather
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ermpoll import moves
-from ermpoll.acting import held_rows
-from ermpoll.acts import Done, try_rows
 from ermpoll.catalog.clock import parse_time
 from ermpoll.hand import Finished
 from ermpoll.limbo import Limbo
-from ermpoll.moves import Held, Move
 from ermpoll.parts import Parts
+from ermpoll.queue import transitions
+from ermpoll.queue.operations import held_rows
+from ermpoll.queue.transitions import Held, Transition
+from ermpoll.queue.writer import WriteResult, try_rows
 from ermpoll.records import JSON, EventKind, Failure, Row
 from ermpoll.redact import clipped
 
@@ -59,7 +59,7 @@ _WORDS = {"lost": "lost", "failed": "failed", "retried": "failed, to be tried ag
 class Settler:
     """Takes note of what became of each row of one agent's writes."""
 
-    def __init__(self, parts: Parts, limbo: Limbo, park: list[Move]) -> None:
+    def __init__(self, parts: Parts, limbo: Limbo, park: list[Transition]) -> None:
         self._parts = parts
         self._limbo = limbo
         self._spec = parts.jobs.spec
@@ -67,7 +67,9 @@ class Settler:
         self._park = park
         self._news: list[_News] = []
 
-    def settle(self, done: Done, ended: Sequence[Finished], sent_at: float) -> Settled:
+    def settle(
+        self, done: WriteResult, ended: Sequence[Finished], sent_at: float
+    ) -> Settled:
         """Take note of what became of each row.
 
         What has to be read is read first: where that fails, the rows it is about
@@ -106,7 +108,7 @@ class Settler:
         self._lose(rid, reason)
         self._tell()
 
-    def _is_doubted(self, move: Move) -> bool:
+    def _is_doubted(self, move: Transition) -> bool:
         """Whether only the row itself can tell why its write was missed."""
         return move.act not in ("claim", "rescue") and move.rid in self._parts.hand
 
@@ -115,7 +117,7 @@ class Settler:
             return {}
         return try_rows(self._catalog, self._parts.jobs.queries, rids)
 
-    def _waited_s(self, done: Done) -> float:
+    def _waited_s(self, done: WriteResult) -> float:
         """Return for how long the longest waiting of the claimed rows was ready."""
         now = self._catalog.now()
         ready = [parse_time(move.change.rmt) for move in done.won("claim")]
@@ -123,7 +125,7 @@ class Settler:
         return max(waited, default=0.0)
 
     def _won(
-        self, move: Move, rmt: str, sent_at: float, cause: Finished | None = None
+        self, move: Transition, rmt: str, sent_at: float, cause: Finished | None = None
     ) -> None:
         parts = self._parts
         if move.act == "renew":
@@ -142,28 +144,32 @@ class Settler:
             reason = f"the executor did not do it: {cause.fault}"
         if event == "failed":
             spec, row = self._spec, move.change.before
-            attempt = moves.attempts_of(spec, row) if spec.attempts else None
+            attempt = transitions.attempts_of(spec, row) if spec.attempts else None
             at = datetime.now(UTC)
             failure = Failure(rid=move.rid, reason=reason, attempt=attempt, at=at)
             parts.tally.failed(failure)
         worked_s = cause.worked_s if cause else None
         self._news.append(_News(event, move.rid, reason, worked_s, field))
 
-    def _missed(self, move: Move, now: Row | None) -> None:
+    def _missed(self, move: Transition, now: Row | None) -> None:
         if move.act in ("claim", "rescue"):
             self._parts.tally.add("lost", move.act == "claim")
             return
         if move.rid in self._parts.hand:
             # an earlier copy of this write may have been the one that counted
-            if now and moves.is_marked(self._spec, move, now) and move.act != "renew":
+            if (
+                now
+                and transitions.is_marked(self._spec, move, now)
+                and move.act != "renew"
+            ):
                 self._won(move, str(now["RMT"]), time.monotonic(), None)
             else:
                 self._lose(move.rid, "somebody else took the row over")
 
-    def _refused(self, move: Move, reason: str, cause: Finished | None) -> None:
+    def _refused(self, move: Transition, reason: str, cause: Finished | None) -> None:
         if move.act == "claim":
             failed = replace(move.change, kind="problem", reason=reason)
-            self._park.append(moves.park(self._spec, failed))
+            self._park.append(transitions.park(self._spec, failed))
         elif cause is not None and move.act not in ("fail", "release"):
             told = Finished(held=cause.held, error=reason, final=True)
             self._parts.hand.put_back([told])
@@ -178,7 +184,7 @@ class Settler:
 
     # telling: last, since a listener is a stranger
 
-    def _tell_claimed(self, claimed: Mapping[str, Held], done: Done) -> None:
+    def _tell_claimed(self, claimed: Mapping[str, Held], done: WriteResult) -> None:
         for rid in claimed:
             self._parts.emit("claimed", rid=rid)
         if claimed:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ermpoll.board import PerMinute
 from ermpoll.hand import Hand
+from ermpoll.queue.guarded_put import PutResult
 from ermpoll.records import Failure, Status
-from ermpoll.writes import Written
 
 #: How many failures a status tells of.
 FAILURES = 20
@@ -38,7 +38,7 @@ class Tally:
         with self._lock:
             self._failures.appendleft(failure)
 
-    def wrote(self, written: Written) -> None:
+    def wrote(self, written: PutResult) -> None:
         """Count the PUTs of a write."""
         with self._lock:
             self._counts["writes"] += written.sent

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.planning import copied
+from ermpoll.queue.plan import copied
 from tests.scribbling import in_place, scribble
 from tests.tables import add, queue, read
 

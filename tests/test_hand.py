@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from ermpoll.hand import Hand
-from ermpoll.moves import Held
+from ermpoll.queue.transitions import Held
 
 
 def held(rid: str, deadline: float = float("inf"), **row: object) -> Held:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import time
 
 import ermpoll
-from ermpoll.acts import Done, by_then, read_rows
 from ermpoll.limbo import Limbo
-from ermpoll.moves import Held
+from ermpoll.queue.transitions import Held
+from ermpoll.queue.writer import WriteResult, by_then, read_rows
 from tests.tables import add, edit, queue
 
 NEW = {"state": "actionable"}
 
 
-def doubtful(box: ermpoll.sandbox.Box, jobs: ermpoll.Queue, **fault: object) -> Done:
+def doubtful(
+    box: ermpoll.sandbox.Box, jobs: ermpoll.Queue, **fault: object
+) -> WriteResult:
     """Claim a row without ever getting a certain answer."""
     box.faults(methods=("PUT",), **fault)
     done = jobs.writer().write(jobs.choose(1), until=by_then(0.4))

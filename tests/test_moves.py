@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ermpoll import moves
 from ermpoll.catalog.model import Column, Table
 from ermpoll.catalog.paths import Order
-from ermpoll.moves import Held
-from ermpoll.spec import Spec
+from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.transitions import Held
 
 TYPES = {
     "RID": "text", "RMT": "timestamptz", "state": "text", "owner": "text",
@@ -27,10 +27,10 @@ BASE: dict[str, Any] = {
     "table": TABLE, "state": "state", "ready": ("new", None), "claimed": "busy",
     "done": "done", "failed": "failed", "order": Order("RID"),
 }  # fmt: skip
-FULL = Spec(
+FULL = QueueDefinition(
     **BASE, owner="owner", attempts="tries", error="why", retry_at="later", lease_s=600
 )
-BARE = Spec(**{**BASE, "failed": "error: {error}"})
+BARE = QueueDefinition(**{**BASE, "failed": "error: {error}"})
 THEN = "2026-01-01T00:00:00+00:00"
 ROW = {
     "RID": "A", "RMT": THEN, "state": None, "owner": "", "tries": 1, "why": "before",
@@ -43,28 +43,31 @@ HELD = Held(
 
 
 def test_claiming_writes_state_owner_and_one_more_attempt():
-    move = moves.claim(FULL, ROW, TOKEN, {"n": 8})
+    move = transitions.claim(FULL, ROW, TOKEN, {"n": 8})
 
     assert move.change.after == {"n": 8, "state": "busy", "owner": TOKEN, "tries": 2}
-    assert moves.claim(BARE, ROW, None, {}).change.after == {"state": "busy"}
+    assert transitions.claim(BARE, ROW, None, {}).change.after == {"state": "busy"}
 
 
 @pytest.mark.parametrize(
     ("move", "after"),
     [
-        (moves.complete(FULL, HELD, {"n": 9}), {"state": "done", "why": None, "n": 9}),
-        (moves.complete(FULL, HELD, {"state": "x"}), {"state": "x", "why": None}),
-        (moves.fail(FULL, HELD, "bad"), {"state": "failed", "why": "bad"}),
-        (moves.fail(BARE, HELD, "bad"), {"state": "error: bad"}),
-        (moves.release(FULL, HELD), {"state": None, "owner": None, "tries": 1}),
-        (moves.release(BARE, HELD), {"state": None}),
-        (moves.renew(FULL, HELD), {"owner": TOKEN}),
-        (moves.renew(BARE, HELD), {"state": "busy"}),
         (
-            moves.retry(FULL, ROW),
+            transitions.complete(FULL, HELD, {"n": 9}),
+            {"state": "done", "why": None, "n": 9},
+        ),
+        (transitions.complete(FULL, HELD, {"state": "x"}), {"state": "x", "why": None}),
+        (transitions.fail(FULL, HELD, "bad"), {"state": "failed", "why": "bad"}),
+        (transitions.fail(BARE, HELD, "bad"), {"state": "error: bad"}),
+        (transitions.release(FULL, HELD), {"state": None, "owner": None, "tries": 1}),
+        (transitions.release(BARE, HELD), {"state": None}),
+        (transitions.renew(FULL, HELD), {"owner": TOKEN}),
+        (transitions.renew(BARE, HELD), {"state": "busy"}),
+        (
+            transitions.retry(FULL, ROW),
             {"state": "new", "owner": None, "tries": 0, "later": None},
         ),
-        (moves.rescue(FULL, ROW), {"state": "new", "owner": None}),
+        (transitions.rescue(FULL, ROW), {"state": "new", "owner": None}),
     ],
 )
 def test_every_step_writes_these_columns(move, after):
@@ -74,7 +77,7 @@ def test_every_step_writes_these_columns(move, after):
 def test_a_retry_keeps_its_attempt_and_waits():
     at = datetime(2026, 1, 1, 1, tzinfo=UTC)
 
-    assert moves.retry_later(FULL, HELD, "bad", at).change.after == {
+    assert transitions.retry_later(FULL, HELD, "bad", at).change.after == {
         "state": None,
         "owner": None,
         "why": "bad",
@@ -83,7 +86,10 @@ def test_a_retry_keeps_its_attempt_and_waits():
 
 
 def test_done_and_failed_rows_keep_their_token():
-    for move in (moves.complete(FULL, HELD, {}), moves.fail(FULL, HELD, "x")):
+    for move in (
+        transitions.complete(FULL, HELD, {}),
+        transitions.fail(FULL, HELD, "x"),
+    ):
         assert "owner" not in move.change.after
 
 
@@ -100,7 +106,9 @@ def test_done_and_failed_rows_keep_their_token():
 def test_a_lease_is_the_one_in_the_token(token, lease_s, seconds, overdue_s):
     now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
 
-    assert moves.overdue_s(FULL, {**ROW, "owner": token}, now, lease_s) == overdue_s
+    assert (
+        transitions.overdue_s(FULL, {**ROW, "owner": token}, now, lease_s) == overdue_s
+    )
 
 
 MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
@@ -109,31 +117,47 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
 @pytest.mark.parametrize(
     ("move", "now", "marked"),
     [
-        (moves.claim(FULL, ROW, TOKEN, {}), {"owner": TOKEN, "state": "busy"}, True),
-        (moves.claim(FULL, ROW, TOKEN, {}), {"owner": "x", "state": "busy"}, False),
-        (moves.claim(FULL, ROW, TOKEN, {}), {"owner": TOKEN, "state": "hold"}, False),
         (
-            moves.renew(FULL, HELD),
+            transitions.claim(FULL, ROW, TOKEN, {}),
+            {"owner": TOKEN, "state": "busy"},
+            True,
+        ),
+        (
+            transitions.claim(FULL, ROW, TOKEN, {}),
+            {"owner": "x", "state": "busy"},
+            False,
+        ),
+        (
+            transitions.claim(FULL, ROW, TOKEN, {}),
+            {"owner": TOKEN, "state": "hold"},
+            False,
+        ),
+        (
+            transitions.renew(FULL, HELD),
             {"owner": TOKEN, "state": "busy", "RMT": THEN},
             False,
         ),
-        (moves.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "done"}, True),
-        (moves.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "busy"}, False),
-        (moves.complete(FULL, HELD, {}), {"owner": "x", "state": "done"}, False),
-        (moves.release(FULL, HELD), {"owner": None, "state": None}, True),
-        (moves.release(FULL, HELD), {"owner": TOKEN, "state": "busy"}, False),
-        (moves.renew(FULL, HELD), {"owner": TOKEN, "state": "busy"}, True),
-        (moves.claim(BARE, ROW, None, {}), {"state": "busy"}, None),
+        (transitions.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "done"}, True),
+        (
+            transitions.complete(FULL, HELD, {}),
+            {"owner": TOKEN, "state": "busy"},
+            False,
+        ),
+        (transitions.complete(FULL, HELD, {}), {"owner": "x", "state": "done"}, False),
+        (transitions.release(FULL, HELD), {"owner": None, "state": None}, True),
+        (transitions.release(FULL, HELD), {"owner": TOKEN, "state": "busy"}, False),
+        (transitions.renew(FULL, HELD), {"owner": TOKEN, "state": "busy"}, True),
+        (transitions.claim(BARE, ROW, None, {}), {"state": "busy"}, None),
     ],
 )
 def test_a_write_is_known_again_by_its_mark(move, now, marked):
     spec = BARE if marked is None else FULL
 
-    assert moves.is_marked(spec, move, {**ROW, **MOVED, **now}) is marked
+    assert transitions.is_marked(spec, move, {**ROW, **MOVED, **now}) is marked
 
 
 def test_the_second_fence_names_token_and_state():
-    [put] = moves.fence_puts(FULL, [moves.complete(FULL, HELD, {"n": 1})])
+    [put] = transitions.fence_puts(FULL, [transitions.complete(FULL, HELD, {"n": 1})])
 
     assert put.path == ("attributegroup/S:T/RID,held:=owner,was:=state;n,state,why")
     assert put.rows == (
@@ -151,5 +175,5 @@ def test_the_second_fence_names_token_and_state():
 def test_the_second_fence_never_sends_a_missing_token():
     lone = Held(rid="A", rmt=THEN, token=None, row=ROW, was=None)
 
-    assert moves.fence_puts(FULL, [moves.complete(FULL, lone, {})]) == []
-    assert moves.fence_puts(BARE, [moves.complete(BARE, HELD, {})]) == []
+    assert transitions.fence_puts(FULL, [transitions.complete(FULL, lone, {})]) == []
+    assert transitions.fence_puts(BARE, [transitions.complete(BARE, HELD, {})]) == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ermpoll.catalog.model import Column, Table
-from ermpoll.planning import BATCH, pack, plan_row
+from ermpoll.queue.plan import BATCH, pack, plan_row
 from ermpoll.records import Change
 
 TYPES = {

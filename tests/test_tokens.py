@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.tokens import Token, clean_name, new_token, parse_token, worker_name
+from ermpoll.queue.tokens import Token, clean_name, new_token, parse_token, worker_name
 
 
 @given(st.text(), st.floats(0.001, 1e9))

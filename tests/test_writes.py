@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 
 import ermpoll
-from ermpoll.acts import by_then
 from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.errors import Denied, Unavailable
+from ermpoll.queue.guarded_put import GuardedPut
+from ermpoll.queue.writer import by_then
 from ermpoll.records import PlannedPut
-from ermpoll.writes import Sender
 from tests.peers import Reply, serving
 from tests.rabbitmq import write_certificates
 from tests.tables import add, make_table, queue, read
@@ -50,7 +50,7 @@ def put(catalog: ermpoll.Catalog, rids: list[str], **values: object) -> PlannedP
 
 
 def send(catalog: ermpoll.Catalog, planned: PlannedPut, seconds: float = 10):
-    return Sender(catalog).send(planned, Reader(catalog), until=by_then(seconds))
+    return GuardedPut(catalog).send(planned, Reader(catalog), until=by_then(seconds))
 
 
 def test_won_rows_come_with_their_new_version(catalog):
@@ -180,7 +180,7 @@ def test_a_login_that_may_not_write_is_an_error_and_not_halved(box):
             path="attributegroup/Imaging:Image/RID;File_Name",
             rows=({"RID": "2", "File_Name": "a"}, {"RID": "4", "File_Name": "b"}),
         )
-        written = Sender(stranger).send(planned, Reader(stranger), until=by_then(5))
+        written = GuardedPut(stranger).send(planned, Reader(stranger), until=by_then(5))
         assert isinstance(written.error, Denied)
         assert (written.unsent, stranger.writes) == (("2", "4"), 1)
 
@@ -192,7 +192,7 @@ def test_a_stop_ends_the_waiting(box, catalog):
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
 
-    written = Sender(catalog, stop=stop).send(
+    written = GuardedPut(catalog, stop=stop).send(
         planned, Reader(catalog), until=by_then(60)
     )
 

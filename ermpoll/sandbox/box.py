@@ -20,7 +20,7 @@ from ermpoll.sandbox.running import Running
 
 if TYPE_CHECKING:
     from ermpoll.catalog import Catalog
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
     from ermpoll.records import Row
 
 
@@ -139,7 +139,7 @@ class Box:
 
     def jobs(self, **options: Any) -> Queue:
         """Return the queue of ``Imaging:Image``; `options` replace the demo's."""
-        from ermpoll.jobqueue import Queue
+        from ermpoll.queue import Queue
 
         return Queue(self.catalog(), demo.TABLE, **{**demo.QUEUE, **options})
 

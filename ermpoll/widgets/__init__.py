@@ -19,9 +19,9 @@ from ermpoll.widgets.watching import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.jobqueue import Queue
     from ermpoll.notices import Notices
     from ermpoll.poller import Poller
+    from ermpoll.queue import Queue
     from ermpoll.records import Transform, Work
 
 __all__ = ["Panel", "console", "dry_run", "monitor", "preview", "watch"]
@@ -145,7 +145,7 @@ def _no_work(work: object, options: dict[str, Any]) -> None:
 
 
 def _queue(jobs: object) -> Queue:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
     if not isinstance(jobs, Queue):
         raise UsageError(

@@ -17,8 +17,8 @@ from ermpoll.widgets.panel import monotonic
 from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Candidates
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Candidates
 
 #: The shortest time between two readings, in seconds.
 EVERY_S = 5.0

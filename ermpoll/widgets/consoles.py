@@ -18,8 +18,8 @@ from ermpoll.widgets.watching import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.jobqueue import Queue
     from ermpoll.poller import Poller
+    from ermpoll.queue import Queue
 
 #: The age at which a preview is read again when somebody turns to it, in seconds.
 _OLD_S = 5.0

@@ -18,8 +18,8 @@ from ermpoll.widgets.trial import Trial
 from ermpoll.widgets.trying import TrialPanel
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Outcome, Plan
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Outcome, Plan
 
 
 class DryRunPanel(TrialPanel):

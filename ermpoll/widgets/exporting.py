@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ermpoll.records import JSON
 
 if TYPE_CHECKING:
-    from ermpoll.results import Plan
+    from ermpoll.queue.results import Plan
 
 
 def save_csv(plan: Plan, path: str | Path | None, now: datetime) -> Path:

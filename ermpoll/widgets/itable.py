@@ -18,7 +18,7 @@ from ermpoll.render.tables import rid_of
 from ermpoll.render.values import cell
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
 #: Characters of a text that are sent.
 _CUT = 400

@@ -25,9 +25,9 @@ from ermpoll.widgets.tableview import TableView
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.jobqueue import Queue
     from ermpoll.poller import Poller
-    from ermpoll.results import Outcome
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Outcome
 
 
 class MonitorPanel(Panel):

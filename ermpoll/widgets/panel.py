@@ -24,7 +24,7 @@ from ermpoll.widgets.browser import Voice
 from ermpoll.widgets.threads import Commands, Publisher
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
 _numbers = itertools.count(1)
 

@@ -16,7 +16,7 @@ from ermpoll.render.values import line
 from ermpoll.widgets.panel import box, close_all, html
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue import Queue
 
 
 #: Boxes beyond those that are shown.

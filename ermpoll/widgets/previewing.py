@@ -12,20 +12,20 @@ import ipywidgets as W
 
 from ermpoll import render
 from ermpoll.errors import CatalogError, UsageError
+from ermpoll.queue.results import Claim
 from ermpoll.records import JSON, Row
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
 from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
-from ermpoll.results import Claim
 from ermpoll.widgets.itable import ITablePicks
 from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
 from ermpoll.widgets.picks import Picks
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Outcome
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Outcome
 
 _SHOWN = 50
 _OPENED = 5

@@ -20,7 +20,7 @@ from ermpoll.widgets.trying import TrialPanel
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
     from ermpoll.dryrun import DryRun
-    from ermpoll.results import Plan
+    from ermpoll.queue.results import Plan
 
 
 class Rehearsal(Trial):

@@ -20,8 +20,8 @@ from ermpoll.widgets.picks import Picks
 from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Candidates, Outcome
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Candidates, Outcome
 
 
 class TableView:

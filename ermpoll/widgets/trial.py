@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ermpoll.queue.results import rids_of
 from ermpoll.records import Row, Transform
-from ermpoll.results import rids_of
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Plan
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Plan
 
 #: How long a cancelled function may take to notice, in seconds.
 _GRACE_S = 1.0

@@ -23,8 +23,8 @@ from ermpoll.widgets.panel import Panel, box, enable, html, show
 from ermpoll.widgets.trial import Trial
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
-    from ermpoll.results import Plan
+    from ermpoll.queue import Queue
+    from ermpoll.queue.results import Plan
 
 #: How long a saved page waits for the first run to end, in seconds.
 _FIRST_S = 3.0

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
-from ermpoll import moves, render
+from ermpoll import render
 from ermpoll.looks import Query, Watcher
 from ermpoll.poller import Poller
+from ermpoll.queue import transitions
+from ermpoll.queue.results import Candidates
 from ermpoll.records import Looked
-from ermpoll.results import Candidates
 from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
     from ermpoll.notices import Notices
+    from ermpoll.queue import Queue
 
 _ROWS = 20
 
@@ -58,7 +59,7 @@ class Watching:
         page = catalog.get(path) if path else None
         if page is None or not page.rows:
             return None
-        return moves.due_s(spec, page.rows[0], catalog.now())
+        return transitions.due_s(spec, page.rows[0], catalog.now())
 
 
 class WatchPanel(MonitorPanel):

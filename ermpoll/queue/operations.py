@@ -15,19 +15,20 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ermpoll import moves, planning
-from ermpoll.acts import Done, by_then, read_rows, try_rows
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
-from ermpoll.moves import Held, Move
+from ermpoll.queue import plan as planning
+from ermpoll.queue import transitions
+from ermpoll.queue.definition import check_change_of_state
+from ermpoll.queue.results import Claim, Outcome, rids_of
+from ermpoll.queue.tokens import worker_name
+from ermpoll.queue.transitions import Held, Transition
+from ermpoll.queue.writer import WriteResult, by_then, read_rows, try_rows
 from ermpoll.records import JSON, Change, Row, Transform
 from ermpoll.redact import text_of, told
-from ermpoll.results import Claim, Outcome, rids_of
-from ermpoll.spec import check_change_of_state
-from ermpoll.tokens import worker_name
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue.queue import Queue
 
 audit = logging.getLogger("ermpoll.audit")
 
@@ -61,7 +62,7 @@ def claim(
     return Claim(jobs, held_rows(jobs, done, sent_at), outcome)
 
 
-def carry_out(jobs: Queue, action: str, sent: Sequence[Move]) -> Outcome:
+def carry_out(jobs: Queue, action: str, sent: Sequence[Transition]) -> Outcome:
     """Write the moves of a plan; see `Plan.apply`."""
     check_right(jobs)
     sent_at = time.monotonic()
@@ -70,7 +71,7 @@ def carry_out(jobs: Queue, action: str, sent: Sequence[Move]) -> Outcome:
     return replace(outcome, held=held_rows(jobs, done, sent_at))
 
 
-def held_rows(jobs: Queue, done: Done, sent_at: float) -> dict[str, Held]:
+def held_rows(jobs: Queue, done: WriteResult, sent_at: float) -> dict[str, Held]:
     """Return the rows that a write claimed, as their holder knows them.
 
     Their lease counts from when the claim was sent: the catalog can't have written
@@ -78,7 +79,9 @@ def held_rows(jobs: Queue, done: Done, sent_at: float) -> dict[str, Held]:
     """
     deadline = sent_at + jobs.spec.lease_s
     return {
-        move.rid: moves.held_of(jobs.spec, move, done.written.won[move.rid], deadline)
+        move.rid: transitions.held_of(
+            jobs.spec, move, done.written.won[move.rid], deadline
+        )
         for move in done.won("claim")
     }
 
@@ -88,7 +91,7 @@ def finish(
     action: str,
     claim: Claim,
     rids: Iterable[str],
-    move: Callable[[Held], Move],
+    move: Callable[[Held], Transition],
 ) -> Outcome:
     """Write a finishing move for rows of a claim, but none whose lease is over."""
     check_right(jobs)
@@ -132,7 +135,7 @@ def by_hand(
         if reason is None:
             # keyed by the version that was listed: what was touched since is left
             row = {**now[rid], "RMT": listed.get(rid, now[rid]["RMT"])}
-            step = moves.retry if action == "retry" else moves.rescue
+            step = transitions.retry if action == "retry" else transitions.rescue
             chosen.append(step(jobs.spec, row))
         else:
             reasons[rid] = reason
@@ -143,7 +146,7 @@ def by_hand(
 def outcome_of(
     jobs: Queue,
     action: str,
-    done: Done,
+    done: WriteResult,
     *,
     read: bool = True,
     over: tuple[str, ...] = (),
@@ -224,7 +227,7 @@ def check_right(jobs: Queue) -> None:
         )
 
 
-def _check_chosen(chosen: Iterable[Move]) -> None:
+def _check_chosen(chosen: Iterable[Transition]) -> None:
     for move in chosen:
         change = move.change
         if change.kind == "failed":
@@ -249,7 +252,7 @@ def _unfit(jobs: Queue, action: str, row: Row | None, force: bool) -> str | None
         return f"is not failed: {spec.state} is {spec.label(state)!r}"
     if state != spec.claimed:
         return f"is not claimed: {spec.state} is {spec.label(state)!r}"
-    left = -moves.overdue_s(spec, row, jobs.catalog.now())
+    left = -transitions.overdue_s(spec, row, jobs.catalog.now())
     if left > 0 and not force:
         return f"its lease runs for another {left:.0f} s; force=True frees it anyway"
     return None

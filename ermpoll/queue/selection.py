@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ermpoll import moves, planning
 from ermpoll.catalog.client import Catalog
-from ermpoll.moves import Move
-from ermpoll.queries import RIDS, Queries
+from ermpoll.queue import plan as planning
+from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.queries import RIDS, Queries
+from ermpoll.queue.tokens import new_token
+from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Change, Row, Transform
-from ermpoll.spec import Spec
-from ermpoll.tokens import new_token
 
 
-class Chooser:
+class Selector:
     """Finds the rows that a claim or plan is about."""
 
-    def __init__(self, spec: Spec, queries: Queries, catalog: Catalog) -> None:
+    def __init__(
+        self, spec: QueueDefinition, queries: Queries, catalog: Catalog
+    ) -> None:
         self._spec = spec
         self._queries = queries
         self._catalog = catalog
@@ -59,19 +62,19 @@ class Chooser:
         limit: int,
         transform: Transform | None,
         token: Callable[[], str],
-    ) -> list[Move]:
+    ) -> list[Transition]:
         """Decide which rows to claim: at most ``limit`` moves that write.
 
         Rows that fail or ask for what can't be come along as moves whose change is
         of kind ``failed`` or ``problem``; they don't count.
         """
-        chosen: list[Move] = []
+        chosen: list[Transition] = []
         taken = 0
         for row in rows:
             change = self._claim_change(row, transform)
             if change.kind in ("skipped", "unchanged") and transform is not None:
                 continue
-            chosen.append(Move(act="claim", change=change))
+            chosen.append(Transition(act="claim", change=change))
             taken += change.kind == "changed"
             if taken >= limit:
                 break
@@ -79,11 +82,11 @@ class Chooser:
 
     def applies(
         self, rows: Iterator[dict[str, JSON]], limit: int, transform: Transform
-    ) -> list[Move]:
+    ) -> list[Transition]:
         """Decide what a transform changes: one move per row looked at."""
         spec = self._spec
         return [
-            Move(
+            Transition(
                 act="apply",
                 change=planning.plan_row(row, transform, spec.table, self._stays),
             )
@@ -92,12 +95,12 @@ class Chooser:
 
     def _claim_change(self, row: Row, transform: Transform | None) -> Change:
         spec = self._spec
-        claim = moves.claim(spec, row, None, {}).change
+        claim = transitions.claim(spec, row, None, {}).change
         if transform is None:
             return claim
         extra = planning.plan_row(row, transform, spec.table, self._collides)
         if extra.kind in ("changed", "unchanged"):
-            return moves.claim(spec, row, None, extra.after).change
+            return transitions.claim(spec, row, None, extra.after).change
         return extra
 
     def _collides(self, row: Row, changes: Row) -> str | None:
@@ -126,8 +129,8 @@ class Chooser:
 
 
 def _with_tokens(
-    spec: Spec, chosen: list[Move], token: Callable[[], str]
-) -> list[Move]:
+    spec: QueueDefinition, chosen: list[Transition], token: Callable[[], str]
+) -> list[Transition]:
     """Give each PUT's worth of claims a token of its own."""
     if not spec.owner:
         return chosen
@@ -141,7 +144,7 @@ def _with_tokens(
             text = token()
             for place in places[start : start + planning.BATCH]:
                 before, after = chosen[place].change.before, chosen[place].change.after
-                marked[place] = moves.claim(spec, before, text, after)
+                marked[place] = transitions.claim(spec, before, text, after)
     return marked
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
+from ermpoll.queue.definition import QueueDefinition
 from ermpoll.records import JSON
-from ermpoll.spec import Spec
 
 #: RIDs in one filter at most: a longer address may be refused on its way.
 RIDS = 100
@@ -18,7 +18,7 @@ RIDS = 100
 class Queries:
     """The paths of one queue."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: QueueDefinition) -> None:
         self._spec = spec
         self._table = spec.table.path
         wanted = spec.columns

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time, time_text
-from ermpoll.planning import BATCH, body
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.plan import BATCH, body
+from ermpoll.queue.tokens import parse_token
 from ermpoll.records import JSON, Change, PlannedPut, Row
-from ermpoll.spec import Spec
-from ermpoll.tokens import parse_token
 
 Act: TypeAlias = Literal[
     "claim", "complete", "fail", "retry later", "release", "renew", "retry", "rescue",
@@ -44,7 +44,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Transition:
     """One step of one row."""
 
     act: Act
@@ -60,7 +60,7 @@ class Move:
         return self.change.rid
 
 
-def claim(spec: Spec, row: Row, token: str | None, extra: Row) -> Move:
+def claim(spec: QueueDefinition, row: Row, token: str | None, extra: Row) -> Transition:
     """Take a candidate, with extra changes; ``token`` None without owner column."""
     after: dict[str, JSON] = {**extra, spec.state: spec.claimed}
     if spec.owner:
@@ -70,7 +70,7 @@ def claim(spec: Spec, row: Row, token: str | None, extra: Row) -> Move:
     return _move("claim", row, after, token)
 
 
-def complete(spec: Spec, held: Held, changes: Row) -> Move:
+def complete(spec: QueueDefinition, held: Held, changes: Row) -> Transition:
     """Finish a row, with the changes its work asked for."""
     after: dict[str, JSON] = {spec.state: spec.done}
     if spec.error:
@@ -78,7 +78,7 @@ def complete(spec: Spec, held: Held, changes: Row) -> Move:
     return _held_move("complete", held, {**after, **changes})
 
 
-def fail(spec: Spec, held: Held, error: str) -> Move:
+def fail(spec: QueueDefinition, held: Held, error: str) -> Transition:
     """Mark a row as failed, with the reason."""
     after: dict[str, JSON] = {spec.state: spec.failed_word(error)}
     if spec.error:
@@ -86,7 +86,9 @@ def fail(spec: Spec, held: Held, error: str) -> Move:
     return _held_move("fail", held, after, error)
 
 
-def retry_later(spec: Spec, held: Held, error: str, at: datetime) -> Move:
+def retry_later(
+    spec: QueueDefinition, held: Held, error: str, at: datetime
+) -> Transition:
     """Make a failed row ready again, from a later time on; the attempt counts."""
     after = _given_back(spec, held.was)
     if spec.error:
@@ -96,7 +98,7 @@ def retry_later(spec: Spec, held: Held, error: str, at: datetime) -> Move:
     return _held_move("retry later", held, after, error)
 
 
-def release(spec: Spec, held: Held) -> Move:
+def release(spec: QueueDefinition, held: Held) -> Transition:
     """Give an unfinished row back; the attempt does not count."""
     after = _given_back(spec, held.was)
     if spec.attempts:
@@ -104,14 +106,14 @@ def release(spec: Spec, held: Held) -> Move:
     return _held_move("release", held, after)
 
 
-def renew(spec: Spec, held: Held) -> Move:
+def renew(spec: QueueDefinition, held: Held) -> Transition:
     """Make the lease begin anew: any write of the row does."""
     if spec.owner:
         return _held_move("renew", held, {spec.owner: held.token})
     return _held_move("renew", held, {spec.state: spec.claimed})
 
 
-def retry(spec: Spec, row: Row) -> Move:
+def retry(spec: QueueDefinition, row: Row) -> Transition:
     """Make a failed row ready again, at a person's word: attempts begin anew."""
     after = _given_back(spec, spec.first_ready)
     if spec.attempts:
@@ -121,7 +123,7 @@ def retry(spec: Spec, row: Row) -> Move:
     return _move("retry", row, after, None)
 
 
-def rescue(spec: Spec, row: Row) -> Move:
+def rescue(spec: QueueDefinition, row: Row) -> Transition:
     """Free a claim whose holder is gone; at the last attempt the row has failed."""
     after = _given_back(spec, spec.first_ready)
     error = ""
@@ -135,7 +137,7 @@ def rescue(spec: Spec, row: Row) -> Move:
     return _move("rescue", row, after, None, error)
 
 
-def park(spec: Spec, change: Change) -> Move:
+def park(spec: QueueDefinition, change: Change) -> Transition:
     """Mark a candidate as failed that can't be worked on, with the reason."""
     after: dict[str, JSON] = {spec.state: spec.failed_word(change.reason)}
     if spec.error:
@@ -143,7 +145,7 @@ def park(spec: Spec, change: Change) -> Move:
     return _move("fail", change.before, after, None, change.reason)
 
 
-def held_of(spec: Spec, move: Move, rmt: str, deadline: float) -> Held:
+def held_of(spec: QueueDefinition, move: Transition, rmt: str, deadline: float) -> Held:
     """Return how a row is held that a claim has won."""
     change = move.change
     was = change.before.get(spec.state)
@@ -158,26 +160,26 @@ def held_of(spec: Spec, move: Move, rmt: str, deadline: float) -> Held:
     )
 
 
-def holder_of(spec: Spec, row: Row) -> str | None:
+def holder_of(spec: QueueDefinition, row: Row) -> str | None:
     """Return who holds a claimed row by an ermpoll token, or None."""
     token = parse_token(row.get(spec.owner)) if spec.owner else None
     return token.name if token else None
 
 
-def due_s(spec: Spec, row: Row, now: datetime) -> float:
+def due_s(spec: QueueDefinition, row: Row, now: datetime) -> float:
     """Return in how many seconds a row may be tried again."""
     at = parse_time(row.get(spec.retry_at)) if spec.retry_at else None
     return max((at - now).total_seconds(), 0.0) if at else 0.0
 
 
-def attempts_of(spec: Spec, row: Row) -> int:
+def attempts_of(spec: QueueDefinition, row: Row) -> int:
     """Return how often a row was tried, 0 where nothing is known."""
     value = row.get(spec.attempts) if spec.attempts else None
     return value if isinstance(value, int) else 0
 
 
 def overdue_s(
-    spec: Spec, row: Row, now: datetime, lease_s: float | None = None
+    spec: QueueDefinition, row: Row, now: datetime, lease_s: float | None = None
 ) -> float:
     """Return for how long a claimed row's lease is over; negative while it runs.
 
@@ -192,7 +194,7 @@ def overdue_s(
     return (now - touched - lease).total_seconds()
 
 
-def is_marked(spec: Spec, move: Move, row: Row) -> bool | None:
+def is_marked(spec: QueueDefinition, move: Transition, row: Row) -> bool | None:
     """Whether a row as it is now shows that the move was written; None: can't tell.
 
     Only asked once no copy of the write can be under way any more.
@@ -213,7 +215,7 @@ def is_marked(spec: Spec, move: Move, row: Row) -> bool | None:
     return moved and state != spec.claimed
 
 
-def fence_puts(spec: Spec, moves: Iterable[Move]) -> list[PlannedPut]:
+def fence_puts(spec: QueueDefinition, moves: Iterable[Transition]) -> list[PlannedPut]:
     """Write moves of held rows guarded by token and state instead of the version.
 
     For rows that somebody edited while we held them: the claim still stands. Rows
@@ -241,7 +243,7 @@ def fence_puts(spec: Spec, moves: Iterable[Move]) -> list[PlannedPut]:
     ]
 
 
-def _given_back(spec: Spec, word: str | None) -> dict[str, JSON]:
+def _given_back(spec: QueueDefinition, word: str | None) -> dict[str, JSON]:
     after: dict[str, JSON] = {spec.state: word}
     if spec.owner:
         after[spec.owner] = None
@@ -254,21 +256,21 @@ def _move(
     after: Mapping[str, JSON],
     token: str | None,
     reason: str = "",
-) -> Move:
+) -> Transition:
     change = Change(
         rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after=dict(after)
     )
-    return Move(act=act, change=change, token=token, reason=reason)
+    return Transition(act=act, change=change, token=token, reason=reason)
 
 
 def _held_move(
     act: Act, held: Held, after: Mapping[str, JSON], reason: str = ""
-) -> Move:
+) -> Transition:
     change = Change(rid=held.rid, rmt=held.rmt, before=held.row, after=dict(after))
-    return Move(act=act, change=change, token=held.token, reason=reason)
+    return Transition(act=act, change=change, token=held.token, reason=reason)
 
 
-def _free_alias(spec: Spec, name: str) -> str:
+def _free_alias(spec: QueueDefinition, name: str) -> str:
     # an alias that is also a column of the table is refused with 409
     while name in spec.table.columns:
         name += "_"

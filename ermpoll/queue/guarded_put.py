@@ -58,7 +58,7 @@ LONGEST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class PutResult:
     """What became of the rows of a write."""
 
     #: The version of each row written, as a value for the next guard.
@@ -79,8 +79,8 @@ class Written:
     sent: int = 0
     wasted: int = 0
 
-    def __add__(self, other: Written) -> Written:
-        return Written(
+    def __add__(self, other: PutResult) -> PutResult:
+        return PutResult(
             won={**self.won, **other.won},
             rows={**self.rows, **other.rows},
             missed=self.missed + other.missed,
@@ -93,7 +93,7 @@ class Written:
         )
 
 
-class Sender:
+class GuardedPut:
     """Sends PUTs to one catalog, one at a time.
 
     Parameters
@@ -121,7 +121,7 @@ class Sender:
         self._monotonic = monotonic
         self._lane = write_lock_of(catalog.url)
 
-    def send(self, put: PlannedPut, reader: Reader, *, until: float) -> Written:
+    def send(self, put: PlannedPut, reader: Reader, *, until: float) -> PutResult:
         """Send a PUT and return what became of its rows, whatever came of it.
 
         It does not raise: another PUT, or half of this one, may have been written.
@@ -185,7 +185,7 @@ class Sender:
 
     def _settled(
         self, put: PlannedPut, answer: _Answer, reader: Reader, until: float
-    ) -> Written:
+    ) -> PutResult:
         if answer.page is None:
             if answer.doubtful:
                 return answer.tally(unknown=put.rids)
@@ -263,7 +263,7 @@ class _Answer:
     sent: int = 0
     wasted: int = 0
 
-    def tally(self, **fates: Any) -> Written:
+    def tally(self, **fates: Any) -> PutResult:
         """Return what became of the rows, with the counts so far."""
         error = self.error if fates.get("unsent") else None
-        return Written(sent=self.sent, wasted=self.wasted, error=error, **fates)
+        return PutResult(sent=self.sent, wasted=self.wasted, error=error, **fates)

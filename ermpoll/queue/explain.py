@@ -6,15 +6,15 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ermpoll import moves
-from ermpoll.acts import read_rows
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time
+from ermpoll.queue import transitions
+from ermpoll.queue.tokens import parse_token
+from ermpoll.queue.writer import read_rows
 from ermpoll.records import JSON
-from ermpoll.tokens import parse_token
 
 if TYPE_CHECKING:
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue.queue import Queue
 
 
 def why(jobs: Queue, rid: str) -> str:
@@ -39,7 +39,7 @@ def why(jobs: Queue, rid: str) -> str:
 def _held(jobs: Queue, rid: str, row: dict[str, JSON], now: datetime) -> str:
     spec = jobs.spec
     token = parse_token(row.get(spec.owner)) if spec.owner else None
-    overdue = moves.overdue_s(spec, row, now)
+    overdue = transitions.overdue_s(spec, row, now)
     by = f"by {token.name}" if token else f"by {row.get('RMB') or 'somebody'}"
     if token is None:
         since = f"untouched for {_duration(overdue + spec.lease_s)}"
@@ -64,9 +64,9 @@ def _not_ready(jobs: Queue, rid: str, row: dict[str, JSON]) -> str:
 
 def _waits(jobs: Queue, row: dict[str, JSON], now: datetime) -> str | None:
     spec = jobs.spec
-    if spec.attempts and moves.attempts_of(spec, row) >= spec.max_attempts:
+    if spec.attempts and transitions.attempts_of(spec, row) >= spec.max_attempts:
         return (
-            f"its attempts are used up ({moves.attempts_of(spec, row)} of "
+            f"its attempts are used up ({transitions.attempts_of(spec, row)} of "
             f"{spec.max_attempts}); retry() begins anew"
         )
     later = parse_time(row.get(spec.retry_at)) if spec.retry_at else None

@@ -20,7 +20,7 @@ ERROR_LENGTH = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class QueueDefinition:
     """A queue's definition, as `Queue` was told."""
 
     table: Table
@@ -97,7 +97,7 @@ def words_of(ready: str | Sequence[str | None] | None) -> tuple[str | None, ...]
     return words
 
 
-def check(spec: Spec) -> None:
+def check(spec: QueueDefinition) -> None:
     """Check a queue against its table.
 
     Raises
@@ -127,7 +127,7 @@ def check(spec: Spec) -> None:
     _check_unique(spec)
 
 
-def _check_words(spec: Spec) -> None:
+def _check_words(spec: QueueDefinition) -> None:
     words = {"claimed": spec.claimed, "done": spec.done, "failed": spec.failed}
     for what, word in words.items():
         if not isinstance(word, str) or not word:
@@ -150,7 +150,7 @@ def _check_words(spec: Spec) -> None:
             )
 
 
-def _check_numbers(spec: Spec) -> None:
+def _check_numbers(spec: QueueDefinition) -> None:
     if not spec.lease_s >= 1:
         raise UsageError(
             f"lease_s: expected at least 1 second, found {spec.lease_s}; "
@@ -160,7 +160,7 @@ def _check_numbers(spec: Spec) -> None:
         raise UsageError(f"max_attempts: expected 1 or more, found {spec.max_attempts}")
 
 
-def _check_path(spec: Spec) -> None:
+def _check_path(spec: QueueDefinition) -> None:
     for what, text in (("where", spec.where), ("path", spec.path or "")):
         if re.search(r"[?@\s]", text):
             raise UsageError(
@@ -181,7 +181,7 @@ def _check_column(
         )
 
 
-def _check_distinct(spec: Spec) -> None:
+def _check_distinct(spec: QueueDefinition) -> None:
     names = spec.own_columns
     if len(set(names)) < len(names):
         raise UsageError(
@@ -190,7 +190,7 @@ def _check_distinct(spec: Spec) -> None:
         )
 
 
-def _check_unique(spec: Spec) -> None:
+def _check_unique(spec: QueueDefinition) -> None:
     for key in spec.table.keys:
         if len(key) == 1 and key[0] in spec.own_columns:
             raise UsageError(
@@ -199,7 +199,7 @@ def _check_unique(spec: Spec) -> None:
             )
 
 
-def check_change_of_state(spec: Spec, changes: Row) -> str | None:
+def check_change_of_state(spec: QueueDefinition, changes: Row) -> str | None:
     """Say why the state that a finishing change asks for can't be; None if it can."""
     if spec.state not in changes:
         return None

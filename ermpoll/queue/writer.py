@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.clock import parse_time
-from ermpoll.moves import Move, fence_puts, is_marked
-from ermpoll.planning import pack
-from ermpoll.queries import Queries
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.guarded_put import GuardedPut, PutResult
+from ermpoll.queue.plan import pack
+from ermpoll.queue.queries import Queries
+from ermpoll.queue.transitions import Transition, fence_puts, is_marked
 from ermpoll.records import JSON, PlannedPut, Row
 from ermpoll.redact import one_line
-from ermpoll.spec import Spec
-from ermpoll.writes import Sender, Written
 
 logger = logging.getLogger(__name__)
 
@@ -30,20 +30,20 @@ _HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class WriteResult:
     """What became of a batch of moves."""
 
-    moves: Mapping[str, Move] = field(repr=False)
-    written: Written
+    moves: Mapping[str, Transition] = field(repr=False)
+    written: PutResult
     #: RIDs written by token, since somebody had edited the row meanwhile.
     edited: tuple[str, ...] = ()
 
     @classmethod
-    def nothing(cls) -> Done:
+    def nothing(cls) -> WriteResult:
         """Return what becomes of no moves."""
-        return cls(moves={}, written=Written())
+        return cls(moves={}, written=PutResult())
 
-    def won(self, *acts: str) -> list[Move]:
+    def won(self, *acts: str) -> list[Transition]:
         """Return the moves that were written, of these acts or of all."""
         return [
             self.moves[rid]
@@ -52,12 +52,12 @@ class Done:
         ]
 
 
-class Writer:
+class GuardedWriter:
     """Writes the moves of one queue."""
 
     def __init__(
         self,
-        spec: Spec,
+        spec: QueueDefinition,
         queries: Queries,
         catalog: Catalog,
         stop: threading.Event | None = None,
@@ -65,11 +65,11 @@ class Writer:
         self._spec = spec
         self._queries = queries
         self._catalog = catalog
-        self._sender = Sender(
+        self._sender = GuardedPut(
             catalog, row_policy=spec.table.may_update is None, stop=stop
         )
 
-    def write(self, moves: Sequence[Move], *, until: float) -> Done:
+    def write(self, moves: Sequence[Transition], *, until: float) -> WriteResult:
         """Write the moves in as few PUTs as the rules allow.
 
         Parameters
@@ -101,12 +101,12 @@ class Writer:
         total = replace(written + second, missed=tuple((missed | untold) - gone))
         if total.error and not (total.won or total.unknown or total.refused):
             raise total.error
-        return Done(moves=by_rid, written=total, edited=tuple(second.won))
+        return WriteResult(moves=by_rid, written=total, edited=tuple(second.won))
 
     def _send(
         self, puts: Iterable[PlannedPut], reader: _Reader, until: float
-    ) -> Written:
-        total = Written()
+    ) -> PutResult:
+        total = PutResult()
         for put in puts:
             total += self._sender.send(put, reader, until=until)
         return total
@@ -151,10 +151,10 @@ class _Reader:
 
     def __init__(
         self,
-        spec: Spec,
+        spec: QueueDefinition,
         queries: Queries,
         catalog: Catalog,
-        moves: Mapping[str, Move],
+        moves: Mapping[str, Transition],
     ) -> None:
         self._spec = spec
         self._queries = queries

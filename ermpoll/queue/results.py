@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ermpoll import render
 from ermpoll.errors import UsageError
-from ermpoll.moves import Held, Move
-from ermpoll.planning import copied, pack
+from ermpoll.queue.plan import copied, pack
+from ermpoll.queue.transitions import Held, Transition
 from ermpoll.records import JSON, Change, PlannedPut
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ermpoll.jobqueue import Queue
+    from ermpoll.queue.queue import Queue
 
 Kind: TypeAlias = Literal["candidates", "held", "failures", "stale"]
 
@@ -79,7 +79,10 @@ class Plan:
     """
 
     def __init__(
-        self, jobs: Queue, moves: tuple[Move, ...], action: Literal["apply", "undo"]
+        self,
+        jobs: Queue,
+        moves: tuple[Transition, ...],
+        action: Literal["apply", "undo"],
     ) -> None:
         self.jobs = jobs
         # what is shown is apart from what is sent: a row may be scribbled on
@@ -171,7 +174,9 @@ class Outcome:
     #: ``{RID: who changed it last}`` of lost rows.
     by: Mapping[str, str] = field(default_factory=dict)
     #: The rows as written, to finish or undo.
-    written: Mapping[str, Move] = field(default_factory=dict, repr=False, compare=False)
+    written: Mapping[str, Transition] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     versions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     #: How the rows are held that a plan of claims has won.
     held: Mapping[str, Held] = field(default_factory=dict, repr=False, compare=False)

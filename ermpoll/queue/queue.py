@@ -10,20 +10,20 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ermpoll import acting, moves, whynot
-from ermpoll.acts import Writer, read_rows
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.model import Column, read_table
-from ermpoll.checks import check_query, check_words
-from ermpoll.choosing import Chooser, tokens_of
 from ermpoll.errors import UsageError
-from ermpoll.moves import Move
-from ermpoll.queries import Queries
+from ermpoll.queue import explain, operations, transitions
+from ermpoll.queue.definition import QueueDefinition, check, words_of
+from ermpoll.queue.queries import Queries
+from ermpoll.queue.results import Candidates, Claim, Kind, Outcome, Plan, rids_of
+from ermpoll.queue.selection import Selector, tokens_of
+from ermpoll.queue.tokens import worker_name
+from ermpoll.queue.transitions import Transition
+from ermpoll.queue.validation import check_query, check_words
+from ermpoll.queue.writer import GuardedWriter, read_rows
 from ermpoll.records import Change, Row, Transform
-from ermpoll.results import Candidates, Claim, Kind, Outcome, Plan, rids_of
-from ermpoll.spec import Spec, check, words_of
-from ermpoll.tokens import worker_name
 
 
 class Queue:
@@ -96,7 +96,7 @@ class Queue:
         max_attempts: int = 3,
     ) -> None:
         self.catalog = catalog
-        self.spec = Spec(
+        self.spec = QueueDefinition(
             table=read_table(catalog, table),
             state=state,
             ready=words_of(ready),
@@ -118,7 +118,7 @@ class Queue:
         self.queries = Queries(self.spec)
         check_words(catalog, self.spec)
         check_query(catalog, self.spec, self.queries)
-        self.chooser = Chooser(self.spec, self.queries, catalog)
+        self.chooser = Selector(self.spec, self.queries, catalog)
 
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"
@@ -257,13 +257,13 @@ class Queue:
         rows = [
             row
             for row in held.rows
-            if moves.overdue_s(self.spec, row, now, older_than_s) > 0
+            if transitions.overdue_s(self.spec, row, now, older_than_s) > 0
         ]
         return replace(held, kind="stale", rows=rows)
 
     def why(self, rid: str) -> str:
         """Say in one sentence why a row is not taken, or that it would be."""
-        return whynot.why(self, rid)
+        return explain.why(self, rid)
 
     # deciding
 
@@ -312,7 +312,7 @@ class Queue:
         rids: Sequence[str] | None = None,
         name: str | None = None,
         token: str | None = None,
-    ) -> list[Move]:
+    ) -> list[Transition]:
         """Decide which candidates a claim would take; nothing is written."""
         found = self.chooser.candidates(limit, rids)
         tokens = tokens_of(name or worker_name(), self.spec.lease_s)
@@ -333,7 +333,7 @@ class Queue:
             if rid in outcome.edited:
                 reason = "somebody edited it before that write: change it by hand"
                 back = replace(back, kind="problem", reason=reason)
-            undoing.append(Move(act="undo", change=back))
+            undoing.append(Transition(act="undo", change=back))
         return Plan(self, tuple(undoing), "undo")
 
     # acting
@@ -377,7 +377,7 @@ class Queue:
             This login has no right to write.
         """
         _check_limit(limit)
-        return acting.claim(self, limit, rows, transform, token)
+        return operations.claim(self, limit, rows, transform, token)
 
     def complete(
         self, claim: Claim, changes: Mapping[str, Row | None] | None = None
@@ -399,33 +399,37 @@ class Queue:
         """
         named = dict.fromkeys(claim.unfinished) if changes is None else changes
         wanted = {
-            rid: acting.finishing(self, rid, {} if asked is None else asked)
+            rid: operations.finishing(self, rid, {} if asked is None else asked)
             for rid, asked in named.items()
         }
-        return acting.finish(
+        return operations.finish(
             self,
             "complete",
             claim,
             wanted,
-            lambda held: moves.complete(self.spec, held, wanted[held.rid]),
+            lambda held: transitions.complete(self.spec, held, wanted[held.rid]),
         )
 
     def fail(self, claim: Claim, errors: Mapping[str, object]) -> Outcome:
         """Mark rows of a claim as failed: ``{RID: error}``, a text or an exception."""
-        told = {rid: acting.error_text(error) for rid, error in errors.items()}
-        return acting.finish(
+        told = {rid: operations.error_text(error) for rid, error in errors.items()}
+        return operations.finish(
             self,
             "fail",
             claim,
             told,
-            lambda held: moves.fail(self.spec, held, told[held.rid]),
+            lambda held: transitions.fail(self.spec, held, told[held.rid]),
         )
 
     def release(self, claim: Claim, rows: object = None) -> Outcome:
         """Give unfinished rows back, all or these; the attempt does not count."""
         rids = claim.unfinished if rows is None else rids_of(rows)
-        return acting.finish(
-            self, "release", claim, rids, lambda held: moves.release(self.spec, held)
+        return operations.finish(
+            self,
+            "release",
+            claim,
+            rids,
+            lambda held: transitions.release(self.spec, held),
         )
 
     def renew(self, claim: Claim) -> Outcome:
@@ -433,12 +437,12 @@ class Queue:
 
         A lease that is over can't be renewed: the row may be somebody else's.
         """
-        return acting.finish(
+        return operations.finish(
             self,
             "renew",
             claim,
             claim.unfinished,
-            lambda held: moves.renew(self.spec, held),
+            lambda held: transitions.renew(self.spec, held),
         )
 
     def retry(self, rows: object) -> Outcome:
@@ -448,7 +452,7 @@ class Queue:
         that were touched since they were listed: give Candidates, rows or a frame
         with RMT, and not RIDs alone, to have that checked.
         """
-        return acting.by_hand(self, "retry", rids_of(rows), rows=rows)
+        return operations.by_hand(self, "retry", rids_of(rows), rows=rows)
 
     def rescue(self, rows: object, force: bool = False) -> Outcome:
         """Free claimed rows whose holder is gone.
@@ -464,15 +468,15 @@ class Queue:
         A row whose attempts are used up becomes failed. A row that was touched
         since it was listed is left alone.
         """
-        return acting.by_hand(self, "rescue", rids_of(rows), rows=rows, force=force)
+        return operations.by_hand(self, "rescue", rids_of(rows), rows=rows, force=force)
 
-    def carry_out(self, action: str, sent: Sequence[Move]) -> Outcome:
+    def carry_out(self, action: str, sent: Sequence[Transition]) -> Outcome:
         """Write a plan's moves; see `Plan.apply`."""
-        return acting.carry_out(self, action, sent)
+        return operations.carry_out(self, action, sent)
 
-    def writer(self, stop: threading.Event | None = None) -> Writer:
+    def writer(self, stop: threading.Event | None = None) -> GuardedWriter:
         """Return what writes moves of this queue."""
-        return Writer(self.spec, self.queries, self.catalog, stop)
+        return GuardedWriter(self.spec, self.queries, self.catalog, stop)
 
     def _read(self, kind: Kind, path: str, limit: int | None = None) -> Candidates:
         page = self.catalog.get(path)

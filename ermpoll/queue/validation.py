@@ -5,11 +5,11 @@ from __future__ import annotations
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.errors import BadRequest, Conflict, UsageError
-from ermpoll.queries import Queries
-from ermpoll.spec import Spec
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.queries import Queries
 
 
-def check_words(catalog: Catalog, spec: Spec) -> None:
+def check_words(catalog: Catalog, spec: QueueDefinition) -> None:
     """Check that the state words are in the vocabulary the state column refers to.
 
     Raises
@@ -37,7 +37,7 @@ def check_words(catalog: Catalog, spec: Spec) -> None:
             )
 
 
-def check_query(catalog: Catalog, spec: Spec, queries: Queries) -> None:
+def check_query(catalog: Catalog, spec: QueueDefinition, queries: Queries) -> None:
     """Let the catalog read the query once: it knows filters better than we do.
 
     Raises
