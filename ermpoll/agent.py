@@ -25,7 +25,7 @@ from ermpoll.errors import ExecutorError, Unavailable, UsageError
 from ermpoll.execution import Execution
 from ermpoll.hand import Hand
 from ermpoll.interrupts import Interrupts
-from ermpoll.notices import Notices
+from ermpoll.notices.base import Notices
 from ermpoll.pacing import Pace
 from ermpoll.parts import Parts
 from ermpoll.poller import Poller

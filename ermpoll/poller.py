@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from ermpoll import registry
 from ermpoll.backoff import seconds
 from ermpoll.board import Board, Decorate, Listener
-from ermpoll.notices import Notices
+from ermpoll.notices.base import Notices
+from ermpoll.notices.sources import open_notices
 from ermpoll.records import EventKind, NoticesStatus, Status, WakeReason
 from ermpoll.redact import traceback_places
 from ermpoll.runner import Runner
 from ermpoll.schedule import Schedule
-from ermpoll.sources import open_notices
 from ermpoll.steps import Look, Steps, Tools
 
 if TYPE_CHECKING:

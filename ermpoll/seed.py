@@ -24,7 +24,7 @@ from ermpoll.errors import (
     Unavailable,
     UsageError,
 )
-from ermpoll.notices import Notices
+from ermpoll.notices.base import Notices
 from ermpoll.poller import Poller
 from ermpoll.queue.plan import copied
 from ermpoll.records import JSON, Looked, Page, Row, Transform

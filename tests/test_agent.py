@@ -14,7 +14,7 @@ import pytest
 import ermpoll
 from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import Denied, UsageError
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from tests import work
 from tests.tables import add, edit, queue, read
 

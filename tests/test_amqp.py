@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from ermpoll.amqp import Address, AmqpNotices
-from ermpoll.amqp.hub import Hearing
 from ermpoll.errors import NoticeError
+from ermpoll.notices.amqp import AmqpNotices, Hearing
+from ermpoll.notices.amqp_url import Address
 from ermpoll.records import NoticesStatus
 from tests.rabbitmq import (
     Proxy,

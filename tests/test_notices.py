@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from ermpoll.errors import NoticeError, UsageError
-from ermpoll.notices import LocalNotices, Notices
+from ermpoll.notices.base import LocalNotices, Notices
+from ermpoll.notices.sources import open_notices
 from ermpoll.records import NoticesStatus
-from ermpoll.sources import open_notices
 
 
 def test_a_hub_is_open_while_somebody_listens():

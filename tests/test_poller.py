@@ -8,7 +8,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import Aborted, PreconditionFailed, Unavailable, UsageError
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from ermpoll.poller import Poller
 from ermpoll.records import Event, Looked
 from tests.rabbitmq import wait_for

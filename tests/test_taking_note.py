@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from tests.relay import Fault, Relay, relay
 from tests.tables import add, edit, queue, read
 

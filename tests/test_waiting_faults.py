@@ -134,7 +134,7 @@ def test_notices_of_the_sandbox_come_back_after(box, fault):
 
 
 def test_a_sandbox_that_brings_no_notices_is_found_deaf(box):
-    from ermpoll.amqp import AmqpNotices
+    from ermpoll.notices.amqp import AmqpNotices
 
     notices = AmqpNotices(box.amqp_url, echo_s=0.2)
     with Poller(lambda: False, notices=notices) as poller:

@@ -19,7 +19,7 @@ from ermpoll.widgets.watching import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.notices import Notices
+    from ermpoll.notices.base import Notices
     from ermpoll.poller import Poller
     from ermpoll.queue import Queue
     from ermpoll.records import Transform, Work

@@ -16,7 +16,7 @@ from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
 
 if TYPE_CHECKING:
-    from ermpoll.notices import Notices
+    from ermpoll.notices.base import Notices
     from ermpoll.queue import Queue
 
 _ROWS = 20

@@ -218,7 +218,7 @@ def test_a_flood_of_events_leaves_the_page_live_and_final(open_book):
     from playwright.sync_api import expect
 
     cells = [
-        "import ermpoll, time\nfrom ermpoll.notices import LocalNotices\n"
+        "import ermpoll, time\nfrom ermpoll.notices.base import LocalNotices\n"
         "notices = LocalNotices()\n"
         "poller = ermpoll.Poller(lambda: False, notices=notices)\n"
         "panel = poller.panel()\npoller.start()\npanel",

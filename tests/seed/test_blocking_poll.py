@@ -8,7 +8,7 @@ import pytest
 
 import ermpoll
 from ermpoll import seed
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from tests.seed.place import UPDATE, claim, query, states, touching
 
 # the loop

@@ -8,7 +8,7 @@ import ipywidgets as W
 import pytest
 
 import ermpoll
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from ermpoll.render.values import clean
 from tests import pages, tables
 from tests.waiting import until

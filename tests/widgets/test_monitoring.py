@@ -8,7 +8,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from ermpoll.widgets import backlog
 from ermpoll.widgets.monitoring import _listener
 from ermpoll.widgets.picks import Picks

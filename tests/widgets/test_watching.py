@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import ermpoll
-from ermpoll.notices import LocalNotices
+from ermpoll.notices.base import LocalNotices
 from tests import pages
 from tests.waiting import until
 

@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from weakref import WeakValueDictionary
 
-from ermpoll.amqp.address import Address
-from ermpoll.amqp.link import Link
 from ermpoll.backoff import backoff_s, seconds
-from ermpoll.notices import Notices
+from ermpoll.notices.amqp_connection import Link
+from ermpoll.notices.amqp_url import Address
+from ermpoll.notices.base import Notices
 from ermpoll.records import NoticesStatus
 from ermpoll.redact import one_line, traceback_places
 

@@ -15,8 +15,8 @@ import pika
 from pika.adapters.select_connection import IOLoop, SelectConnection
 from pika.exceptions import ChannelClosedByBroker
 
-from ermpoll.amqp.address import Address
-from ermpoll.amqp.reasons import reason
+from ermpoll.notices.amqp_errors import reason
+from ermpoll.notices.amqp_url import Address
 
 # pika logs each failed attempt as an error; without this a notebook without any
 # logging set up would show them. The status says the same in words.

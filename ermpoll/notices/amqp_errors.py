@@ -8,7 +8,7 @@ import ssl
 from pika import exceptions
 from pika.adapters.utils import connection_workflow as workflow
 
-from ermpoll.amqp.address import Address
+from ermpoll.notices.amqp_url import Address
 
 
 def reason(error: BaseException, address: Address) -> str:

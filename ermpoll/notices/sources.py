@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ermpoll.errors import UsageError
-from ermpoll.notices import Notices
+from ermpoll.notices.base import Notices
 
 
 def open_notices(notices: str | Notices | None, ca: str | None = None) -> Notices:
@@ -34,6 +34,6 @@ def open_notices(notices: str | Notices | None, ca: str | None = None) -> Notice
             "amqp://host or amqps://host, or a Notices object."
         )
     # Only who names a broker pays for pika.
-    from ermpoll.amqp import shared_notices
+    from ermpoll.notices.amqp import shared_notices
 
     return shared_notices(notices, ca)
