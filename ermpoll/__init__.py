@@ -24,9 +24,9 @@ if TYPE_CHECKING:
         UsageError,
         WriteRefused,
     )
-    from ermpoll.poller import Poller
+    from ermpoll.polling import Poller
+    from ermpoll.polling.registry import agents
     from ermpoll.queue import Queue
-    from ermpoll.registry import agents
     from ermpoll.seed import blocking_poll, state_change_once
     from ermpoll.widgets import console, dry_run, monitor, preview, watch
 
@@ -36,8 +36,8 @@ _HOMES = {
     "Catalog": "catalog",
     "Queue": "queue",
     "Agent": "agent",
-    "agents": "registry",
-    "Poller": "poller",
+    "agents": "polling.registry",
+    "Poller": "polling",
     "state_change_once": "seed",
     "blocking_poll": "seed",
     "preview": "widgets",

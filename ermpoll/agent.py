@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ermpoll import shutdown
-from ermpoll.board import Listener
 from ermpoll.catalog import write_permission
 from ermpoll.cycle import Cycle
 from ermpoll.daemon_pool import DaemonThreadPool
@@ -28,12 +27,13 @@ from ermpoll.interrupts import Interrupts
 from ermpoll.notices.base import Notices
 from ermpoll.pacing import Pace
 from ermpoll.parts import Parts
-from ermpoll.poller import Poller
+from ermpoll.polling import Poller
+from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
 from ermpoll.queue.operations import check_right
 from ermpoll.queue.results import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import Looked, Status, Transform, Work
+from ermpoll.records import LookResult, Status, Transform, Work
 from ermpoll.spreading import Spread, Spreading
 from ermpoll.tally import Tally
 from ermpoll.workers import check_options
@@ -377,7 +377,7 @@ class Agent:
 
     # what the poller's thread does
 
-    def _look(self) -> Looked:
+    def _look(self) -> LookResult:
         # a dry run that begins beside a running agent does not hinder it
         with write_permission.real():
             if self._draining:
@@ -390,7 +390,7 @@ class Agent:
             self._poller.stop()
         return looked
 
-    def _last_look(self) -> Looked:
+    def _last_look(self) -> LookResult:
         try:
             self._give_back()
             return self._cycle.look(claiming=False)

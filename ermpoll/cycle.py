@@ -23,7 +23,7 @@ from ermpoll.queue import transitions
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult, by_then
-from ermpoll.records import Looked
+from ermpoll.records import LookResult
 from ermpoll.settling import Settled, Settler
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Cycle:
         claiming: bool = True,
         conditional: bool = False,
         rids: Sequence[str] | None = None,
-    ) -> Looked:
+    ) -> LookResult:
         """Do one look.
 
         Parameters
@@ -162,7 +162,7 @@ class Cycle:
             )
         return done
 
-    def _looked(self, choice: Choice, done: WriteResult, noted: Settled) -> Looked:
+    def _looked(self, choice: Choice, done: WriteResult, noted: Settled) -> LookResult:
         claimed = noted.claimed
         settled = not (
             done.written.unknown or noted.unread or self._limbo or self._picker.park
@@ -184,7 +184,7 @@ class Cycle:
         if noted.unread:
             # a renewal may be among them, due at once and again at once
             due = [1.0]
-        return Looked(
+        return LookResult(
             more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
             found=bool(claimed or done.won()),
             due_s=min((s for s in due if s is not None), default=None),

@@ -115,7 +115,7 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class LookResult:
     """What a look found. A look may return this instead of a bool."""
 
     #: True: look again at once, there may be more.

@@ -25,9 +25,9 @@ from ermpoll.errors import (
     UsageError,
 )
 from ermpoll.notices.base import Notices
-from ermpoll.poller import Poller
+from ermpoll.polling import Poller
 from ermpoll.queue.plan import copied
-from ermpoll.records import JSON, Looked, Page, Row, Transform
+from ermpoll.records import JSON, LookResult, Page, Row, Transform
 from ermpoll.weather import is_weather
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def blocking_poll(
     """
     ended: list[BaseException] = []
 
-    def guarded() -> bool | Looked:
+    def guarded() -> bool | LookResult:
         try:
             return bool(look())
         except Exception as error:

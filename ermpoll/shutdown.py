@@ -14,7 +14,7 @@ import time
 import weakref
 from typing import Protocol
 
-from ermpoll import registry
+from ermpoll.polling import registry
 
 #: How long work that runs may go on when the interpreter ends, and how long it may
 #: take to give it back then, in seconds: a kernel that is restarted has 2.5 for all.

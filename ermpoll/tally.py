@@ -8,8 +8,8 @@ from collections import Counter, deque
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.board import PerMinute
 from ermpoll.hand import Hand
+from ermpoll.polling.status import PerMinute
 from ermpoll.queue.guarded_put import PutResult
 from ermpoll.records import Failure, Status
 

@@ -118,7 +118,7 @@ def _taking(url: str) -> Callable[[], int]:
 
 def _ours(setting: Setting) -> None:
     import ermpoll
-    from ermpoll.records import Looked
+    from ermpoll.records import LookResult
 
     options = f"?heartbeat={setting.heartbeat_s}"
     notices = f"amqp://{setting.host}:{setting.port}/{options}"
@@ -132,10 +132,10 @@ def _ours(setting: Setting) -> None:
         agent.run()
     take = _taking(setting.url)
 
-    def look() -> Looked:
+    def look() -> LookResult:
         _told()
         n = take() if setting.look == "take" else 0
-        return Looked(found=n > 0, more=n == 500, outcome="rows" if n else "empty")
+        return LookResult(found=n > 0, more=n == 500, outcome="rows" if n else "empty")
 
     ermpoll.Poller(look, notices=notices, poll_s=setting.poll_s).run()
 

@@ -8,7 +8,7 @@ import pytest
 import ermpoll
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import Denied
-from ermpoll.looks import Query, Watcher
+from ermpoll.polling.watcher import Query, QueryWatcher
 from tests.tables import OPTIONAL, add, edit, make_table
 
 NEW = {"state": "actionable"}
@@ -29,9 +29,9 @@ def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
     return catalog
 
 
-def watching(catalog: ermpoll.Catalog, **options: object) -> Watcher:
+def watching(catalog: ermpoll.Catalog, **options: object) -> QueryWatcher:
     query = Query(path=lambda: PATH, limit=3, noun="job")
-    return Watcher(catalog, query, **options)  # type: ignore[arg-type]
+    return QueryWatcher(catalog, query, **options)  # type: ignore[arg-type]
 
 
 def test_a_look_tells_what_came_and_what_went(catalog):
@@ -103,7 +103,7 @@ def test_2_a_row_is_seen_when_its_time_comes(catalog):
         limit=3,
         due_s=lambda: 3.0 if clock.now < 103.0 else passed[0] or None,
     )
-    watcher = Watcher(catalog, query, clock=clock)
+    watcher = QueryWatcher(catalog, query, clock=clock)
 
     early = watcher.look()
     clock.now += 1.0
@@ -147,7 +147,7 @@ def test_22_a_write_of_nothing_is_looked_at_and_answered_by_nothing(box, catalog
 def test_idle_is_an_empty_query_with_nothing_due(catalog):
     clock, due = Clock(), [5.0]
     query = Query(path=lambda: PATH, limit=3, due_s=lambda: due.pop() if due else None)
-    watcher = Watcher(catalog, query, clock=clock)
+    watcher = QueryWatcher(catalog, query, clock=clock)
 
     before = watcher.is_idle
     watcher.look()
@@ -184,10 +184,10 @@ def spied(guarded, monkeypatch) -> tuple[ermpoll.Catalog, Callable[[], int]]:
     return catalog, lambda: len(asked)
 
 
-def image(catalog: ermpoll.Catalog, told: list[object], path: str = "") -> Watcher:
+def image(catalog: ermpoll.Catalog, told: list[object], path: str = "") -> QueryWatcher:
     path = path or "entity/Imaging:Image/Processing_Status=nosuch?limit=4"
     query = Query(path=lambda: path, limit=3)
-    return Watcher(catalog, query, log_in=lambda name, left_s: told.append(name))
+    return QueryWatcher(catalog, query, log_in=lambda name, left_s: told.append(name))
 
 
 def test_19_an_expired_login_is_asked_about_once_and_is_not_idle(guarded, spied):

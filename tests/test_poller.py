@@ -9,8 +9,8 @@ import pytest
 import ermpoll
 from ermpoll.errors import Aborted, PreconditionFailed, Unavailable, UsageError
 from ermpoll.notices.base import LocalNotices
-from ermpoll.poller import Poller
-from ermpoll.records import Event, Looked
+from ermpoll.polling.poller import Poller
+from ermpoll.records import Event, LookResult
 from tests.rabbitmq import wait_for
 
 
@@ -30,7 +30,7 @@ class Looks:
         self.times: list[float] = []
         self.happened = threading.Event()
 
-    def __call__(self) -> bool | Looked | None:
+    def __call__(self) -> bool | LookResult | None:
         self.times.append(time.perf_counter())
         self.happened.set()
         answer = self.answers.pop(0) if self.answers else False
@@ -97,7 +97,7 @@ def test_none_means_nothing_found():
 
 
 def test_a_look_may_say_more_than_true():
-    look = Looks(Looked(outcome="unchanged", due_s=3.0, detail="304, as ever"))
+    look = Looks(LookResult(outcome="unchanged", due_s=3.0, detail="304, as ever"))
     poller, clock = ticking(look)
 
     drain(poller)
@@ -267,7 +267,7 @@ class Ears(LocalNotices):
         self.misses += 1
 
 
-MOVED, UNMOVED = Looked(etag_moved=True), Looked(outcome="unchanged")
+MOVED, UNMOVED = LookResult(etag_moved=True), LookResult(outcome="unchanged")
 
 
 @pytest.mark.parametrize(("found", "misses"), [(MOVED, 1), (UNMOVED, 0)])
@@ -283,7 +283,7 @@ def test_a_timer_look_that_finds_an_unheard_change_is_reported(found, misses):
 
 def test_a_change_that_a_notice_told_of_is_no_miss():
     """Also when the look for that notice did not ask: an agent that is full."""
-    notices, full = Ears(), Looked()
+    notices, full = Ears(), LookResult()
     poller, clock = ticking(Looks(UNMOVED, full, MOVED), notices=notices)
     leave = notices.subscribe(poller._steps.noticed)
     drain(poller)
@@ -650,7 +650,7 @@ def test_run_ends_when_idle():
 
 
 def test_run_until_idle_waits_for_what_is_due_and_for_the_owner():
-    look = Looks(Looked(due_s=0.05), OSError("down"), False)
+    look = Looks(LookResult(due_s=0.05), OSError("down"), False)
     poller = Poller(look, idle=lambda: len(look) >= 4, rng=lambda: 0.05)
     timer = threading.Timer(0.2, poller.look_now)
     timer.start()

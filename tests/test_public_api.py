@@ -122,8 +122,8 @@ def test_each_public_name_resolves_and_is_documented(name: str) -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'polling'"):
-        _ = ermpoll.polling
+    with pytest.raises(AttributeError, match="no attribute 'poling'"):
+        _ = ermpoll.poling
 
 
 @pytest.mark.parametrize("dotted", SIGNATURES)

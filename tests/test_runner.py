@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ermpoll.errors import UsageError
-from ermpoll.runner import Runner
+from ermpoll.polling.thread import ControlledThread
 
 
 def idle(stop: threading.Event) -> None:
@@ -16,12 +16,14 @@ def idle(stop: threading.Event) -> None:
 
 
 @pytest.fixture
-def runner() -> Runner:
-    return Runner(wake=lambda: None, begun=lambda: None, ended=lambda why: None)
+def runner() -> ControlledThread:
+    return ControlledThread(
+        wake=lambda: None, begun=lambda: None, ended=lambda why: None
+    )
 
 
 def test_stopping_a_run_on_the_callers_thread_does_not_wait_for_that_thread(
-    runner: Runner,
+    runner: ControlledThread,
 ) -> None:
     stopped: list[tuple[bool, float]] = []
 
@@ -45,14 +47,14 @@ def test_stopping_a_run_on_the_callers_thread_does_not_wait_for_that_thread(
     assert took_s < 1
 
 
-def test_stopping_a_thread_waits_for_its_end(runner: Runner) -> None:
+def test_stopping_a_thread_waits_for_its_end(runner: ControlledThread) -> None:
     runner.start("ermpoll-test", idle)
 
     assert runner.stop(5)
     assert not runner.running
 
 
-def test_a_second_run_at_the_same_time_is_refused(runner: Runner) -> None:
+def test_a_second_run_at_the_same_time_is_refused(runner: ControlledThread) -> None:
     runner.start("ermpoll-test", idle)
 
     with pytest.raises(UsageError, match="running already"):
@@ -61,7 +63,7 @@ def test_a_second_run_at_the_same_time_is_refused(runner: Runner) -> None:
     runner.stop(5)
 
 
-def test_a_run_can_follow_a_run(runner: Runner) -> None:
+def test_a_run_can_follow_a_run(runner: ControlledThread) -> None:
     runner.run("ermpoll-test", lambda stop: None)
     runner.start("ermpoll-test", idle)
 
@@ -69,7 +71,7 @@ def test_a_run_can_follow_a_run(runner: Runner) -> None:
 
 
 def test_a_start_between_the_end_of_the_body_and_of_the_run_is_not_lost(
-    runner: Runner,
+    runner: ControlledThread,
 ) -> None:
     bodies: list[str] = []
     again = threading.Event()

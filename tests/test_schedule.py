@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from ermpoll.backoff import backoff_s, seconds
 from ermpoll.errors import UsageError
-from ermpoll.records import Looked
-from ermpoll.schedule import MAX_GAP_S, MAX_RETRY_S, Next, Schedule
+from ermpoll.polling.schedule import MAX_GAP_S, MAX_RETRY_S, Next, Schedule
+from ermpoll.records import LookResult
 
-EMPTY = Looked()
-FOUND = Looked(found=True, outcome="rows")
-MORE = Looked(found=True, more=True, outcome="rows")
+EMPTY = LookResult()
+FOUND = LookResult(found=True, outcome="rows")
+MORE = LookResult(found=True, more=True, outcome="rows")
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Simulation:
     now: float = 0.0
     starts: list[tuple[float, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
-    answers: list[Looked | None] = field(default_factory=list)
+    answers: list[LookResult | None] = field(default_factory=list)
 
     def advance(self, until: float) -> None:
         """Make all looks that are due before ``until``, then stand there."""
@@ -172,7 +172,7 @@ def test_more_is_looked_at_at_once():
 
 def test_a_due_time_makes_a_look_of_its_own_name():
     simulation = started()
-    simulation.answers = [Looked(due_s=7.5)]
+    simulation.answers = [LookResult(due_s=7.5)]
     simulation.notice(30.0)
 
     simulation.advance(60.0)
@@ -183,7 +183,7 @@ def test_a_due_time_makes_a_look_of_its_own_name():
 def test_a_notice_that_meets_a_due_time_makes_a_due_look():
     """A due look is unconditional; a notice's may be answered 304."""
     simulation = started()
-    simulation.answers = [Looked(due_s=7.5)]
+    simulation.answers = [LookResult(due_s=7.5)]
     simulation.notice(30.0)
     simulation.advance(37.0)
     simulation.schedule = simulation.schedule.ask("notice", 37.0)
@@ -193,7 +193,7 @@ def test_a_notice_that_meets_a_due_time_makes_a_due_look():
 
 def test_a_due_time_that_never_moves_does_not_spin():
     simulation = started()
-    simulation.answers = [Looked(due_s=0.0)] * 1000
+    simulation.answers = [LookResult(due_s=0.0)] * 1000
 
     simulation.notice(30.0)
     simulation.advance(40.0)
@@ -220,7 +220,7 @@ def test_without_notices_the_timer_decays_from_a_second_to_poll_s():
     assert gaps[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-@pytest.mark.parametrize("activity", [FOUND, Looked(etag_moved=True)])
+@pytest.mark.parametrize("activity", [FOUND, LookResult(etag_moved=True)])
 def test_activity_brings_the_timer_back_to_a_second(activity):
     simulation = started(push=False, poll_s=60)
     simulation.advance(600.0)
@@ -332,7 +332,7 @@ WAITING = Schedule(poll_s=600).began(5.0).ended(5.0, "start", EMPTY, 0.5)
     "schedule",
     [
         WAITING,
-        WAITING.began(5.5).ended(5.5, "timer", Looked(due_s=0.7), 0.5),
+        WAITING.began(5.5).ended(5.5, "timer", LookResult(due_s=0.7), 0.5),
         WAITING.began(5.5).failed(5.5, "timer", 0.5),
         WAITING.ask("notice", 5.01),
         WAITING.ask("notice", 5.01).began(5.1).ended(5.1, "notice", EMPTY, 0.5),
@@ -371,7 +371,9 @@ events = st.lists(
     max_size=40,
 )
 answers = st.lists(
-    st.sampled_from([EMPTY, EMPTY, FOUND, Looked(due_s=0.3), Looked(etag_moved=True)]),
+    st.sampled_from(
+        [EMPTY, EMPTY, FOUND, LookResult(due_s=0.3), LookResult(etag_moved=True)]
+    ),
     max_size=60,
 )
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import pytest
 
 import ermpoll
-from ermpoll.poller import Poller
-from ermpoll.records import Looked
+from ermpoll.polling.poller import Poller
+from ermpoll.records import LookResult
 from tests.apart import Apart, apart
 from tests.rabbitmq import Rabbit, broker, free_port, proxy, wait_for
 
@@ -158,9 +158,9 @@ def asking(box) -> Poller:
     """A poller whose look is one request; its back-off is short."""
     catalog = box.catalog()
 
-    def look() -> Looked:
+    def look() -> LookResult:
         page = catalog.get(QUERY)
-        return Looked(outcome="rows" if page and page.rows else "empty")
+        return LookResult(outcome="rows" if page and page.rows else "empty")
 
     return Poller(look, notices=box.amqp_url, poll_s=0.2, rng=lambda: 0.05)
 
@@ -218,9 +218,9 @@ def test_a_server_that_goes_and_comes_back(tmp_path):
     port, data = free_port(), str(tmp_path / "rows.db")
     catalog = ermpoll.connect(f"http://localhost:{port}/ermrest/catalog/1")
 
-    def look() -> Looked:
+    def look() -> LookResult:
         page = catalog.get(QUERY)
-        return Looked(outcome="rows" if page and page.rows else "empty")
+        return LookResult(outcome="rows" if page and page.rows else "empty")
 
     poller = Poller(look, poll_s=0.2, rng=lambda: 0.05)
     with sandbox(port, data):

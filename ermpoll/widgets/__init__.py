@@ -20,7 +20,7 @@ from ermpoll.widgets.watching import WatchPanel
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
     from ermpoll.notices.base import Notices
-    from ermpoll.poller import Poller
+    from ermpoll.polling import Poller
     from ermpoll.queue import Queue
     from ermpoll.records import Transform, Work
 

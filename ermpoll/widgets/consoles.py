@@ -18,7 +18,7 @@ from ermpoll.widgets.watching import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.poller import Poller
+    from ermpoll.polling import Poller
     from ermpoll.queue import Queue
 
 #: The age at which a preview is read again when somebody turns to it, in seconds.

@@ -25,7 +25,7 @@ from ermpoll.widgets.tableview import TableView
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.poller import Poller
+    from ermpoll.polling import Poller
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome
 

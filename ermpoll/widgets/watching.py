@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import ipywidgets as W
 
 from ermpoll import render
-from ermpoll.looks import Query, Watcher
-from ermpoll.poller import Poller
+from ermpoll.polling import Poller
+from ermpoll.polling.watcher import Query, QueryWatcher
 from ermpoll.queue import transitions
 from ermpoll.queue.results import Candidates
-from ermpoll.records import Looked
+from ermpoll.records import LookResult
 from ermpoll.widgets.monitoring import MonitorPanel
 from ermpoll.widgets.panel import html
 
@@ -30,7 +30,7 @@ class Watching:
         #: The Candidates of the last look, or None before the first.
         self.candidates: Candidates | None = None
         self.poller = Poller(self.look, notices=notices, name=f"watch of {jobs.title}")
-        self._watcher = Watcher(
+        self._watcher = QueryWatcher(
             jobs.catalog,
             Query(
                 path=lambda: jobs.queries.candidates(jobs.catalog.now(), _ROWS + 1),
@@ -41,7 +41,7 @@ class Watching:
             log_in=lambda name, left_s: self.poller.log_in(name, left_s=left_s),
         )
 
-    def look(self) -> Looked:
+    def look(self) -> LookResult:
         """Read the first candidates and say what is new about them."""
         conditional = self.poller.because in ("notice", "timer")
         looked = self._watcher.look(unconditional=not conditional)

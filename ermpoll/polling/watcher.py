@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ermpoll.catalog.clock import etag_login, etag_time
 from ermpoll.errors import CatalogError, Denied
-from ermpoll.records import JSON, Looked, Page
+from ermpoll.records import JSON, LookResult, Page
 
 
 class LoggedIn(Protocol):
@@ -53,7 +53,7 @@ class Query:
     due_s: Callable[[], float | None] = lambda: None
 
 
-class Watcher:
+class QueryWatcher:
     """The rows of a query, as of the last look.
 
     An ETag is kept only of a read whose rows were looked at: a write's own would
@@ -102,7 +102,7 @@ class Watcher:
         here = self._logged_in == self._expected and not self._refused
         return whole and here and self._due_at == math.inf
 
-    def look(self, unconditional: bool = False) -> Looked:
+    def look(self, unconditional: bool = False) -> LookResult:
         """Read the rows, unless the catalog says that nothing was written.
 
         Parameters
@@ -129,20 +129,20 @@ class Watcher:
             raise
         if page is None:
             words = "304, nothing new"
-            return Looked(outcome="unchanged", due_s=self._due_s(), detail=words)
+            return LookResult(outcome="unchanged", due_s=self._due_s(), detail=words)
         self._watch_login(page.etag)
         due_s = self._query.due_s()
         self._due_at = math.inf if due_s is None else now + due_s
         return self._read(page)
 
-    def _read(self, page: Page) -> Looked:
+    def _read(self, page: Page) -> LookResult:
         before, first = self._etag, self.rows is None
         old = _rids(self.rows or [])
         self._etag = page.etag
         self.rows = page.rows[: self._query.limit]
         self.more = len(page.rows) > self._query.limit
         new = _rids(self.rows)
-        return Looked(
+        return LookResult(
             found=not first and new != old,
             due_s=self._due_s(),
             outcome="rows" if new else "empty",

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from ermpoll.board import Board
 from ermpoll.errors import Aborted, ErmpollError, PreconditionFailed, UsageError
-from ermpoll.records import EventKind, Looked, RunState, Status, Wake, WakeReason
+from ermpoll.polling.schedule import Schedule
+from ermpoll.polling.status import StatusBoard
+from ermpoll.records import EventKind, LookResult, RunState, Status, Wake, WakeReason
 from ermpoll.redact import one_line, redacted, traceback_places
-from ermpoll.schedule import Schedule
 
 logger = logging.getLogger(__name__)
 
-Look: TypeAlias = Callable[[], "bool | Looked | None"]
+Look: TypeAlias = Callable[[], "bool | LookResult | None"]
 
 _LOGGED_OUT = "login expired: nobody is logged in, rows may be hidden; log in again"
 #: A paused step waits to be woken, and for nothing else.
@@ -47,7 +47,7 @@ def check_look(look: object) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class Clocks:
     """What a step takes from outside."""
 
     #: Rising seconds.
@@ -58,7 +58,7 @@ class Tools:
     missed: Callable[[], None]
 
 
-class Steps:
+class PollLoop:
     """The looks of one poller, one :meth:`tick` at a time.
 
     Parameters
@@ -70,7 +70,7 @@ class Steps:
     """
 
     def __init__(
-        self, look: Look, schedule: Schedule, board: Board, tools: Tools
+        self, look: Look, schedule: Schedule, board: StatusBoard, tools: Clocks
     ) -> None:
         check_look(look)
         self._look = look
@@ -224,7 +224,7 @@ class Steps:
         self._board.looked(looked.outcome, reason, _words(looked), ours)
         self._check_heard(reason, looked)
 
-    def _check_heard(self, reason: WakeReason, looked: Looked) -> None:
+    def _check_heard(self, reason: WakeReason, looked: LookResult) -> None:
         """Find out that something changed and no notice had told of it."""
         if not (looked.etag_moved or looked.outcome == "unchanged"):
             return
@@ -259,14 +259,14 @@ class Steps:
         self._board.emit(self.status, kind, reason)
 
 
-def _looked(answer: bool | Looked | None) -> Looked:
-    if isinstance(answer, Looked):
+def _looked(answer: bool | LookResult | None) -> LookResult:
+    if isinstance(answer, LookResult):
         return answer
     found = bool(answer)
-    return Looked(more=found, found=found, outcome="rows" if found else "empty")
+    return LookResult(more=found, found=found, outcome="rows" if found else "empty")
 
 
-def _words(looked: Looked) -> str:
+def _words(looked: LookResult) -> str:
     if looked.detail:
         return looked.detail
     words = {

@@ -33,7 +33,7 @@ class _Run:
 Started: TypeAlias = Literal["begun", "resumed", "running"]
 
 
-class Runner:
+class ControlledThread:
     """Runs a body on a daemon thread, or on the caller's, never two at a time.
 
     Parameters

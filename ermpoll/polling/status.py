@@ -68,7 +68,7 @@ class _Seat:
     listener: Listener
 
 
-class Board:
+class StatusBoard:
     """The status of one poller, and its listeners.
 
     Parameters

@@ -14,16 +14,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ermpoll import registry
 from ermpoll.backoff import seconds
-from ermpoll.board import Board, Decorate, Listener
 from ermpoll.notices.base import Notices
 from ermpoll.notices.sources import open_notices
+from ermpoll.polling import registry
+from ermpoll.polling.loop import Clocks, Look, PollLoop
+from ermpoll.polling.schedule import Schedule
+from ermpoll.polling.status import Decorate, Listener, StatusBoard
+from ermpoll.polling.thread import ControlledThread
 from ermpoll.records import EventKind, NoticesStatus, Status, WakeReason
 from ermpoll.redact import traceback_places
-from ermpoll.runner import Runner
-from ermpoll.schedule import Schedule
-from ermpoll.steps import Look, Steps, Tools
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -96,13 +96,13 @@ class Poller:
         self._listed = name is not None
         self._entry: registry.Runs = listed_as or self
         self._idle = idle or (lambda: True)
-        self._board = Board(
+        self._board = StatusBoard(
             self.name, notices=lambda: self.notices.status, decorate=decorate
         )
-        tools = Tools(clock=clock, rng=rng, missed=lambda: self.notices.missed())
-        self._steps = Steps(look, schedule, self._board, tools)
+        tools = Clocks(clock=clock, rng=rng, missed=lambda: self.notices.missed())
+        self._steps = PollLoop(look, schedule, self._board, tools)
         self._woken = threading.Event()
-        self._runner = Runner(
+        self._runner = ControlledThread(
             wake=self._woken.set,
             begun=self._begun,
             ended=self._ended,

@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass, replace
 
 from ermpoll.backoff import backoff_s
-from ermpoll.records import Looked, WakeReason
+from ermpoll.records import LookResult, WakeReason
 
 #: The longest gap between two looks while notices come in, in seconds.
 MAX_GAP_S = 1.0
@@ -107,7 +107,7 @@ class Schedule:
         return replace(this, asked=None, looked_at=now, retry_at=None, due_at=due_at)
 
     def ended(
-        self, now: float, reason: WakeReason, looked: Looked, rand: float
+        self, now: float, reason: WakeReason, looked: LookResult, rand: float
     ) -> Schedule:
         """Take note of what the look that ``reason`` asked for has found."""
         this = replace(
@@ -166,7 +166,7 @@ class Schedule:
         timer_at = now + self.interval_s if self.timer_at is None else self.timer_at
         return [*wishes, Next(at=timer_at, reason="timer")]
 
-    def _interval(self, reason: WakeReason, looked: Looked) -> float:
+    def _interval(self, reason: WakeReason, looked: LookResult) -> float:
         """Give the timer's next interval: short after activity, then doubling."""
         if self.push:
             return self.poll_s
