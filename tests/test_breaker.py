@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermpoll.breaker import TRIAL_LIMIT_S, TRIAL_LONGEST_S, Breaker, Circuit
+from ermpoll.agent.breaker import TRIAL_LIMIT_S, TRIAL_LONGEST_S, Breaker, Circuit
 
 
 def after(faults: int, rand: float = 1.0) -> Breaker:

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from ermpoll.hand import Hand
+from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.queue.transitions import Held
 
 
@@ -37,12 +37,12 @@ def desk() -> Desk:
     return Desk()
 
 
-def take(hand: Hand, desk: Desk, *rids: str) -> None:
+def take(hand: HeldJobs, desk: Desk, *rids: str) -> None:
     hand.take([held(rid) for rid in rids], desk.submit)
 
 
 def test_as_many_rows_run_as_there_are_workers(desk):
-    hand = Hand(2, lambda: None)
+    hand = HeldJobs(2, lambda: None)
     take(hand, desk, "A", "B", "C")
 
     assert [one.rid for one in hand.running(None)] == ["A", "B"]
@@ -53,7 +53,7 @@ def test_as_many_rows_run_as_there_are_workers(desk):
 
 def test_what_ended_stays_held_until_it_is_dropped(desk):
     told = []
-    hand = Hand(1, lambda: told.append("ended"))
+    hand = HeldJobs(1, lambda: told.append("ended"))
     take(hand, desk, "A")
     desk.futures["A"].set_result({"n": 1})
 
@@ -68,7 +68,7 @@ def test_what_ended_stays_held_until_it_is_dropped(desk):
 
 
 def test_what_an_executor_raises_is_its_own_fault(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A")
     error = ValueError("x")
     desk.futures["A"].set_exception(error)
@@ -85,7 +85,7 @@ def test_cancel_takes_back_only_what_no_worker_has_begun():
         go.wait(10)
 
     with ThreadPoolExecutor(1) as pool:
-        hand = Hand(1, lambda: None)
+        hand = HeldJobs(1, lambda: None)
         hand.take([held("A"), held("B")], lambda row: pool.submit(work, row))
         assert begun.wait(5)
 
@@ -95,7 +95,7 @@ def test_cancel_takes_back_only_what_no_worker_has_begun():
 
 
 def test_a_worker_that_does_not_come_back_is_counted_as_stuck(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A")
     desk.futures["A"].set_running_or_notify_cancel()
 
@@ -115,7 +115,7 @@ def test_an_executor_that_takes_no_more_is_asked_once_and_fails_no_row():
         asked.append(row["RID"])
         raise ConnectionError("no route")
 
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     hand.take([held("A"), held("B")], refuse)
 
     ended = hand.take_ended()
@@ -126,7 +126,7 @@ def test_an_executor_that_takes_no_more_is_asked_once_and_fails_no_row():
 
 
 def test_a_call_that_somebody_else_cancels_is_a_fault_and_one_of_ours_is_not(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A", "B", "C")
     desk.futures["A"].set_running_or_notify_cancel()
 
@@ -140,7 +140,7 @@ def test_a_call_that_somebody_else_cancels_is_a_fault_and_one_of_ours_is_not(des
 
 
 def test_what_breaks_while_it_is_asked_back_is_not_forgotten(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A")
     desk.futures["A"].set_running_or_notify_cancel()
 
@@ -152,7 +152,7 @@ def test_what_breaks_while_it_is_asked_back_is_not_forgotten(desk):
 
 def test_leases_are_renewed_after_a_third_and_lapse_at_their_end(desk):
     now = time.monotonic()
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     hand.take([held("A", deadline=now + 30)], desk.submit)
 
     assert hand.to_renew(30, now) == []
@@ -165,14 +165,14 @@ def test_leases_are_renewed_after_a_third_and_lapse_at_their_end(desk):
 
 
 def test_without_a_lease_nothing_is_due(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A")
 
     assert (hand.renewal_due_s(600, time.monotonic()), hand.lapsed(1e12)) == (None, [])
 
 
 def test_gather_ends_when_half_of_the_jobs_have_ended(desk):
-    hand = Hand(4, lambda: None)
+    hand = HeldJobs(4, lambda: None)
     take(hand, desk, "A", "B", "C", "D")
     desk.futures["A"].set_result(None)
     threading.Timer(0.05, lambda: desk.futures["B"].set_result(None)).start()
@@ -185,7 +185,7 @@ def test_gather_ends_when_half_of_the_jobs_have_ended(desk):
 
 
 def test_attempts_are_shown_where_the_table_counts_them(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     hand.take([held("A", tries=2)], desk.submit)
 
     assert [one.attempt for one in hand.running("tries")] == [2]
@@ -193,7 +193,7 @@ def test_attempts_are_shown_where_the_table_counts_them(desk):
 
 
 def test_time_that_a_job_took_is_its_own(desk):
-    hand = Hand(1, lambda: None)
+    hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A", "B")
     threading.Event().wait(0.05)
     desk.futures["A"].set_result(None)
@@ -206,7 +206,7 @@ def test_time_that_a_job_took_is_its_own(desk):
 
 def test_of_jobs_that_end_together_one_call_is_made_until_they_are_taken(desk):
     told = []
-    hand = Hand(3, lambda: told.append(hand.ended))
+    hand = HeldJobs(3, lambda: told.append(hand.ended))
     take(hand, desk, "A", "B", "C")
 
     desk.futures["A"].set_result(None)

@@ -49,7 +49,7 @@ WRONG = {
     "render/frames": "ermpoll.catalog",
     "polling/schedule": "ermpoll.agent",
     "sandbox/__init__": "ermpoll.render.frames",
-    "agent": "ermpoll.sandbox",
+    "agent/agent": "ermpoll.sandbox",
     "queue/queue": "pandas",
     "queue/results": "jinja2",
     "polling/poller": "pika",

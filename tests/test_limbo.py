@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import ermpoll
-from ermpoll.limbo import Limbo
+from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.queue.transitions import Held
 from ermpoll.queue.writer import WriteResult, by_then, read_rows
 from tests.tables import add, edit, queue
@@ -22,13 +22,13 @@ def doubtful(
     return done
 
 
-def found(jobs: ermpoll.Queue, limbo: Limbo) -> dict[str, Held]:
+def found(jobs: ermpoll.Queue, limbo: UnconfirmedClaims) -> dict[str, Held]:
     return limbo.found(read_rows(jobs.catalog, jobs.queries, limbo.rids))
 
 
 def test_a_claim_that_was_written_is_found_to_be_ours(box, catalog):
     [rid] = add(catalog, NEW)
-    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
 
     limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
 
@@ -41,7 +41,7 @@ def test_a_claim_that_was_written_is_found_to_be_ours(box, catalog):
 
 def test_a_claim_that_may_still_be_written_is_kept_in_mind(box, catalog):
     [rid] = add(catalog, NEW)
-    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
 
     limbo.add(doubtful(box, jobs, status=502), time.monotonic())
 
@@ -58,7 +58,7 @@ def test_a_claim_that_may_still_be_written_is_kept_in_mind(box, catalog):
 
 def test_a_claim_whose_lease_is_over_is_forgotten(box, catalog):
     add(catalog, NEW)
-    jobs, limbo = queue(catalog), Limbo(queue(catalog))
+    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
 
     limbo.add(doubtful(box, jobs, status=502), time.monotonic() - 601)
 
@@ -71,7 +71,7 @@ def test_a_claim_whose_lease_is_over_is_forgotten(box, catalog):
 def test_without_an_owner_column_nothing_can_be_found_out(box, catalog):
     add(catalog, NEW)
     jobs = queue(catalog, owner=None)
-    limbo = Limbo(jobs)
+    limbo = UnconfirmedClaims(jobs)
 
     limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
 

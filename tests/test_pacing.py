@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.pacing import LONGEST_LINGER_S, MOST, Pace
+from ermpoll.agent.prefetch import LONGEST_LINGER_S, MOST, Prefetch
 
-START = Pace(workers=4, lease_s=600)
+START = Prefetch(workers=4, lease_s=600)
 
 
 def test_nothing_is_held_beyond_the_workers_before_anything_was_measured():
@@ -49,7 +49,7 @@ def test_a_batch_shrinks_when_jobs_become_long():
 
 
 def test_a_prefetch_that_was_asked_for_is_kept_to():
-    pace = Pace(workers=2, lease_s=600, prefetch=3).worked(0.0001)
+    pace = Prefetch(workers=2, lease_s=600, prefetch=3).worked(0.0001)
 
     assert pace.cycled(0.1, ran_dry=True).capacity == 5
 
@@ -63,7 +63,7 @@ def test_a_prefetch_that_was_asked_for_is_kept_to():
 def test_what_is_held_starts_within_a_quarter_of_the_lease(
     jobs, cycles, workers, lease_s
 ):
-    pace = Pace(workers=workers, lease_s=lease_s)
+    pace = Prefetch(workers=workers, lease_s=lease_s)
     for seconds in jobs:
         pace = pace.worked(seconds)
     for seconds, dry in cycles:

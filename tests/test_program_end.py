@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.daemon_pool import DaemonThreadPool
+from ermpoll.agent.daemon_pool import DaemonThreadPool
 from tests.tables import add
 from tests.waiting import until
 

@@ -19,7 +19,7 @@ from ermpoll.widgets.trying import TrialPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
-    from ermpoll.dryrun import DryRun
+    from ermpoll.agent.dry_run import DryRun
     from ermpoll.queue.results import Plan
 
 

@@ -12,19 +12,19 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from ermpoll.agent.context import AgentContext
+from ermpoll.agent.fetcher import Fetch, Fetcher
+from ermpoll.agent.finishing import finishing_move
+from ermpoll.agent.held_jobs import Finished
+from ermpoll.agent.prefetch import Prefetch
+from ermpoll.agent.settler import Settled, Settler
+from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S, write_lock_of
-from ermpoll.finishing import finishing_move
-from ermpoll.hand import Finished
-from ermpoll.limbo import Limbo
-from ermpoll.pacing import Pace
-from ermpoll.parts import Parts
-from ermpoll.picking import Choice, Picker
 from ermpoll.queue import transitions
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult, by_then
 from ermpoll.records import LookResult
-from ermpoll.settling import Settled, Settler
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ PATIENCE_S = 20.0
 class Cycle:
     """The looks of one agent."""
 
-    def __init__(self, parts: Parts, pace: Pace) -> None:
+    def __init__(self, parts: AgentContext, pace: Prefetch) -> None:
         self._parts = parts
         self._spec = parts.jobs.spec
         self.pace = pace
-        self._limbo = Limbo(parts.jobs)
-        self._picker = Picker(parts, self._limbo)
+        self._limbo = UnconfirmedClaims(parts.jobs)
+        self._picker = Fetcher(parts, self._limbo)
         self._settler = Settler(parts, self._limbo, self._picker.park)
         #: Whether the last look that read the candidates found some.
         self._busy = False
@@ -162,7 +162,7 @@ class Cycle:
             )
         return done
 
-    def _looked(self, choice: Choice, done: WriteResult, noted: Settled) -> LookResult:
+    def _looked(self, choice: Fetch, done: WriteResult, noted: Settled) -> LookResult:
         claimed = noted.claimed
         settled = not (
             done.written.unknown or noted.unread or self._limbo or self._picker.park
@@ -196,7 +196,7 @@ class Cycle:
         )
 
 
-def _words(choice: Choice, done: WriteResult, noted: Settled, trouble: str) -> str:
+def _words(choice: Fetch, done: WriteResult, noted: Settled, trouble: str) -> str:
     if choice.unchanged:
         return "304, nothing new"
     parts = [f"took {noted.claimed}"] if noted.claimed else []

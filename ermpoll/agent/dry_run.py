@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ermpoll import render
+from ermpoll.agent.work_calls import Report, do_dry, here, read, reason_of
 from ermpoll.errors import ExecutorError, Unreadable
 from ermpoll.queue import plan as planning
 from ermpoll.queue.definition import check_change_of_state
 from ermpoll.queue.results import Plan
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.redact import one_line
-from ermpoll.workers import Report, do_dry, here, read, reason_of
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue

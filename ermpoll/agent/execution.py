@@ -15,11 +15,11 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from typing import Any
 
-from ermpoll import workers
+from ermpoll.agent import work_calls
+from ermpoll.agent.breaker import TRIAL_LIMIT_S, Breaker, Circuit
+from ermpoll.agent.daemon_pool import DaemonThreadPool
+from ermpoll.agent.held_jobs import Finished, fault_of
 from ermpoll.backoff import backoff_s
-from ermpoll.breaker import TRIAL_LIMIT_S, Breaker, Circuit
-from ermpoll.daemon_pool import DaemonThreadPool
-from ermpoll.hand import Finished, fault_of
 from ermpoll.records import Work
 from ermpoll.redact import one_line
 
@@ -111,12 +111,12 @@ class Execution:
         Exception
             Whatever the executor raises when it takes no work.
         """
-        return self._pool().submit(workers.do, self._work, row, workers.here())
+        return self._pool().submit(work_calls.do, self._work, row, work_calls.here())
 
     def opened(self, one: Finished) -> Finished:
         """Read what came back for a row, and learn from it about the executor."""
         if not one.fault:
-            report = workers.read(one.result)
+            report = work_calls.read(one.result)
             one = replace(
                 one,
                 result=report.result,
@@ -201,7 +201,7 @@ class Execution:
     def _try(self, now: float) -> None:
         self._breaker = self._breaker.trying(now)
         try:
-            self._trial = self._pool().submit(workers.here)
+            self._trial = self._pool().submit(work_calls.here)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - anybody's
             self._failed(one_line(error))
             return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ermpoll.queue import Queue
 
 
-class Limbo:
+class UnconfirmedClaims:
     """The claims of one agent of which it is not known whether they were written."""
 
     def __init__(self, jobs: Queue) -> None:

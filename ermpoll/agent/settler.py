@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ermpoll.agent.context import AgentContext
+from ermpoll.agent.held_jobs import Finished
+from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.clock import parse_time
-from ermpoll.hand import Finished
-from ermpoll.limbo import Limbo
-from ermpoll.parts import Parts
 from ermpoll.queue import transitions
 from ermpoll.queue.operations import held_rows
 from ermpoll.queue.transitions import Held, Transition
@@ -59,7 +59,9 @@ _WORDS = {"lost": "lost", "failed": "failed", "retried": "failed, to be tried ag
 class Settler:
     """Takes note of what became of each row of one agent's writes."""
 
-    def __init__(self, parts: Parts, limbo: Limbo, park: list[Transition]) -> None:
+    def __init__(
+        self, parts: AgentContext, limbo: UnconfirmedClaims, park: list[Transition]
+    ) -> None:
         self._parts = parts
         self._limbo = limbo
         self._spec = parts.jobs.spec

@@ -18,7 +18,7 @@ LONGEST_LINGER_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Prefetch:
     """What was measured so far, and what follows from it.
 
     Attributes
@@ -41,13 +41,13 @@ class Pace:
     #: Rows held at most now.
     hold: int = 0
 
-    def worked(self, seconds: float) -> Pace:
+    def worked(self, seconds: float) -> Prefetch:
         """Take in how long a job took."""
         known = self.work_s
         work_s = seconds if known is None else known + WEIGHT * (seconds - known)
         return replace(self, work_s=work_s)
 
-    def cycled(self, seconds: float, ran_dry: bool) -> Pace:
+    def cycled(self, seconds: float, ran_dry: bool) -> Prefetch:
         """Take in how long a look with a write took, and whether workers ran dry."""
         cycle_s = self.cycle_s + WEIGHT * (seconds - self.cycle_s)
         pace = replace(self, cycle_s=cycle_s)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ermpoll.execution import Execution
-from ermpoll.hand import Hand
+from ermpoll.agent.counters import Counters
+from ermpoll.agent.execution import Execution
+from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.agent.spread import Spreading
 from ermpoll.queue import Queue
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import EventKind, Transform
-from ermpoll.spreading import Spreading
-from ermpoll.tally import Tally
 
 
 class Emit(Protocol):
@@ -26,14 +26,14 @@ class Emit(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Parts:
+class AgentContext:
     """What a cycle works with."""
 
     jobs: Queue
     name: str
     transform: Transform | None
-    hand: Hand
-    tally: Tally
+    hand: HeldJobs
+    tally: Counters
     writer: GuardedWriter
     execution: Execution
     emit: Emit

@@ -15,18 +15,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ermpoll import shutdown
+from ermpoll.agent import shutdown
+from ermpoll.agent.context import AgentContext
+from ermpoll.agent.counters import Counters
+from ermpoll.agent.cycle import Cycle
+from ermpoll.agent.daemon_pool import DaemonThreadPool
+from ermpoll.agent.dry_run import DryRun, dry_run
+from ermpoll.agent.execution import Execution
+from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.agent.interrupts import Interrupts
+from ermpoll.agent.prefetch import Prefetch
+from ermpoll.agent.spread import Spread, Spreading
+from ermpoll.agent.work_calls import check_options
 from ermpoll.catalog import write_permission
-from ermpoll.cycle import Cycle
-from ermpoll.daemon_pool import DaemonThreadPool
-from ermpoll.dryrun import DryRun, dry_run
 from ermpoll.errors import ExecutorError, Unavailable, UsageError
-from ermpoll.execution import Execution
-from ermpoll.hand import Hand
-from ermpoll.interrupts import Interrupts
 from ermpoll.notices.base import Notices
-from ermpoll.pacing import Pace
-from ermpoll.parts import Parts
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
@@ -34,9 +37,6 @@ from ermpoll.queue.operations import check_right
 from ermpoll.queue.results import rids_of
 from ermpoll.queue.tokens import worker_name
 from ermpoll.records import LookResult, Status, Transform, Work
-from ermpoll.spreading import Spread, Spreading
-from ermpoll.tally import Tally
-from ermpoll.workers import check_options
 
 if TYPE_CHECKING:
     from ermpoll.widgets.panel import Panel
@@ -124,8 +124,8 @@ class Agent:
         self._ends_itself = False
         self._until_idle = False
         self._drained = threading.Event()
-        self._tally = Tally()
-        self._hand = Hand(workers, self._job_ended)
+        self._tally = Counters()
+        self._hand = HeldJobs(workers, self._job_ended)
         self._halt = threading.Event()
         self._poller = Poller(
             self._look,
@@ -145,7 +145,7 @@ class Agent:
             changed=self._job_ended,
             told=lambda news: self._poller.emit("state", news),
         )
-        parts = Parts(
+        parts = AgentContext(
             jobs=jobs,
             name=f"{worker_name()} {self.name}",
             transform=transform,
@@ -160,7 +160,7 @@ class Agent:
             spreading=Spreading(spread),
             time_limit_s=time_limit_s,
         )
-        pace = Pace(workers=workers, lease_s=jobs.spec.lease_s, prefetch=prefetch)
+        pace = Prefetch(workers=workers, lease_s=jobs.spec.lease_s, prefetch=prefetch)
         self._cycle = Cycle(parts, pace)
 
     def __repr__(self) -> str:

@@ -60,7 +60,7 @@ class Finished:
     fault: str = ""
 
 
-class Hand:
+class HeldJobs:
     """The held rows of one agent.
 
     Parameters

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ermpoll.agent.held_jobs import Finished
+from ermpoll.agent.work_calls import reason_of
 from ermpoll.backoff import backoff_s
 from ermpoll.errors import Unreadable
-from ermpoll.hand import Finished
 from ermpoll.queue import plan as planning
 from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition, check_change_of_state
 from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON
-from ermpoll.workers import reason_of
 
 #: First and longest wait before a failed row is tried again, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ermpoll.agent.context import AgentContext
+from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.clock import etag_login
 from ermpoll.catalog.etags import shared_etag_of
-from ermpoll.limbo import Limbo
-from ermpoll.parts import Parts
 from ermpoll.queue import transitions
 from ermpoll.queue.tokens import new_token
 from ermpoll.queue.transitions import Transition
@@ -26,7 +26,7 @@ RESCUE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Fetch:
     """What a look chose to do."""
 
     moves: Sequence[Transition] = ()
@@ -39,10 +39,10 @@ class Choice:
     due_s: float | None = None
 
 
-class Picker:
+class Fetcher:
     """Finds what the looks of one agent can begin with."""
 
-    def __init__(self, parts: Parts, limbo: Limbo) -> None:
+    def __init__(self, parts: AgentContext, limbo: UnconfirmedClaims) -> None:
         self._parts = parts
         self._limbo = limbo
         self._spec = parts.jobs.spec
@@ -68,7 +68,7 @@ class Picker:
         self.park.clear()
         return parked
 
-    def settle(self, choice: Choice, idle: bool) -> bool:
+    def settle(self, choice: Fetch, idle: bool) -> bool:
         """Take note of how a look ended; returns whether the ETag had moved.
 
         Parameters
@@ -87,28 +87,26 @@ class Picker:
         """Return the seconds until a time that is stored in a row comes, or None."""
         return None if self._due_at is None else max(self._due_at - time.monotonic(), 0)
 
-    def choose(
-        self, room: int, conditional: bool, rids: Sequence[str] | None
-    ) -> Choice:
+    def choose(self, room: int, conditional: bool, rids: Sequence[str] | None) -> Fetch:
         """Decide what to claim and what to rescue, for so many rows at most."""
         jobs, parts = self._parts.jobs, self._parts
         if room <= 0:
-            return Choice(full=True)
+            return Fetch(full=True)
         if rids is not None:
             chosen = jobs.choose(
                 room, transform=parts.transform, rids=rids, name=parts.name
             )
-            return Choice(moves=self._startable(chosen), looked=True)
+            return Fetch(moves=self._startable(chosen), looked=True)
         wanted = parts.spreading.rows(room) + 1
         page = self._read(wanted, conditional)
         if page is None:
-            return Choice(unchanged=True)
+            return Fetch(unchanged=True)
         self._watch_login(page)
         rows = _Rows(self._new_rows(page, wanted))
         chosen = jobs.chooser.claims(rows, room, parts.transform, self._token)
         full = not rows.exhausted
         rescued, due_s = self._overdue() if self._is_rescue_due(full) else ([], None)
-        return Choice(
+        return Fetch(
             moves=[*self._startable(chosen), *rescued],
             full=full,
             looked=True,

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.hand import Hand
+from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.polling.status import PerMinute
 from ermpoll.queue.guarded_put import PutResult
 from ermpoll.records import Failure, Status
@@ -17,7 +17,7 @@ from ermpoll.records import Failure, Status
 FAILURES = 20
 
 
-class Tally:
+class Counters:
     """The counts of one agent."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Tally:
     def __getitem__(self, what: str) -> int:
         return self._counts[what]
 
-    def fill(self, status: Status, hand: Hand, attempts: str | None) -> Status:
+    def fill(self, status: Status, hand: HeldJobs, attempts: str | None) -> Status:
         """Return the status with an agent's half filled in."""
         with self._lock:
             counts: dict[str, Any] = dict(self._counts)

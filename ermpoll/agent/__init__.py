@@ -1,0 +1,16 @@
+"""An agent: looks, claims, works, completes, until stopped.
+
+It knows what is held and what came of each write, and hands the work to an executor.
+When to look is `ermpoll.polling`'s affair, what is written `ermpoll.queue`'s.
+
+Open `agent` first: `Agent`. Then `cycle` (one look: finish, fetch, write),
+`held_jobs` (the rows in hand), `fetcher` (what could be begun), `settler` (what came
+of a write), `unconfirmed` (claims without an answer), `execution` (calling the work),
+`prefetch` (how many rows to hold) and `dry_run`.
+"""
+
+from __future__ import annotations
+
+from ermpoll.agent.agent import Agent
+
+__all__ = ["Agent"]
