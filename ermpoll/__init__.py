@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ermpoll import compat, errors, sandbox
     from ermpoll.agent import Agent
     from ermpoll.catalog import Catalog, connect
+    from ermpoll.compat.state_change import blocking_poll, state_change_once
     from ermpoll.errors import (
         CatalogError,
         ErmpollError,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ermpoll.polling import Poller
     from ermpoll.polling.registry import agents
     from ermpoll.queue import Queue
-    from ermpoll.seed import blocking_poll, state_change_once
     from ermpoll.widgets import console, dry_run, monitor, preview, watch
 
 #: Where each public name lives.
@@ -38,8 +38,8 @@ _HOMES = {
     "Agent": "agent",
     "agents": "polling.registry",
     "Poller": "polling",
-    "state_change_once": "seed",
-    "blocking_poll": "seed",
+    "state_change_once": "compat.state_change",
+    "blocking_poll": "compat.state_change",
     "preview": "widgets",
     "dry_run": "widgets",
     "watch": "widgets",

@@ -21,8 +21,8 @@ from deriva.core.ermrest_catalog import ErmrestCatalog
 from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog as Theirs
 
 import ermpoll
-from ermpoll.compat import CACHED, LostRace, _Door
-from ermpoll.compat import PollingErmrestCatalog as Ours
+from ermpoll.compat.deriva import CACHED, LostRace, _Door
+from ermpoll.compat.deriva import PollingErmrestCatalog as Ours
 from ermpoll.errors import NotFound, WriteRefused
 from ermpoll.sandbox import Box
 from tests.agents_of_the_field import ImageDaemon, JoinedQuery, ModelReader, NothingLeft
@@ -376,7 +376,7 @@ def test_a_race_that_is_lost_for_long_is_a_concurrent_update(
         add(catalog, {"name": None}, table="Batch")
         return claim(row)
 
-    monkeypatch.setattr("ermpoll.seed.PATIENCE_S", 0.0)
+    monkeypatch.setattr("ermpoll.compat.state_change.PATIENCE_S", 0.0)
     with pytest.raises(ConcurrentUpdate) as lost:
         opened(Ours).state_change_once("/entity/Ops:Job?limit=1", UPDATE, touch)
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from ermpoll.compat.state_change import LostRace
+from ermpoll.compat.weather import is_transient
 from ermpoll.errors import Denied, PreconditionFailed, Unavailable
-from ermpoll.seed import LostRace
-from ermpoll.weather import is_weather
 
 
 class FromRequests(OSError):
@@ -45,4 +45,4 @@ NoAnswer = type(
     ids=repr,
 )
 def test_which_errors_pass_by_themselves(error, passes):
-    assert is_weather(error) is passes
+    assert is_transient(error) is passes

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll import seed
+from ermpoll.compat import state_change
 from ermpoll.sandbox import Box
 from tests.bench.common import deriva_catalog
 from tests.seed.place import COLUMNS
@@ -43,4 +43,4 @@ def somebody(catalog: ermpoll.Catalog) -> Iterator[ermpoll.Catalog]:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A patience that a test can outwait."""
-    monkeypatch.setattr(seed, "PATIENCE_S", 0.4)
+    monkeypatch.setattr(state_change, "PATIENCE_S", 0.4)

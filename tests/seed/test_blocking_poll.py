@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import ermpoll
-from ermpoll import seed
+from ermpoll.compat import state_change
 from ermpoll.notices.base import LocalNotices
 from tests.seed.place import UPDATE, claim, query, states, touching
 
@@ -89,14 +89,14 @@ def test_faults_of_the_network_are_waited_out(shared_box, catalog):
 def test_a_race_that_is_lost_for_long_does_not_end_the_loop(
     catalog, somebody, monkeypatch
 ):
-    monkeypatch.setattr(seed, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(state_change, "PATIENCE_S", 0.0)
     transform, stop = touching(somebody, times=3), threading.Event()
     outcomes: list[str] = []
 
     def look() -> bool:
         try:
             ermpoll.state_change_once(catalog, query(1), UPDATE, transform)
-        except seed.LostRace:
+        except state_change.LostRace:
             outcomes.append("lost")
             raise
         outcomes.append("won")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll import seed
+from ermpoll.compat import state_change
 from ermpoll.errors import (
     CatalogError,
     PreconditionFailed,
@@ -110,7 +110,7 @@ def test_lost_races_are_tried_again_with_pauses_and_an_end(catalog, somebody):
     transform = touching(somebody, times=10_000)
     before = catalog.writes
 
-    with pytest.raises(seed.LostRace, match="without other writers") as lost:
+    with pytest.raises(state_change.LostRace, match="without other writers") as lost:
         ermpoll.state_change_once(catalog, query(1), UPDATE, transform)
 
     assert catalog.writes - before < 40

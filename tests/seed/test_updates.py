@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll import updates
+from ermpoll.compat import recovery
 from ermpoll.errors import Conflict, Unavailable
 from ermpoll.sandbox import Box
 from tests.peers import Reply, serving
@@ -268,9 +268,9 @@ def test_processes_with_lost_answers_never_claim_a_row_twice(shared_box, catalog
 # what the rows themselves tell
 
 
-def asked(catalog: ermpoll.Catalog, *rids: str) -> tuple[updates.Update, list[Any]]:
+def asked(catalog: ermpoll.Catalog, *rids: str) -> tuple[recovery.Update, list[Any]]:
     rows = [claim({"RID": rid}) for rid in rids]
-    update = updates.parse(UPDATE, rows)
+    update = recovery.parse(UPDATE, rows)
     assert update is not None
     return update, rows
 
@@ -280,7 +280,7 @@ def test_rows_written_at_one_moment_after_the_guard_are_ours(catalog, somebody):
     update, rows = asked(catalog, *(row["RID"] for row in page.rows))
     somebody.put(UPDATE, rows)
 
-    found = updates.written_by(catalog, update, rows, since=page.etag, client=None)
+    found = recovery.written_by(catalog, update, rows, since=page.etag, client=None)
 
     assert found == rows
 
@@ -291,7 +291,7 @@ def test_rows_written_one_by_one_are_not_ours(catalog, somebody):
     for row in rows:
         somebody.put(UPDATE, [row])
 
-    assert not updates.written_by(catalog, update, rows, since=page.etag, client=None)
+    assert not recovery.written_by(catalog, update, rows, since=page.etag, client=None)
 
 
 def test_rows_that_were_so_before_the_guard_are_not_ours(catalog, somebody):
@@ -299,7 +299,7 @@ def test_rows_that_were_so_before_the_guard_are_not_ours(catalog, somebody):
     update, rows = asked(catalog, *(row["RID"] for row in page.rows))
     written = somebody.put(UPDATE, rows)
 
-    found = updates.written_by(catalog, update, rows, since=written.etag, client=None)
+    found = recovery.written_by(catalog, update, rows, since=written.etag, client=None)
 
     assert found is None
 
@@ -309,14 +309,14 @@ def test_rows_of_which_one_is_not_as_asked_are_not_ours(catalog, somebody):
     update, rows = asked(catalog, *(row["RID"] for row in page.rows))
     somebody.put(UPDATE, rows[:1])
 
-    assert not updates.written_by(catalog, update, rows, since=page.etag, client=None)
+    assert not recovery.written_by(catalog, update, rows, since=page.etag, client=None)
 
 
 def test_a_table_without_system_columns_tells_nothing(catalog):
     update, rows = asked(catalog, "1")
     missing = replace(update, table="Ops:Nonsense")
 
-    assert not updates.written_by(catalog, missing, rows, since=None, client=None)
+    assert not recovery.written_by(catalog, missing, rows, since=None, client=None)
 
 
 def test_a_server_that_is_gone_before_the_write_is_told_at_once():

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ermpoll import seed
 from ermpoll.catalog import write_permission
 from ermpoll.catalog.answers import error_of
 from ermpoll.catalog.transport import ReadsOnly
+from ermpoll.compat import state_change
 from ermpoll.errors import (
     CatalogError,
     ErmpollError,
@@ -150,14 +150,14 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
             As deriva-py's class: the catalog refuses, or can't be reached.
         """
         try:
-            return seed.state_change_once(
+            return state_change.state_change_once(
                 _Door(self),
                 query_datapath,
                 update_datapath,
                 row_transform_func,
                 idle_etag,
             )
-        except seed.LostRace as error:
+        except state_change.LostRace as error:
             raise LostRace(str(error)) from error
         except CatalogError as error:
             # deriva-py's callers know the errors of requests
@@ -177,7 +177,7 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         Errors of the job end the call; those of the network, the broker and the
         login are waited out.
         """
-        seed.blocking_poll(
+        state_change.blocking_poll(
             look_for_work,
             notices=self._notices,
             polling_seconds=polling_seconds,

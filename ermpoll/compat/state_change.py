@@ -12,11 +12,12 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 
-from ermpoll import updates
 from ermpoll.catalog import write_permission
 from ermpoll.catalog.turns import Patience, turn_of
 from ermpoll.catalog.values import read_changes
 from ermpoll.catalog.write_lock import write_lock_of
+from ermpoll.compat import recovery
+from ermpoll.compat.weather import is_transient
 from ermpoll.errors import (
     Aborted,
     CatalogError,
@@ -28,7 +29,6 @@ from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
 from ermpoll.queue.plan import copied
 from ermpoll.records import JSON, LookResult, Page, Row, Transform
-from ermpoll.weather import is_weather
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class LostRace(PreconditionFailed):
 
 
 def state_change_once(
-    catalog: updates.Door,
+    catalog: recovery.Door,
     query: str,
     update: str,
     transform: Transform,
@@ -87,8 +87,8 @@ def state_change_once(
     -----
     A write whose answer was lost is sent again unchanged, under its old guard,
     until one answer is certain. If that is 412, the rows are read back; see
-    `ermpoll.updates.written_by` for what counts as ours then. Callers within one
-    process take turns. Two processes with one login that write the same words to
+    `ermpoll.compat.recovery.written_by` for what counts as ours then. Callers within
+    one process take turns. Two processes with one login that write the same words to
     the same rows at the same moment, while an answer is lost, can't be told apart:
     write a value of your own with the state, or use a `Queue` with an owner column.
     """
@@ -103,11 +103,11 @@ def state_change_once(
             full = _is_full(query, page.rows)
             if not plan:
                 return None if full else page.etag, []
-            known = updates.parse(update, [asked for _, asked in plan])
+            known = recovery.parse(update, [asked for _, asked in plan])
             _point_out(known, plan)
             written = _written(catalog, update, known, plan, page.etag)
         if isinstance(written, Page):
-            pairs = updates.pairs(known, plan, written.rows)
+            pairs = recovery.pairs(known, plan, written.rows)
             # our own PUT carried the baseline as its guard: its ETag hides nothing
             return None if full else written.etag, pairs
         if not patience.wait():
@@ -154,7 +154,7 @@ def blocking_poll(
         try:
             return bool(look())
         except Exception as error:
-            if is_weather(error):
+            if is_transient(error):
                 raise
             ended.append(error)
             poller.stop()
@@ -198,9 +198,9 @@ def _planned(
 
 
 def _written(
-    catalog: updates.Door,
+    catalog: recovery.Door,
     path: str,
-    update: updates.Update | None,
+    update: recovery.Update | None,
     plan: Sequence[tuple[Row, Row]],
     etag: str | None,
 ) -> Page | CatalogError:
@@ -232,7 +232,10 @@ def _written(
 
 
 def _read_back(
-    catalog: updates.Door, update: updates.Update | None, rows: Sequence[Row], etag: str
+    catalog: recovery.Door,
+    update: recovery.Update | None,
+    rows: Sequence[Row],
+    etag: str,
 ) -> Page | None:
     """Return the rows of a write whose answer was lost, if it was committed."""
     if update is None:
@@ -242,7 +245,9 @@ def _read_back(
         try:
             login = catalog.session()
             client = login.id if login else None
-            found = updates.written_by(catalog, update, rows, since=etag, client=client)
+            found = recovery.written_by(
+                catalog, update, rows, since=etag, client=client
+            )
             break
         except Unavailable:
             if not patience.wait():
@@ -267,13 +272,13 @@ def _is_full(query: str, rows: Sequence[object]) -> bool:
     return limit is not None and len(rows) >= int(limit[1])
 
 
-def _point_out(update: updates.Update | None, plan: Sequence[tuple[Row, Row]]) -> None:
+def _point_out(update: recovery.Update | None, plan: Sequence[tuple[Row, Row]]) -> None:
     """Warn of what the catalog would swallow, or set to NULL without being asked."""
     if update is None:
         return
     for what, names in (
-        ("are not in the update path: not written", updates.swallowed(update, plan)),
-        ("are missing in some rows: they become NULL", updates.nulled(update, plan)),
+        ("are not in the update path: not written", recovery.swallowed(update, plan)),
+        ("are missing in some rows: they become NULL", recovery.nulled(update, plan)),
     ):
         if names:
             listed = sorted(names)

@@ -11,7 +11,7 @@ _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _NO_ANSWER = {"ConnectionError", "Timeout", "RetryError", "ChunkedEncodingError"}
 
 
-def is_weather(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether an error of a look passes by itself: network, broker, login, a race."""
     if getattr(error, "ermpoll_weather", False):
         return True
