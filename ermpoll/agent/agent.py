@@ -39,7 +39,7 @@ from ermpoll.queue.tokens import worker_name
 from ermpoll.records import LookResult, Status, Transform, Work
 
 if TYPE_CHECKING:
-    from ermpoll.widgets.panel import Panel
+    from ermpoll.widgets.base import Panel
 
 logger = logging.getLogger(__name__)
 

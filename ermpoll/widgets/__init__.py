@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ermpoll.errors import UsageError
-from ermpoll.widgets.consoles import ConsolePanel, FleetPanel
-from ermpoll.widgets.drying import DryRunPanel
-from ermpoll.widgets.monitoring import MonitorPanel
-from ermpoll.widgets.panel import Panel
-from ermpoll.widgets.previewing import PreviewPanel
-from ermpoll.widgets.watching import WatchPanel
+from ermpoll.widgets.base import Panel
+from ermpoll.widgets.panels.console_panel import ConsolePanel, FleetPanel
+from ermpoll.widgets.panels.dry_run_panel import DryRunPanel
+from ermpoll.widgets.panels.monitor_panel import MonitorPanel
+from ermpoll.widgets.panels.preview_panel import PreviewPanel
+from ermpoll.widgets.panels.watch_panel import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent

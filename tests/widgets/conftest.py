@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.widgets.panel import Panel
+from ermpoll.widgets.base import Panel
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import ermpoll
 from ermpoll.errors import UsageError
 from ermpoll.notices.base import LocalNotices
-from ermpoll.widgets import backlog
-from ermpoll.widgets.monitoring import _listener
-from ermpoll.widgets.picks import Picks
+from ermpoll.widgets.panels.monitor_panel import _listener
+from ermpoll.widgets.parts import table_reader
+from ermpoll.widgets.parts.row_picker import Picks
 from tests import pages
 from tests.waiting import until
 
@@ -280,9 +280,9 @@ def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):
 
 def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(backlog, "monotonic", lambda: now[0])
+    monkeypatch.setattr(table_reader, "monotonic", lambda: now[0])
     lane = WriteLock()
-    read = backlog.Backlog(jobs, lane, lambda: None)
+    read = table_reader.Backlog(jobs, lane, lambda: None)
     status = ermpoll.Agent(jobs, lambda row: None).status
 
     looks = [{"rows": 1}, {"rows": 1, "unchanged": 5}, {"rows": 2}, {"rows": 3}]

@@ -4,7 +4,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 import ermpoll
-from ermpoll.widgets.panel import Panel, html
+from ermpoll.widgets.base import Panel, html
 from tests.waiting import until
 
 

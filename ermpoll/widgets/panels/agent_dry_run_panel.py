@@ -13,9 +13,9 @@ import ipywidgets as W
 
 from ermpoll.render import detail
 from ermpoll.render.page import Caps
-from ermpoll.widgets.panel import enable
-from ermpoll.widgets.trial import Trial
-from ermpoll.widgets.trying import TrialPanel
+from ermpoll.widgets.base import enable
+from ermpoll.widgets.panels.diff_panel import TrialPanel
+from ermpoll.widgets.parts.dry_run_task import Trial
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent

@@ -13,7 +13,7 @@ from ermpoll.records import Row
 from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import rid_of, rows_grid
 from ermpoll.render.values import line
-from ermpoll.widgets.panel import box, close_all, html
+from ermpoll.widgets.base import box, close_all, html
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue

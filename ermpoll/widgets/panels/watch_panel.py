@@ -12,8 +12,8 @@ from ermpoll.polling.watcher import Query, QueryWatcher
 from ermpoll.queue import transitions
 from ermpoll.queue.results import Candidates
 from ermpoll.records import LookResult
-from ermpoll.widgets.monitoring import MonitorPanel
-from ermpoll.widgets.panel import html
+from ermpoll.widgets.base import html
+from ermpoll.widgets.panels.monitor_panel import MonitorPanel
 
 if TYPE_CHECKING:
     from ermpoll.notices.base import Notices

@@ -13,9 +13,9 @@ from ermpoll.records import Transform
 from ermpoll.render import outcome_body
 from ermpoll.render.page import fill
 from ermpoll.render.values import clean, counted
-from ermpoll.widgets.panel import box, enable, html, show, why_not_writable
-from ermpoll.widgets.trial import Trial
-from ermpoll.widgets.trying import TrialPanel
+from ermpoll.widgets.base import box, enable, html, show, why_not_writable
+from ermpoll.widgets.panels.diff_panel import TrialPanel
+from ermpoll.widgets.parts.dry_run_task import Trial
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue

@@ -19,9 +19,9 @@ from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
 from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
-from ermpoll.widgets.itable import ITablePicks
-from ermpoll.widgets.panel import Panel, box, enable, html, show, why_not_writable
-from ermpoll.widgets.picks import Picks
+from ermpoll.widgets.base import Panel, box, enable, html, show, why_not_writable
+from ermpoll.widgets.parts.itables_picker import ITablePicks
+from ermpoll.widgets.parts.row_picker import Picks
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue

@@ -14,9 +14,9 @@ from ermpoll.records import Row
 from ermpoll.render import detail, live
 from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
-from ermpoll.widgets.backlog import ROWS, Backlog, telling
-from ermpoll.widgets.panel import box, enable, html, roles, show, why_not_writable
-from ermpoll.widgets.picks import Picks
+from ermpoll.widgets.base import box, enable, html, roles, show, why_not_writable
+from ermpoll.widgets.parts.row_picker import Picks
+from ermpoll.widgets.parts.table_reader import ROWS, Backlog, telling
 from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:

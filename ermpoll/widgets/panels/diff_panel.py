@@ -18,9 +18,9 @@ from ermpoll.render import detail, plan_body
 from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import tally
 from ermpoll.render.values import counted
-from ermpoll.widgets.exporting import save_csv
-from ermpoll.widgets.panel import Panel, box, enable, html, show
-from ermpoll.widgets.trial import Trial
+from ermpoll.widgets.base import Panel, box, enable, html, show
+from ermpoll.widgets.parts.csv_export import save_csv
+from ermpoll.widgets.parts.dry_run_task import Trial
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue

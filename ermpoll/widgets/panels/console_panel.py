@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import ipywidgets as W
 
 from ermpoll.render.page import fill
-from ermpoll.widgets.drying import DryRunPanel
-from ermpoll.widgets.monitoring import MonitorPanel
-from ermpoll.widgets.panel import Panel, html
-from ermpoll.widgets.previewing import PreviewPanel
-from ermpoll.widgets.rehearsing import RehearsalPanel
-from ermpoll.widgets.watching import WatchPanel
+from ermpoll.widgets.base import Panel, html
+from ermpoll.widgets.panels.agent_dry_run_panel import RehearsalPanel
+from ermpoll.widgets.panels.dry_run_panel import DryRunPanel
+from ermpoll.widgets.panels.monitor_panel import MonitorPanel
+from ermpoll.widgets.panels.preview_panel import PreviewPanel
+from ermpoll.widgets.panels.watch_panel import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent

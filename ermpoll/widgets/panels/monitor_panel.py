@@ -13,7 +13,7 @@ from ermpoll.errors import UsageError
 from ermpoll.records import Event, Row, Status
 from ermpoll.render import live
 from ermpoll.render.told import told
-from ermpoll.widgets.panel import (
+from ermpoll.widgets.base import (
     Panel,
     box,
     enable,
@@ -21,7 +21,7 @@ from ermpoll.widgets.panel import (
     show,
     why_not_writable,
 )
-from ermpoll.widgets.tableview import TableView
+from ermpoll.widgets.parts.table_section import TableView
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent

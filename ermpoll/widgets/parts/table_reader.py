@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ermpoll.errors import ErmpollError
 from ermpoll.records import Status
 from ermpoll.render.tables import SYSTEM
-from ermpoll.widgets.panel import monotonic
+from ermpoll.widgets.base import monotonic
 from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:
