@@ -14,8 +14,8 @@ import pika.connection
 import pytest
 
 import ermpoll
-from tests.rabbitmq import rabbit
-from tests.tables import make_table
+from tests.helpers.rabbitmq import rabbit
+from tests.helpers.tables import make_table
 
 __all__ = ["rabbit"]
 

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ermpoll
-from tests.apart import TABLE, Apart, apart
 from tests.bench.agents import proxy
 from tests.bench.common import Report, Spread, arguments, client, job_table, server
-from tests.rabbitmq import EXCHANGE, Rabbit, broker, wait_for
+from tests.helpers.apart import TABLE, Apart, apart
+from tests.helpers.rabbitmq import EXCHANGE, Rabbit, broker, wait_for
 
 WHOSE = ("ermpoll", "deriva")
 #: What 600 s of poll_s are here, and so a sixth of an hour.

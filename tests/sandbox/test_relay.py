@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ermpoll
-from tests.rabbitmq import EXCHANGE, Rabbit, free_port, rabbit
+from tests.helpers.rabbitmq import EXCHANGE, Rabbit, free_port, rabbit
 from tests.sandbox.client import Client, closing
 
 __all__ = ["rabbit"]

@@ -1,1 +1,0 @@
-"""Chaos with a referee: ``python -m tests.chaos --claims N --seed S``."""

@@ -1,0 +1,84 @@
+"""Make the README's pictures from the page.
+
+``python -m tests.end_to_end.browser.screenshots``
+
+Takes some three minutes, so that the courses over time have something to show.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.browser.lab import ROOT, Book, chromium, lab, opened
+
+DOCS = ROOT / "docs"
+MINUTES = 2.6
+SETUP = """import random, threading
+import ermpoll
+box = ermpoll.sandbox.start()
+jobs = box.jobs()"""
+CONSOLE = """def convert(row):
+    threading.Event().wait(random.uniform(1, 6))
+    if random.random() < 0.04:
+        raise ValueError("converter: no such series 3")
+    return {"Result": {"levels": 3}}
+
+console = ermpoll.console(jobs, convert, workers=4, notices=box.amqp_url,
+                          name="convert images")
+console"""
+DRY_RUN = """def plan(row):
+    if row["Modality"] == "brightfield":
+        return None
+    if row["Modality"] == "micro-CT":
+        raise MemoryError("a volume does not fit")
+    first = "high" if row["Bytes"] < 1e9 and row["File_Name"].endswith("h5") else 1
+    return {"Processing_Status": "in progress", "Priority": first}
+
+ermpoll.dry_run(jobs, plan, limit=10)"""
+
+
+def main(folder: Path = DOCS) -> None:
+    """Write console-light.png, console-dark.png and dry-run.png."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, chromium() as browser:
+        books = Path(home, "books")
+        books.mkdir()
+        with lab(books, Path(home, "settings")) as running:
+            running.write("pictures.ipynb", [SETUP, DRY_RUN, CONSOLE])
+            with opened(browser, running, "pictures.ipynb", height=1600) as book:
+                take(book, folder)
+
+
+def take(book: Book, folder: Path) -> None:
+    """Run the notebook, keep it busy for a while, and take the pictures."""
+    book.command("application:toggle-left-area")
+    book.run_all()
+    panels = book.page.locator(".ermpoll-live")
+    shoot(panels.filter(has_text="Dry run").first, folder / "dry-run.png")
+    console = panels.filter(has_text="convert images").first
+    console.get_by_role("button", name="Start").click()
+    pause = threading.Event()
+    for _ in range(int(MINUTES * 60 / 4)):
+        book.execute("box.add(random.randint(1, 9))")
+        pause.wait(4)
+    console.get_by_text("Running now (4 of 4").wait_for()
+    shoot(console, folder / "console-light.png")
+    book.theme("JupyterLab Dark")
+    book.page.wait_for_timeout(1000)
+    shoot(console, folder / "console-dark.png")
+    book.execute("console.stop()")
+
+
+def shoot(place: Any, path: Path) -> None:
+    """Save a picture of one panel."""
+    place.screenshot(path=path)
+    size = path.stat().st_size
+    assert size < 200_000, f"{path} has {size} bytes"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)

@@ -1,0 +1,71 @@
+"""The server that the storm rages on.
+
+``python -m tests.end_to_end.chaos.place PORT AMQP_PORT FILE``: a sandbox in which
+each login is believed its own name, so that the record says who wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from ermpoll.sandbox import catalogs
+from ermpoll.sandbox.assembly import Options, Sandbox
+from ermpoll.sandbox.building import Builder
+from ermpoll.sandbox.journal import Journal
+from ermpoll.sandbox.sessions import ANONYMOUS, OWNER, Client, Logins
+from tests.end_to_end.chaos.table import COLUMNS, NAME, SCHEMA
+
+#: The role of everybody.
+GUESTS = "guests"
+
+
+class Guest(Client):
+    """Somebody who owns the catalog like the others."""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return frozenset((self.id, GUESTS))
+
+
+class Named(Logins):
+    """Believes everybody: the bearer token is the name."""
+
+    def client(self, headers: Mapping[str, str]) -> Client:
+        name = headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.expired or not name:
+            return ANONYMOUS
+        return OWNER if name == "owner" else Guest(name, name)
+
+
+def build(sandbox: Sandbox) -> None:
+    """Make catalog ``1`` with the table in it, which all guests own."""
+    store = sandbox.store
+    store.clear()
+    catalog = catalogs.create(store, {"id": "1"}, OWNER)
+    with store.remodelling(catalog, Journal(silent=True)) as model:
+        model.acls["owner"] = [OWNER.id, GUESTS]
+        builder = Builder(store=store, catalog=catalog, model=model)
+        schema = builder.schema({"schema_name": SCHEMA})
+        doc = catalogs.table_doc(NAME, COLUMNS, keys=(("code",), ("number",)))
+        builder.table(schema, doc)
+
+
+async def _serve(port: int, amqp_port: int, data: str) -> None:
+    fresh = not os.path.exists(data)
+    sandbox = Sandbox(Options(port=port, amqp_port=amqp_port, data=data, control=True))
+    sandbox.logins = sandbox.service.logins = Named("owner")
+    if fresh:
+        build(sandbox)
+    await sandbox.start()
+    line = {"url": sandbox.url, "amqp": sandbox.amqp_url, "pid": os.getpid()}
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -1,0 +1,125 @@
+"""Defects 1, 2, 3 and 8 of deriva-py's waiting, the same test for both.
+
+Each test is run with a poller of ours, which has to pass, and with deriva-py's,
+which has to fail: so a test that proves nothing is found out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.helpers.apart import apart
+from tests.helpers.rabbitmq import Rabbit, wait_for
+
+SEED = pytest.param(
+    "deriva",
+    marks=pytest.mark.xfail(strict=True, raises=AssertionError),
+)
+both = pytest.mark.parametrize("whose", ["ermpoll", SEED])
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(90)]
+
+
+def settled(rabbit: Rabbit) -> None:
+    """Wait until somebody listens, and what it does at its start is over."""
+    wait_for(rabbit.queues, 20)
+    threading.Event().wait(0.5)
+
+
+@both
+def test_notices_go_on_after_the_consumers_time_out(whose, rabbit):
+    """1. An unacknowledged notice closes the channel, and the loop dies."""
+    with apart(whose, rabbit.port) as poller:
+        settled(rabbit)
+        rabbit.publish(130)
+        assert sum(rabbit.queues().values()) == 0
+
+        threading.Event().wait(8.0)
+        seen = len(poller.looks)
+        rabbit.publish()
+
+        wait_for(lambda: len(poller.looks) > seen, 3)
+        assert poller.alive
+
+
+@both
+def test_a_stream_of_notices_is_looked_at_while_it_lasts(whose, rabbit):
+    """2. Waiting for a tenth of a second of silence, it sees nothing but the end."""
+    with apart(whose, rabbit.port) as poller:
+        settled(rabbit)
+        connection = rabbit.connect()
+        channel = connection.channel()
+
+        seen = len(poller.looks)
+        for _ in range(100):
+            channel.basic_publish("ermrest_changes", "", b"change")
+            connection.process_data_events(0.012)
+        during = len(poller.looks) - seen
+        connection.close()
+
+        assert 3 <= during <= 15
+
+
+@both
+def test_a_look_follows_a_notice_at_once(whose, rabbit):
+    """2. Each look is a tenth of a second late."""
+    with apart(whose, rabbit.port) as poller:
+        settled(rabbit)
+        connection = rabbit.connect()
+        channel = connection.channel()
+
+        delays = []
+        for _ in range(7):
+            connection.process_data_events(0.3)
+            seen, began = len(poller.looks), time.monotonic()
+            channel.basic_publish("ermrest_changes", "", b"change")
+            wait_for(lambda seen=seen: len(poller.looks) > seen, 2)
+            delays.append(poller.looks[seen] - began)
+        connection.close()
+
+        assert sorted(delays)[3] < 0.02
+
+
+@both
+def test_a_deleted_queue_neither_spins_nor_stops_the_looks(whose, rabbit):
+    """3. It spins at 95 % of a core and never looks again."""
+    with apart(whose, rabbit.port) as poller:
+        settled(rabbit)
+        (queue,) = rabbit.queues()
+
+        rabbit.ctl("delete_queue", queue)
+        assert poller.cpu(2.0) < 0.05
+        wait_for(rabbit.queues, 10)
+        seen = len(poller.looks)
+        rabbit.publish()
+
+        wait_for(lambda: len(poller.looks) > seen, 3)
+
+
+@both
+def test_an_unknown_host_does_not_end_the_looks(whose):
+    """8. socket.gaierror ends the loop."""
+    with apart(whose, 5672, host="no-such-host.invalid", poll_s=0.3) as poller:
+        wait_for(lambda: len(poller.looks) >= 3, 10)
+
+        assert poller.alive
+
+
+@both
+def test_a_durable_exchange_does_not_end_the_looks(whose, rabbit):
+    """8. PRECONDITION_FAILED (406) ends the loop."""
+    connection = rabbit.connect()
+    channel = connection.channel()
+    channel.exchange_delete("ermrest_changes")
+    channel.exchange_declare("ermrest_changes", exchange_type="fanout", durable=True)
+    try:
+        with apart(whose, rabbit.port) as poller:
+            for _ in range(20):
+                connection.process_data_events(0.25)
+                channel.basic_publish("ermrest_changes", "", b"change")
+            assert len(poller.looks) > 5
+    finally:
+        channel.exchange_delete("ermrest_changes")
+        connection.close()

@@ -1,0 +1,559 @@
+from __future__ import annotations
+
+import gc
+import logging
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from ermpoll.errors import NoticeError
+from ermpoll.notices.amqp import AmqpNotices, Hearing
+from ermpoll.notices.amqp_url import Address
+from ermpoll.records import NoticesStatus
+from tests.helpers.rabbitmq import (
+    Proxy,
+    Rabbit,
+    free_port,
+    proxy,
+    wait_for,
+)
+
+needs_rabbitmq = pytest.mark.rabbitmq
+
+
+class Hearer:
+    """Somebody who listens to a hub, and remembers."""
+
+    def __init__(self, notices: AmqpNotices) -> None:
+        self.notices = notices
+        self.heard = 0
+        self.told: list[NoticesStatus] = []
+        self.leave = notices.subscribe(self._hear, self.told.append)
+
+    def _hear(self) -> None:
+        self.heard += 1
+
+    def wait_for(self, state: str, timeout_s: float = 10.0) -> NoticesStatus:
+        wait_for(lambda: self.notices.status.state == state, timeout_s)
+        return self.notices.status
+
+
+@contextmanager
+def hearing(url: str, **options: object) -> Iterator[Hearer]:
+    hearer = Hearer(AmqpNotices(url, **options))  # type: ignore[arg-type]
+    try:
+        yield hearer
+    finally:
+        hearer.leave()
+
+
+# -- addresses
+
+
+def test_an_address_is_named_without_its_login():
+    address = Address.parse("amqps://me:p%40ss@rabbit.example.org/my%2Fhost")
+
+    assert address.label == "rabbit.example.org:5671/my%2Fhost"
+    assert "p@ss" not in repr(address)
+    assert "p%40ss" not in repr(AmqpNotices("amqp://me:p%40ss@localhost"))
+
+
+def test_an_address_carries_login_port_and_virtual_host():
+    parameters = Address.parse("amqp://me:p%40ss@[::1]:1234/lab").parameters
+
+    assert (parameters.host, parameters.port) == ("::1", 1234)
+    assert parameters.virtual_host == "lab"
+    assert parameters.credentials.username == "me"
+    assert parameters.credentials.password == "p@ss"
+
+
+@pytest.mark.parametrize(
+    ("url", "heartbeat"), [("amqp://h", 30), ("amqp://h/?heartbeat=7", 7)]
+)
+def test_every_wait_has_an_end(url, heartbeat):
+    address = Address.parse(url)
+
+    assert address.open_s == 15
+    assert address.parameters.heartbeat == heartbeat
+    assert address.parameters.socket_timeout == 10
+    assert address.parameters.connection_attempts == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:5672",
+        "amqp://",
+        "amqp:///vhost",
+        "amqp://host:port",
+        "amqp://host:99999",
+        "amqp://user@host",
+        "amqp://me:hunter2@host/?heartbeat=soon",
+        "amqp://me:hunter2@host/?hartbeat=5",
+        "amqp://me:hunter2@host/?ssl_options=(",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_showing_its_login(url):
+    with pytest.raises(NoticeError, match=r"expected\s+amqp://") as caught:
+        AmqpNotices(url)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_catalogs_address_is_not_taken_for_the_brokers():
+    with pytest.raises(NoticeError, match=r"ermpoll.connect\(\)"):
+        AmqpNotices("https://www.example.org/ermrest/catalog/1")
+
+
+def test_a_ca_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(NoticeError, match=r"nowhere.pem' is not there"):
+        AmqpNotices("amqps://localhost", ca=str(tmp_path / "nowhere.pem"))
+
+
+def test_a_ca_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "ca.pem").write_text("certainly no certificate")
+
+    with pytest.raises(NoticeError, match="can't be read as PEM"):
+        AmqpNotices("amqps://localhost", ca=str(tmp_path / "ca.pem"))
+
+
+def test_a_ca_file_without_tls_is_refused(tmp_path):
+    with pytest.raises(NoticeError, match="for amqps:// only"):
+        AmqpNotices("amqp://localhost", ca=str(tmp_path))
+
+
+# -- deafness, decided purely
+
+
+def test_a_write_expects_a_notice_within_its_time():
+    hearing = Hearing(echo_s=5).expecting(100.0)
+
+    assert not hearing.is_deaf(104.9)
+    assert hearing.is_deaf(105.0)
+    assert not hearing.heard(104.9).is_deaf(200.0)
+
+
+def test_a_notice_that_came_before_the_answer_is_the_echo():
+    hearing = Hearing(echo_s=5).heard(99.9).expecting(100.0)
+
+    assert not hearing.is_deaf(200.0)
+
+
+def test_a_second_write_does_not_put_off_the_first_ones_time():
+    hearing = Hearing(echo_s=5).expecting(100.0).expecting(104.0)
+
+    assert hearing.is_deaf(105.0)
+
+
+# -- no broker
+
+
+def test_a_broker_that_is_not_there_is_a_status_with_the_next_try(caplog):
+    port = free_port()
+    caplog.set_level(logging.WARNING, logger="ermpoll")
+
+    with hearing(f"amqp://me:hunter2@127.0.0.1:{port}") as hearer:
+        status = hearer.wait_for("down")
+
+    assert status.reason == f"refused: is RabbitMQ running on 127.0.0.1:{port}?"
+    assert status.next_try_at is not None
+    assert "hunter2" not in caplog.text + repr(status)
+    events = [r.event for r in caplog.records if r.name.startswith("ermpoll")]
+    assert events == ["down"]
+
+
+def test_a_broker_that_stays_away_is_logged_once(caplog):
+    caplog.set_level(logging.WARNING, logger="ermpoll")
+    url, tries = f"amqp://127.0.0.1:{free_port()}", set()
+
+    with hearing(url, rng=lambda: 0.0) as hearer:
+        wait_for(lambda: tries.add(hearer.notices.status.next_try_at) or len(tries) > 3)
+
+    ours = [r for r in caplog.records if r.name.startswith("ermpoll")]
+    assert len(ours) == 1
+    assert [status.state for status in hearer.told] == ["connecting", "down"]
+
+
+def test_a_write_is_expected_back_only_while_somebody_listens():
+    notices = AmqpNotices("amqp://localhost")
+
+    notices.wrote()
+
+    assert notices.status.state == "off"
+
+
+def test_a_broker_of_the_machine_is_not_met_by_the_tests():
+    with hearing("amqp://localhost") as hearer:
+        status = hearer.wait_for("down", 30)
+
+    assert "refused" in status.reason
+
+
+def test_a_host_that_is_not_known_is_a_status():
+    """Such a name ends the seed's loop (field.md, defect 8)."""
+    with hearing("amqp://no-such-host.invalid:5672") as hearer:
+        status = hearer.wait_for("down", 30)
+
+    assert status.reason.startswith("unknown host: no-such-host.invalid:5672")
+
+
+def test_a_port_that_speaks_something_else_is_a_status():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with hearing(f"amqp://127.0.0.1:{port}") as hearer:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(8)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            status = hearer.wait_for("down")
+
+    assert f"127.0.0.1:{port}" in status.reason
+
+
+@pytest.mark.parametrize("bites", [b"", b"AMQP\x00\x00\x09\x01"])
+def test_a_peer_that_says_nothing_does_not_keep_anybody_waiting(bites):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        hearer = Hearer(AmqpNotices(f"amqp://127.0.0.1:{port}/?socket_timeout=0.2"))
+        peer, _ = listener.accept()
+        with peer:
+            peer.recv(8)
+
+            began = time.perf_counter()
+            hearer.leave()
+            took_s = time.perf_counter() - began
+
+    assert took_s < 0.2
+
+
+def test_silence_after_the_connection_is_a_status():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        url = f"amqp://127.0.0.1:{port}/?socket_timeout=0.1&stack_timeout=0.2"
+        with hearing(url) as hearer:
+            status = hearer.wait_for("down")
+
+    assert status.reason.startswith(f"no answer from 127.0.0.1:{port} in time")
+
+
+# -- a real broker
+
+
+@needs_rabbitmq
+def test_notices_come_in(rabbit: Rabbit):
+    with hearing(rabbit.url) as hearer:
+        hearer.wait_for("push")
+
+        rabbit.publish(3)
+        wait_for(lambda: hearer.heard == 3)
+
+    states = [status.state for status in hearer.told]
+    assert states == ["connecting", "push"]
+    assert hearer.notices.status.received == 3
+
+
+@needs_rabbitmq
+def test_no_notice_stays_unacknowledged(rabbit: Rabbit):
+    """The seed acknowledges none of them (field.md, defect 1)."""
+    with hearing(rabbit.url) as hearer:
+        hearer.wait_for("push")
+        rabbit.publish(1_000)
+        wait_for(lambda: hearer.heard == 1_000)
+
+        assert list(rabbit.queues().values()) == [0]
+
+
+@needs_rabbitmq
+def test_pollers_of_one_process_share_a_connection(rabbit: Rabbit):
+    notices = AmqpNotices(rabbit.url)
+    first, second = Hearer(notices), Hearer(notices)
+    first.wait_for("push")
+
+    rabbit.publish()
+    wait_for(lambda: (first.heard, second.heard) == (1, 1))
+    threads = [t for t in threading.enumerate() if t.name == "ermpoll-notices"]
+    first.leave()
+    between = notices.status.state
+    second.leave()
+
+    assert len(threads) == 1
+    assert (between, notices.status.state) == ("push", "off")
+
+
+@needs_rabbitmq
+def test_leaving_is_quick_and_leaves_nothing_behind(rabbit: Rabbit):
+    process = psutil.Process()
+    gc.collect()
+    sockets, threads = len(process.net_connections()), threading.active_count()
+
+    took = []
+    for _ in range(20):
+        hearer = Hearer(AmqpNotices(rabbit.url))
+        hearer.wait_for("push")
+        began = time.perf_counter()
+        hearer.leave()
+        took.append(time.perf_counter() - began)
+    gc.collect()
+
+    assert statistics.median(took) < 0.05
+    assert len(process.net_connections()) == sockets
+    assert threading.active_count() == threads
+    assert rabbit.queues() == {}
+
+
+@needs_rabbitmq
+def test_a_wrong_password_is_a_status(rabbit: Rabbit):
+    with hearing(f"amqp://guest:hunter2@127.0.0.1:{rabbit.port}") as hearer:
+        status = hearer.wait_for("down")
+
+    assert status.reason == (
+        f"login refused by 127.0.0.1:{rabbit.port}: check user and password in the "
+        "AMQP address"
+    )
+
+
+@needs_rabbitmq
+def test_a_virtual_host_that_is_not_there_is_a_status(rabbit: Rabbit):
+    with hearing(f"{rabbit.url}/nowhere") as hearer:
+        status = hearer.wait_for("down")
+
+    assert "virtual host" in status.reason
+
+
+@needs_rabbitmq
+def test_an_exchange_that_is_declared_otherwise_is_used_as_it_is(rabbit: Rabbit):
+    """A durable exchange ends the seed's loop (field.md, defect 8)."""
+    connection = rabbit.connect()
+    channel = connection.channel()
+    channel.exchange_declare("kept", exchange_type="fanout", durable=True)
+
+    with hearing(rabbit.url, exchange="kept") as hearer:
+        hearer.wait_for("push")
+        channel.basic_publish("kept", "", b"change")
+        wait_for(lambda: hearer.heard == 1)
+    channel.exchange_delete("kept")
+    connection.close()
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_virtual_host_has_its_own_notices(rabbit: Rabbit):
+    rabbit.ctl("add_vhost", "the lab")
+    rabbit.ctl("set_permissions", "-p", "the lab", "guest", ".*", ".*", ".*")
+    try:
+        with hearing(f"{rabbit.url}/the%20lab") as hearer:
+            hearer.wait_for("push")
+            rabbit.publish(5)
+            rabbit.publish(virtual_host="the lab")
+            wait_for(lambda: hearer.heard)
+            threading.Event().wait(0.2)
+        assert hearer.heard == 1
+    finally:
+        rabbit.ctl("delete_vhost", "the lab")
+
+
+@pytest.fixture
+def reader(rabbit: Rabbit) -> Iterator[str]:
+    """The address of a user who may make queues and read, but make no exchange."""
+    rabbit.ctl("add_user", "reader", "hunter2")
+    rabbit.ctl("set_permissions", "reader", "^amq.gen", "^amq.gen", ".*")
+    yield f"amqp://reader:hunter2@127.0.0.1:{rabbit.port}"
+    rabbit.ctl("delete_user", "reader")
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_user_who_may_only_read_hears_notices(rabbit: Rabbit, reader: str):
+    rabbit.publish()
+    with hearing(reader) as hearer:
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_lack_of_rights_is_told_without_the_user(rabbit: Rabbit, reader: str):
+    with hearing(reader, exchange="nosuch") as hearer:
+        missing = hearer.wait_for("down")
+    rabbit.ctl("set_permissions", "reader", "^$", "^$", "^$")
+    rabbit.publish()
+    with hearing(reader) as hearer:
+        refused = hearer.wait_for("down")
+
+    at = f"127.0.0.1:{rabbit.port}"
+    assert missing.reason.startswith(f"{at} has no such exchange")
+    assert refused.reason.startswith(f"access refused by {at}")
+    assert "reader" not in missing.reason + refused.reason
+
+
+@needs_rabbitmq
+def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit):
+    with hearing(rabbit.url) as hearer:
+        hearer.wait_for("push")
+
+        rabbit.ctl("close_all_connections", "maintenance at noon")
+        wait_for(lambda: hearer.told[-1].state != "push")
+        down = hearer.told[-1]
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+    assert "maintenance at noon" in down.reason
+    assert down.next_try_at is not None
+
+
+@needs_rabbitmq
+def test_notices_come_back_after_the_queue_was_deleted(rabbit: Rabbit):
+    """The seed spins at 95 % CPU and never looks again (field.md, defect 3)."""
+    with hearing(rabbit.url) as hearer:
+        hearer.wait_for("push")
+
+        (queue,) = rabbit.queues()
+        rabbit.ctl("delete_queue", queue)
+        wait_for(lambda: hearer.told[-1].state == "down")
+        down = hearer.told[-1]
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+    assert down.reason == "the broker cancelled the consumer: queue deleted"
+
+
+@needs_rabbitmq
+def test_a_connection_that_is_cut_comes_back(rabbit: Rabbit):
+    with proxy(rabbit.port) as between, hearing(_through(between)) as hearer:
+        hearer.wait_for("push")
+
+        between.cut()
+        wait_for(lambda: hearer.told[-1].state == "down")
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+
+@needs_rabbitmq
+def test_leaving_does_not_wait_for_a_broker_that_is_frozen(rabbit: Rabbit):
+    with proxy(rabbit.port) as between:
+        hearer = Hearer(AmqpNotices(_through(between)))
+        hearer.wait_for("push")
+        between.freeze()
+
+        began = time.perf_counter()
+        hearer.leave()
+
+        assert time.perf_counter() - began < 0.2
+
+
+@needs_rabbitmq
+def test_a_write_without_an_echo_makes_it_deaf_and_a_notice_ends_that(rabbit: Rabbit):
+    with hearing(rabbit.url, exchange="silent", echo_s=0.1) as hearer:
+        hearer.wait_for("push")
+
+        hearer.notices.wrote()
+        found = hearer.wait_for("deaf")
+        wait_for(lambda: "connected anew" in hearer.notices.status.reason)
+        anew = hearer.notices.status
+        rabbit.publish(exchange="silent")
+        wait_for(lambda: hearer.heard == 1)
+
+        assert hearer.notices.status.state == "push"
+    assert found.reason.startswith("deaf: something was written, but no notice came")
+    assert anew.state == "deaf"
+
+
+@needs_rabbitmq
+def test_an_echo_in_time_is_no_deafness(rabbit: Rabbit):
+    with hearing(rabbit.url, echo_s=1.0) as hearer:
+        hearer.wait_for("push")
+
+        hearer.notices.missed()
+        rabbit.publish()
+        threading.Event().wait(1.3)
+
+        assert [status.state for status in hearer.told] == ["connecting", "push"]
+
+
+@needs_rabbitmq
+def test_a_half_open_connection_is_found_by_a_write(rabbit: Rabbit):
+    with (
+        proxy(rabbit.port) as between,
+        hearing(_through(between), echo_s=0.2) as hearer,
+    ):
+        hearer.wait_for("push")
+        between.freeze()
+
+        hearer.notices.wrote()
+        hearer.wait_for("deaf")
+        between.thaw()
+        between.cut()
+        wait_for(lambda: "connected anew" in hearer.notices.status.reason)
+        rabbit.publish()
+
+        hearer.wait_for("push")
+
+
+@needs_rabbitmq
+def test_tls_with_the_right_ca_brings_notices(rabbit: Rabbit):
+    url = f"amqps://guest:guest@localhost:{rabbit.tls_port}"
+
+    with hearing(url, ca=rabbit.ca) as hearer:
+        hearer.wait_for("push")
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+
+@needs_rabbitmq
+@pytest.mark.parametrize(
+    ("scheme", "port", "with_ca", "reason"),
+    [
+        ("amqps", "tls_port", False, "TLS: the certificate of localhost:"),
+        ("amqps", "port", True, "TLS with localhost:"),
+        ("amqp", "tls_port", False, ""),
+    ],
+    ids=["unknown CA", "TLS to a plain port", "plain to a TLS port"],
+)
+def test_tls_that_fails_is_a_status(rabbit: Rabbit, scheme, port, with_ca, reason):
+    url = f"{scheme}://localhost:{getattr(rabbit, port)}/?stack_timeout=2"
+
+    with hearing(url, ca=rabbit.ca if with_ca else None) as hearer:
+        status = hearer.wait_for("down")
+
+    assert status.reason.startswith(reason)
+    assert f"localhost:{getattr(rabbit, port)}" in status.reason
+
+
+@needs_rabbitmq
+@pytest.mark.long
+def test_a_frozen_connection_is_found_by_its_heartbeats(rabbit: Rabbit):
+    with (
+        proxy(rabbit.port) as between,
+        hearing(f"{_through(between)}/?heartbeat=2") as hearer,
+    ):
+        hearer.wait_for("push")
+
+        between.freeze()
+        status = hearer.wait_for("down", 15)
+        between.thaw()
+        between.cut()
+        hearer.wait_for("push", 15)
+        rabbit.publish()
+        wait_for(lambda: hearer.heard == 1)
+
+    assert status.reason.startswith("silent: no sign of life from 127.0.0.1")
+
+
+def _through(between: Proxy) -> str:
+    return f"amqp://127.0.0.1:{between.port}"

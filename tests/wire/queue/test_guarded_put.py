@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+import ermpoll
+from ermpoll.catalog.write_lock import write_lock_of
+from ermpoll.errors import Denied, Unavailable
+from ermpoll.queue.guarded_put import GuardedPut
+from ermpoll.queue.writer import by_then
+from ermpoll.records import PlannedPut
+from tests.helpers.peers import Reply, serving
+from tests.helpers.rabbitmq import write_certificates
+from tests.helpers.tables import add, make_table, queue, read
+
+
+@pytest.fixture
+def catalog(box: ermpoll.sandbox.Box) -> ermpoll.Catalog:
+    catalog = ermpoll.connect(box.new_catalog(), timeout_s=2)
+    make_table(catalog)
+    return catalog
+
+
+class Reader:
+    """Reads rows back; those whose name is the mark were written by us."""
+
+    def __init__(self, catalog: ermpoll.Catalog, mark: str = "ours") -> None:
+        self.catalog = catalog
+        self.mark = mark
+
+    def versions(self, rids):
+        return {rid: str(read(self.catalog, rid)["RMT"]) for rid in rids}
+
+    def marked(self, rids):
+        return {
+            rid: rmt
+            for rid, rmt in self.versions(rids).items()
+            if read(self.catalog, rid)["name"] == self.mark
+        }
+
+
+def put(catalog: ermpoll.Catalog, rids: list[str], **values: object) -> PlannedPut:
+    values = values or {"name": "ours"}
+    rows = [{"RID": rid, "RMT": read(catalog, rid)["RMT"], **values} for rid in rids]
+    return PlannedPut(
+        path=f"attributegroup/Ops:Job/RID,RMT;{','.join(values)}", rows=tuple(rows)
+    )
+
+
+def send(catalog: ermpoll.Catalog, planned: PlannedPut, seconds: float = 10):
+    return GuardedPut(catalog).send(planned, Reader(catalog), until=by_then(seconds))
+
+
+def test_won_rows_come_with_their_new_version(catalog):
+    [rid] = add(catalog, {})
+
+    written = send(catalog, put(catalog, [rid]))
+
+    assert written.sent == 1
+    again = PlannedPut(
+        path="attributegroup/Ops:Job/RID,RMT;name",
+        rows=({"RID": rid, "RMT": written.won[rid], "name": "again"},),
+    )
+    assert send(catalog, again).won.keys() == {rid}
+
+
+def test_rows_that_moved_on_are_missed(catalog):
+    a, b = add(catalog, {}, {})
+    planned = put(catalog, [a, b])
+    send(catalog, put(catalog, [a], name="other"))
+
+    written = send(catalog, planned)
+
+    assert (tuple(written.won), written.missed) == ((b,), (a,))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"drop_reply": True, "times": 1},
+        {"drop_reply": True, "times": 3},
+        {"drop_reply": True, "status_after": 500, "times": 1},
+        {"drop_reply": True, "status_after": 502, "times": 2},
+        {"drop_reply": True, "status_after": 503, "times": 1},
+        {"drop_reply": True, "status_after": 504, "times": 1},
+        {"status": 500, "times": 2},
+        {"status": 504, "times": 1},
+    ],
+)
+def test_a_doubtful_write_is_sent_again_until_it_is_certain(box, catalog, fault):
+    rids = add(catalog, {}, {})
+    planned = put(catalog, rids)
+
+    box.faults(methods=("PUT",), **fault)
+    written = send(catalog, planned)
+
+    assert sorted(written.won) == sorted(rids)
+    assert (written.missed, written.unknown) == ((), ())
+    assert written.sent == fault["times"] + 1
+
+
+def test_rows_of_a_first_copy_are_ours_when_tls_breaks_after_it(catalog, tmp_path):
+    add(catalog, *[{"state": "actionable"}] * 3)
+    write_certificates(tmp_path)
+    lost = Reply(raw=b"no TLS")
+
+    with serving(lost, tls=tmp_path, behind=catalog.url) as front:
+        url = catalog.url.replace(urlsplit(catalog.url).netloc, front.netloc)
+        url = url.replace("http://", "https://")
+        door = ermpoll.connect(url, {}, ca=tmp_path / "ca.pem")
+        claim = queue(door).claim(3)
+        door.close()
+
+    assert len(claim) == 3
+    assert claim.outcome.lost == ()
+    assert {row["owner"] for row in claim} == {claim.token}
+
+
+def test_an_aborted_write_is_waited_out_and_counted(box, catalog):
+    [rid] = add(catalog, {})
+    planned = put(catalog, [rid])
+
+    box.faults(abort=0.7, seed=1)
+    written = send(catalog, planned)
+
+    assert written.won.keys() == {rid}
+    assert written.wasted == written.sent - 1
+
+
+def test_giving_up_on_a_doubtful_write_leaves_it_unknown(box, catalog):
+    [rid] = add(catalog, {})
+    planned = put(catalog, [rid])
+
+    box.faults(drop_reply=True, methods=("PUT",))
+    written = send(catalog, planned, seconds=0.5)
+
+    assert (written.unknown, tuple(written.won)) == ((rid,), ())
+
+
+def test_giving_up_on_a_busy_catalog_is_certain(box, catalog):
+    [rid] = add(catalog, {})
+    planned = put(catalog, [rid])
+
+    box.faults(abort=1.0)
+    written = send(catalog, planned, seconds=0.5)
+
+    assert (written.unsent, written.unknown) == ((rid,), ())
+    assert "503" in str(written.error)
+
+
+def test_a_server_that_is_not_there_is_certain(catalog):
+    nowhere = ermpoll.connect("http://localhost:9/ermrest/catalog/1", timeout_s=1)
+    planned = PlannedPut(path="attributegroup/S:T/RID,RMT;n", rows=({"RID": "1"},))
+
+    written = send(nowhere, planned, seconds=0.5)
+
+    assert written.unsent == ("1",)
+    assert isinstance(written.error, Unavailable)
+
+
+def test_a_refused_batch_is_halved_until_the_bad_row_stands_alone(catalog):
+    rids = add(catalog, *[{}] * 8)
+    planned = put(catalog, rids)
+    rows = list(planned.rows)
+    rows[0] = {**rows[0], "name": "bad\0"}
+
+    written = send(catalog, PlannedPut(path=planned.path, rows=tuple(rows)))
+
+    assert list(written.refused) == [rids[0]]
+    assert sorted(written.won) == sorted(rids[1:])
+    assert written.sent <= 7
+
+
+def test_a_login_that_may_not_write_is_an_error_and_not_halved(box):
+    with ermpoll.sandbox.start(token="owner") as guarded:
+        stranger = ermpoll.connect(guarded.url, {})
+        planned = PlannedPut(
+            path="attributegroup/Imaging:Image/RID;File_Name",
+            rows=({"RID": "2", "File_Name": "a"}, {"RID": "4", "File_Name": "b"}),
+        )
+        written = GuardedPut(stranger).send(planned, Reader(stranger), until=by_then(5))
+        assert isinstance(written.error, Denied)
+        assert (written.unsent, stranger.writes) == (("2", "4"), 1)
+
+
+def test_a_stop_ends_the_waiting(box, catalog):
+    [rid] = add(catalog, {})
+    planned = put(catalog, [rid])
+    box.faults(abort=1.0)
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+
+    written = GuardedPut(catalog, stop=stop).send(
+        planned, Reader(catalog), until=by_then(60)
+    )
+
+    assert written.unsent == (rid,)
+
+
+def test_writers_of_one_process_share_a_lane(catalog):
+    rids = add(catalog, *[{}] * 16)
+    puts = [put(catalog, [rid]) for rid in rids]
+    results = []
+    threads = [
+        threading.Thread(target=lambda p=p: results.append(send(catalog, p)))
+        for p in puts
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(len(w.won) for w in results) == 16
+    assert sum(w.wasted for w in results) == 0
+    assert write_lock_of(catalog.url) is write_lock_of(catalog.url)

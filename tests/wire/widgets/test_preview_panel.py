@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import pytest
+
+import ermpoll
+from ermpoll.errors import UsageError
+from tests.helpers import pages
+from tests.helpers.waiting import until
+
+
+@pytest.fixture
+def preview(jobs, keep):
+    return keep(ermpoll.preview(jobs))
+
+
+def state_of(jobs, rid):
+    page = jobs.catalog.get(f"entity/Imaging:Image/RID={rid}")
+    return page.rows[0]["Processing_Status"]
+
+
+def test_a_preview_shows_candidates_and_how_many_there_are(preview, jobs):
+    text = pages.text_of(preview._repr_html_())
+
+    assert f"{jobs.waiting()} rows" in text
+    assert f"showing {jobs.waiting()} of {jobs.waiting()}" in preview._title.value
+    assert preview.candidates.rids[0] in preview._picks._table.value
+
+
+def test_a_preview_of_more_than_it_reads_says_how_many_there_are(jobs, keep, box):
+    box.add(100)
+
+    preview = keep(ermpoll.preview(jobs, limit=60))
+
+    assert f"showing 50 of {jobs.waiting()} candidates" in preview._title.value
+    assert f"showing 50 of {jobs.waiting()} rows" in preview._repr_html_()
+    assert len(preview.shown) == 50
+
+
+def test_searching_and_sorting_narrow_and_order_what_is_shown(preview):
+    preview._search.value = "CONFOCAL"
+    preview._sort.value = "Bytes"
+    preview._down.value = True
+    preview.refresh()
+
+    sizes = [row["Bytes"] for row in preview.shown]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {row["Modality"] for row in preview.shown} == {"confocal"}
+    assert f"{len(sizes)} match" in preview._title.value
+
+
+def test_what_is_ticked_is_selected_and_stays_so_when_the_order_changes(preview):
+    rids = preview.candidates.rids
+    preview._picks._boxes[1].value = True
+
+    preview._down.value = True
+    preview.refresh()
+
+    assert preview.selected == (rids[1],)
+    assert preview.buttons.claim.description == "Claim 1 selected"
+
+
+def test_claiming_takes_just_the_selected_rows_and_releasing_gives_them_back(
+    preview, jobs
+):
+    rids = preview.candidates.rids
+    preview.select([rids[2], rids[4]])
+
+    claim = preview.claim()
+
+    assert set(claim.rids) == {rids[2], rids[4]}
+    assert state_of(jobs, rids[2]) == "in progress"
+    assert rids[2] not in preview.candidates.rids
+    preview.release()
+    assert state_of(jobs, rids[2]) == "new"
+
+
+def test_ticked_rows_that_others_took_are_named_with_the_reason(preview, jobs):
+    mine, taken = preview.candidates.rids[:2]
+    preview.select([mine, taken])
+    with jobs.claim(rows=[taken]):
+        claim = preview.claim()
+
+    said = pages.text_of(preview._note.value)
+    assert claim.rids == (mine,)
+    assert "claimed 1 of 2 rows" in said
+    assert f"not claimed: {taken}: {taken} is" in said
+
+
+def test_released_rows_that_were_lost_are_named_with_the_reason(preview, jobs):
+    kept, robbed = preview.candidates.rids[:2]
+    preview.select([kept, robbed])
+    preview.claim()
+    jobs.rescue([robbed], force=True)
+
+    preview.release()
+
+    said = pages.text_of(preview._note.value)
+    assert f"released 1 row, 1 left alone: {robbed}: " in said
+
+
+def test_release_gives_back_all_that_the_panel_claimed(preview, jobs):
+    first, second = preview.candidates.rids[:2]
+    for rid in (first, second):
+        preview.select([rid])
+        preview.claim()
+    assert preview.claimed.unfinished == (first, second)
+
+    outcome = preview.release()
+
+    assert sorted(outcome.won) == sorted([first, second])
+    assert {state_of(jobs, rid) for rid in (first, second)} == {"new"}
+
+
+def test_why_says_of_each_selected_row_why_it_would_be_taken(preview):
+    rid = preview.candidates.rids[0]
+    preview.select([rid])
+
+    said = preview.why()
+
+    assert said.startswith(f"{rid} is a candidate")
+    assert "File_Name" in pages.text_of(preview._details.value)
+
+
+def test_acts_without_a_selection_say_what_to_do(preview):
+    with pytest.raises(UsageError, match="tick one"):
+        preview.claim()
+
+    assert preview.buttons.claim.disabled
+    assert preview.buttons.claim.tooltip == "Tick a row first"
+
+
+def test_without_the_right_to_write_claiming_is_disabled_and_says_why(box, keep):
+    catalog = box.catalog(read_only=True)
+    jobs = box.jobs().__class__(catalog, "Imaging:Image", **QUEUE)
+
+    preview = keep(ermpoll.preview(jobs))
+    preview.select(preview.candidates.rids[:1])
+
+    assert preview.buttons.claim.disabled
+    assert preview.buttons.claim.tooltip == jobs.why_not_writable
+
+
+QUEUE = {
+    "state": "Processing_Status",
+    "ready": "new",
+    "claimed": "in progress",
+    "done": "success",
+    "failed": "error",
+}
+
+
+def test_a_button_does_what_its_method_does(preview, box):
+    before = preview.total
+    box.add(3)
+
+    preview.buttons.look_now.click()
+
+    until(lambda: preview.total == before + 3)
+
+
+def test_a_button_that_fails_says_so_in_the_panel_and_the_next_click_clears_it(
+    preview, box
+):
+    box.faults(status=500, times=1)
+    preview.buttons.look_now.click()
+    until(lambda: "500" in preview._error_line.value)
+    assert preview.error.startswith("look now: Unavailable")
+
+    preview.buttons.look_now.click()
+
+    until(lambda: not preview._error_line.value)
+
+
+def test_the_selection_of_a_preview_serves_as_rows(preview, jobs):
+    preview.select(preview.candidates.rids[:2])
+
+    assert len(jobs.plan(rows=preview.selected).changes) == 2
+
+
+def test_a_closed_preview_is_static_html(preview):
+    preview.close()
+    preview.close()
+
+    assert set(preview._repr_mimebundle_()) == {"text/plain", "text/html"}
+
+
+def test_an_open_preview_is_a_widget_with_html_and_text_behind_it(preview):
+    bundle = preview._repr_mimebundle_()
+
+    view = bundle["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == preview.widget.model_id
+    assert bundle["text/plain"].splitlines()[1].startswith("RID  File_Name")
+    assert repr(preview) == "<PreviewPanel 'preview of Imaging:Image'>"
+
+
+def test_previewing_what_is_no_queue_says_what_to_give():
+    with pytest.raises(UsageError, match=r"expected an ermpoll\.Queue, found str"):
+        ermpoll.preview("Imaging:Image")
+
+
+def test_rows_sort_by_columns_of_every_kind_and_null_stays_last(jobs, keep, box):
+    jobs = box.jobs(columns=("File_Name", "Metadata", "Acquired", "Dataset"))
+    rid = box.add(1, Metadata=None)[0]
+    preview = keep(ermpoll.preview(jobs))
+
+    for name in ("File_Name", "Metadata", "Acquired"):
+        for down in (False, True):
+            preview._sort.value, preview._down.value = name, down
+            values = [row[name] for row in preview.shown if row[name] is not None]
+            texts = [value if isinstance(value, str) else "" for value in values]
+            assert texts == sorted(texts, reverse=down)
+    preview._sort.value = "Metadata"
+
+    assert preview.shown[-1]["RID"] == rid
+
+
+def test_no_candidates_are_said_in_words(jobs, keep):
+    jobs.plan(lambda row: {"Processing_Status": "hold"}, limit=500).apply()
+
+    preview = keep(ermpoll.preview(jobs))
+
+    assert "No row is a candidate now." in preview._note.value
+
+
+def test_releasing_before_a_claim_says_so(preview):
+    with pytest.raises(UsageError, match="claimed by this panel, found none"):
+        preview.release()
