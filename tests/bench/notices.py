@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,8 +20,9 @@ from urllib.parse import urlsplit
 import ermpoll
 from tests.bench.agents import proxy
 from tests.bench.common import Report, Spread, arguments, client, job_table, server
-from tests.helpers.apart import TABLE, Apart, apart
-from tests.helpers.rabbitmq import EXCHANGE, Rabbit, broker, wait_for
+from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.poller_process import TABLE, PollerProcess, poller_process
+from tests.helpers.rabbitmq import EXCHANGE, Rabbit, broker
 
 WHOSE = ("ermpoll", "deriva")
 #: What 600 s of poll_s are here, and so a sixth of an hour.
@@ -30,15 +30,15 @@ POLL_S = 1.0
 
 
 @contextmanager
-def listening(rabbit: Rabbit, **options: Any) -> Iterator[dict[str, Apart]]:
+def listening(rabbit: Rabbit, **options: Any) -> Iterator[dict[str, PollerProcess]]:
     """Both pollers, listening."""
     with ExitStack() as stack:
         both = {
-            whose: stack.enter_context(apart(whose, rabbit.port, **options))
+            whose: stack.enter_context(poller_process(whose, rabbit.port, **options))
             for whose in WHOSE
         }
-        wait_for(lambda: len(rabbit.queues()) == 2, 30)
-        threading.Event().wait(1.0)
+        wait_until(lambda: len(rabbit.queues()) == 2, 30)
+        let_pass(1.0)
         yield both
 
 
@@ -67,7 +67,7 @@ def delays(rabbit: Rabbit, times: int) -> dict[str, Spread]:
             began = time.monotonic()
             notify()
             for whose, poller in both.items():
-                wait_for(lambda p=poller, n=seen[whose]: len(p.looks) > n, 5)
+                wait_until(lambda p=poller, n=seen[whose]: len(p.looks) > n, 5)
                 runs[whose].append(1000 * (poller.looks[seen[whose]] - began))
     return {whose: Spread(tuple(each)) for whose, each in runs.items()}
 
@@ -75,11 +75,11 @@ def delays(rabbit: Rabbit, times: int) -> dict[str, Spread]:
 def looks_per_second(rabbit: Rabbit, whose: str, url: str, for_s: float) -> float:
     """While a row comes every 12 ms."""
     with (
-        apart(whose, rabbit.port, look="take", url=url) as poller,
+        poller_process(whose, rabbit.port, look="take", url=url) as poller,
         publishing(rabbit) as (notify, wait),
         client(url) as door,
     ):
-        wait_for(rabbit.queues, 30)
+        wait_until(rabbit.queues, 30)
         wait(1.0)
         seen, began = len(poller.looks), time.monotonic()
         i = 0
@@ -96,8 +96,8 @@ def stops(rabbit: Rabbit, times: int) -> Spread:
     runs = []
     for _ in range(times):
         poller = ermpoll.Poller(lambda: False, notices=rabbit.url).start()
-        wait_for(lambda p=poller: p.status.notices.state == "push")
-        wait_for(lambda p=poller: p.status.state == "waiting")
+        wait_until(lambda p=poller: p.status.notices.state == "push")
+        wait_until(lambda p=poller: p.status.state == "waiting")
         began = time.perf_counter()
         poller.stop()
         runs.append(1000 * (time.perf_counter() - began))
@@ -110,7 +110,7 @@ def idle_hour(rabbit: Rabbit, url: str) -> dict[str, Counter[str]]:
         ports = {whose: stack.enter_context(proxy(url)) for whose in WHOSE}
         idlers = [
             stack.enter_context(
-                apart(
+                poller_process(
                     whose,
                     rabbit.port,
                     look="idle",
@@ -120,7 +120,7 @@ def idle_hour(rabbit: Rabbit, url: str) -> dict[str, Counter[str]]:
             )
             for whose in WHOSE
         ]
-        wait_for(lambda: all(idler.looks for idler in idlers), 30)
+        wait_until(lambda: all(idler.looks for idler in idlers), 30)
         for port in ports.values():
             _counts(port)
         notify, wait = stack.enter_context(publishing(rabbit))
@@ -138,12 +138,12 @@ def _through(url: str, port: int) -> str:
 
 def unacknowledged(rabbit: Rabbit, whose: str) -> int:
     """How many of 10,000 notices the broker still keeps for a listener."""
-    with apart(whose, rabbit.port) as poller:
-        wait_for(rabbit.queues, 30)
+    with poller_process(whose, rabbit.port) as poller:
+        wait_until(rabbit.queues, 30)
         rabbit.publish(10_000)
         seen = len(poller.looks)
-        wait_for(lambda: len(poller.looks) > seen or not poller.alive, 20)
-        threading.Event().wait(2.0)
+        wait_until(lambda: len(poller.looks) > seen or not poller.alive, 20)
+        let_pass(2.0)
         return sum(rabbit.queues().values())
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,9 @@ import pytest
 import ermpoll
 from ermpoll import cli
 from ermpoll.errors import UsageError
+from ermpoll.sandbox import demo
+from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.tables import states
 
 #: The rows of these tests have a specimen of their own, so that one failure is one.
 AGENT = """
@@ -111,8 +113,7 @@ def test_run_until_idle_does_what_waits_and_exits_with_zero(
 
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stdout
-    states = states_of(box, added)
-    assert states == dict.fromkeys(added, "success")
+    assert states(box.catalog(), added, demo.TABLE) == ["success"] * 3
 
 
 def test_run_exits_with_one_when_a_row_failed(
@@ -164,7 +165,7 @@ def test_run_finishes_what_it_holds_when_told_to_stop(
 
     assert process.returncode == 0, log
     assert "0 failed" in said
-    assert states_of(box, added) == dict.fromkeys(added, "success")
+    assert states(box.catalog(), added, demo.TABLE) == ["success"]
 
 
 @pytest.mark.parametrize(
@@ -198,28 +199,21 @@ def test_run_releases_what_does_not_finish(
         wait_for_file(tmp_path / "working", process)
         for number in signals:
             process.send_signal(number)
-            threading.Event().wait(0.5)
+            let_pass(0.5)
         _, log = process.communicate(timeout=40)
 
     assert process.returncode == 0, log
-    assert states_of(box, added) == dict.fromkeys(added, "new")
+    assert states(box.catalog(), added, demo.TABLE) == ["new"]
 
 
 def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
     """Return when the child has made the file."""
-    for _ in range(300):
-        if path.exists():
-            return
+
+    def made() -> bool:
         assert process.poll() is None, process.communicate()
-        threading.Event().wait(0.1)
-    pytest.fail(f"{path.name} did not appear in 30 s")
+        return path.exists()
 
-
-def states_of(box: ermpoll.sandbox.Box, rids: list[str]) -> dict[str, object]:
-    any_of = ";".join(f"RID={rid}" for rid in rids)
-    page = box.catalog().get(f"entity/Imaging:Image/{any_of}")
-    assert page
-    return {str(row["RID"]): row["Processing_Status"] for row in page.rows}
+    wait_until(made, 30)
 
 
 @pytest.mark.parametrize(

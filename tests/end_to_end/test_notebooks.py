@@ -200,7 +200,8 @@ def test_the_course_can_be_taken_twice_on_one_sandbox(
         monkeypatch.setenv("ERMPOLL_SANDBOX", json.dumps(line))
 
         for path in NOTEBOOKS * 2:
-            run(path, tmp_path)
+            done = run(path, tmp_path)
+            assert all(c.execution_count for c in done.cells if c.cell_type == "code")
 
 
 @each_notebook

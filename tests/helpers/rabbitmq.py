@@ -15,7 +15,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -36,18 +35,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from tests.helpers.conditions import wait_until
+
 BIN = Path("/usr/lib/rabbitmq/bin")
 INSTALLED = (BIN / "rabbitmq-server").exists()
 START_S = 60.0
 EXCHANGE = "ermrest_changes"
-
-
-def wait_for(happened: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait until it has happened, or fail; looks 100 times a second."""
-    never, ends = threading.Event(), time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < ends, f"not within {timeout_s} s"
-        never.wait(0.01)
 
 
 def free_port() -> int:
@@ -118,7 +111,7 @@ class Rabbit:
                 start_new_session=True,
             )
         try:
-            wait_for(self._is_up, START_S)
+            wait_until(self._is_up, START_S)
         except AssertionError:
             raise RuntimeError("RabbitMQ does not start:\n" + self._said()) from None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ermpoll
+from ermpoll.sandbox import demo
 
 SYSTEM = {
     "RID": "ermrest_rid",
@@ -83,9 +85,34 @@ def add(catalog: ermpoll.Catalog, *rows: Mapping[str, Any], table: str = "Job") 
 
 def read(catalog: ermpoll.Catalog, rid: str, table: str = "Job") -> dict[str, Any]:
     """Read one row."""
-    page = catalog.get(f"entity/Ops:{table}/RID={rid}")
+    return _rows(catalog, f"Ops:{table}/RID={rid}")[0]
+
+
+def states(
+    catalog: ermpoll.Catalog, rids: Sequence[str], table: str = "Ops:Job"
+) -> list[object]:
+    """The states of these rows, in their order; of the demo's table as well."""
+    column = demo.QUEUE["state"] if table == demo.TABLE else "state"
+    rows = _rows(catalog, f"{table}/{';'.join(f'RID={rid}' for rid in rids)}")
+    found = {row["RID"]: row[column] for row in rows}
+    return [found[rid] for rid in rids]
+
+
+def states_by_name(catalog: ermpoll.Catalog) -> dict[str, str]:
+    """The state of each job, by the job's name."""
+    rows = _rows(catalog, "Ops:Job")
+    return {str(row["name"]): str(row["state"]) for row in rows}
+
+
+def count_states(catalog: ermpoll.Catalog) -> dict[object, int]:
+    """How many jobs are in each state."""
+    return dict(Counter(row["state"] for row in _rows(catalog, "Ops:Job")))
+
+
+def _rows(catalog: ermpoll.Catalog, which: str) -> list[dict[str, Any]]:
+    page = catalog.get(f"entity/{which}")
     assert page is not None
-    return page.rows[0]
+    return page.rows
 
 
 def edit(catalog: ermpoll.Catalog, rid: str, table: str = "Job", **values: Any) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEST_COMMAND = 'pip install -e ".[test]" && pytest'
 LAB_COMMAND = 'pip install -e ".[lab]" && ermpoll lab'
@@ -125,6 +127,62 @@ def test_no_module_holds_two_ideas() -> None:
     }
 
     assert not long, "split these at an idea; the limit is 300 lines of code"
+
+
+#: What fails a test that calls it.
+CHECKS = {"raises", "warns", "fail", "wait_until", "wait_for_state", "text_of"}
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """What stands in a function itself, without the functions inside it."""
+    for node in ast.iter_child_nodes(function):
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from own_nodes(node)
+
+
+def called(node: ast.AST) -> str:
+    """The last part of the name that is called, or ""."""
+    name = node.func if isinstance(node, ast.Call) else None
+    return getattr(name, "attr", "") or getattr(name, "id", "")
+
+
+def can_pass_unseen(test: ast.FunctionDef) -> bool:
+    """Whether nothing is asserted, or the test may return before."""
+    nodes = list(own_nodes(test))
+    asserts = any(isinstance(node, ast.Assert) for node in ast.walk(test))
+    checks = any(called(node) in CHECKS for node in nodes)
+    return not (asserts or checks) or any(isinstance(n, ast.Return) for n in nodes)
+
+
+def sleeps(node: ast.AST) -> bool:
+    """Whether this is `Event().wait(...)`: nobody else can set that event."""
+    waits = isinstance(node, ast.Call) and called(node) == "wait" and node.args
+    return bool(waits) and called(node.func.value) == "Event"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_a_test_asserts_and_does_not_sleep(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    tests = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+
+    assert [
+        test.name
+        for test in tests
+        if test.name.startswith("test_") and can_pass_unseen(test)
+    ] == []
+    assert [f"line {node.lineno}" for node in nodes if sleeps(node)] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["run_it()", "if x:\n  return\n assert x", "def f():\n  return 1\n f()"],
+)
+def test_a_test_that_can_pass_unseen_is_found(body: str) -> None:
+    [test] = ast.parse(f"def test_it():\n {body}").body
+
+    assert isinstance(test, ast.FunctionDef)
+    assert can_pass_unseen(test)
 
 
 def test_changelog_names_the_version_being_worked_on() -> None:

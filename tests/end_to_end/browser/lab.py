@@ -9,11 +9,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import chromium_path
+from tests.helpers.conditions import wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -168,7 +167,7 @@ def lab(folder: Path, settings: Path) -> Iterator[Lab]:
             folder=folder,
             kernels=settings / "DATA_DIR" / "kernels",
         )
-        _wait_for(made, process)
+        _until_it_answers(made, process)
         yield made
     finally:
         process.terminate()
@@ -238,15 +237,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(made: Lab, process: subprocess.Popen[bytes]) -> None:
-    until, pause = time.monotonic() + 60, threading.Event()
-    while time.monotonic() < until:
+def _until_it_answers(made: Lab, process: subprocess.Popen[bytes]) -> None:
+    address = f"{made.url}/api?token={made.token}"
+
+    def answers() -> bool:
         assert process.poll() is None, "JupyterLab ended at once"
-        try:
-            with urllib.request.urlopen(
-                f"{made.url}/api?token={made.token}", timeout=2
-            ):
-                return
-        except OSError:
-            pause.wait(0.2)
-    raise TimeoutError("JupyterLab did not answer within 60 s")
+        with suppress(OSError), urllib.request.urlopen(address, timeout=2):
+            return True
+        return False
+
+    wait_until(answers, 60)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 from tests.end_to_end.browser.lab import ROOT, Book, chromium, lab, opened
+from tests.helpers.conditions import let_pass
 
 DOCS = ROOT / "docs"
 MINUTES = 2.6
@@ -61,10 +61,9 @@ def take(book: Book, folder: Path) -> None:
     shoot(panels.filter(has_text="Dry run").first, folder / "dry-run.png")
     console = panels.filter(has_text="convert images").first
     console.get_by_role("button", name="Start").click()
-    pause = threading.Event()
     for _ in range(int(MINUTES * 60 / 4)):
         book.execute("box.add(random.randint(1, 9))")
-        pause.wait(4)
+        let_pass(4)
     console.get_by_text("Running now (4 of 4").wait_for()
     shoot(console, folder / "console-light.png")
     book.theme("JupyterLab Dark")

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from tests.end_to_end.chaos.table import QUEUE, TABLE
+from tests.helpers.conditions import let_pass
 
 _UPDATE = f"/attributegroup/{TABLE}/RID;state"
 _told = threading.Event()
@@ -48,7 +49,7 @@ class Daemon:
                 self._catalog.put(_UPDATE, json=done)
                 return
             except RequestException:
-                threading.Event().wait(0.2)
+                let_pass(0.2)
 
 
 def main(server: str, name: str, work_s: str) -> int:

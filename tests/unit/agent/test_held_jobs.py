@@ -8,6 +8,7 @@ import pytest
 
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.queue.transitions import Held
+from tests.helpers.conditions import let_pass
 
 
 def held(rid: str, deadline: float = float("inf"), **row: object) -> Held:
@@ -195,7 +196,7 @@ def test_attempts_are_shown_where_the_table_counts_them(desk):
 def test_time_that_a_job_took_is_its_own(desk):
     hand = HeldJobs(1, lambda: None)
     take(hand, desk, "A", "B")
-    threading.Event().wait(0.05)
+    let_pass(0.05)
     desk.futures["A"].set_result(None)
     desk.futures["B"].set_result(None)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ermpoll.catalog.clock import (
@@ -151,8 +151,8 @@ def test_once_told_it_never_runs_backwards(answers):
 
 @given(st.datetimes(timezones=st.timezones()))
 def test_a_time_written_is_read_back(at):
-    if at.utcoffset() is None or not 1 < at.year < 9999:
-        return
+    assume(at.utcoffset() is not None and 1 < at.year < 9999)
+
     assert parse_time(time_text(at)) == at.astimezone(UTC)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from ermpoll.catalog import write_lock
 from ermpoll.catalog.write_lock import WriteLock
+from tests.helpers.conditions import let_pass
 
 URL = "http://localhost:1/ermrest/catalog/1"
 _OTHER = """
@@ -152,7 +153,7 @@ def test_who_waits_comes_before_who_just_left() -> None:
     with another_process_in(URL) as other:
         waiter = threading.Thread(target=wait)
         waiter.start()
-        threading.Event().wait(0.1)
+        let_pass(0.1)
         said, _ = other.communicate("out\n")
         waiter.join()
 

@@ -11,7 +11,7 @@ from ermpoll.errors import Aborted, PreconditionFailed, Unavailable, UsageError
 from ermpoll.notices.base import LocalNotices
 from ermpoll.polling.poller import Poller
 from ermpoll.records import Event, LookResult
-from tests.helpers.rabbitmq import wait_for
+from tests.helpers.conditions import let_pass, wait_until
 
 
 class FakeClock:
@@ -426,11 +426,11 @@ def test_a_poller_shows_itself_as_text_html_and_panel():
 def test_a_notice_is_looked_at_within_milliseconds():
     notices, look = LocalNotices(), Looks()
     with Poller(look, notices=notices) as poller:
-        wait_for(lambda: poller.status.state == "waiting")
+        wait_until(lambda: poller.status.state == "waiting")
         delays = []
         for _ in range(5):
             # Past the gap, which a fast hand would measure instead.
-            threading.Event().wait(0.25)
+            let_pass(0.25)
             look.happened.clear()
             began = time.perf_counter()
             notices.notify()
@@ -444,7 +444,7 @@ def test_stop_ends_any_wait_at_once():
     poller, took = Poller(Looks()), []
     for _ in range(5):
         poller.start()
-        wait_for(lambda: poller.status.state == "waiting")
+        wait_until(lambda: poller.status.state == "waiting")
         began = time.perf_counter()
         assert poller.stop()
         took.append(time.perf_counter() - began)
@@ -458,7 +458,7 @@ def test_stop_ends_a_back_off_and_a_pause():
     for poller in (Poller(Looks(*[OSError()] * 99)), Poller(Looks())):
         poller.start()
         poller.pause()
-        wait_for(lambda poller=poller: poller.status.state == "paused")
+        wait_until(lambda poller=poller: poller.status.state == "paused")
 
         began = time.perf_counter()
         poller.stop()
@@ -524,7 +524,7 @@ def test_stop_from_within_a_look_does_not_wait_for_itself():
     poller = Poller(lambda: answers.append(poller.stop()))
 
     poller.start()
-    wait_for(lambda: poller.status.state == "stopped")
+    wait_until(lambda: poller.status.state == "stopped")
 
     assert answers == [False]
 
@@ -535,7 +535,7 @@ def test_a_look_that_leaves_its_thread_is_not_shown_as_running():
 
     poller = Poller(look).start()
 
-    wait_for(lambda: poller.status.state == "stopped")
+    wait_until(lambda: poller.status.state == "stopped")
     assert poller.status.reason == "ended by SystemExit"
 
 
@@ -545,7 +545,7 @@ def test_a_poller_can_be_started_again():
 
     for n in (1, 2, 3):
         poller.start()
-        wait_for(lambda n=n: len(look) == n)
+        wait_until(lambda n=n: len(look) == n)
         poller.stop()
 
     assert poller.status.looks == {"empty": 3}
@@ -566,7 +566,7 @@ def test_many_hands_at_start_and_stop_leave_one_thread_and_a_true_status():
         hand.join(20)
     stopped = poller.status.state
     poller.start()
-    wait_for(lambda: poller.status.state == "waiting")
+    wait_until(lambda: poller.status.state == "waiting")
     alive = [t for t in threading.enumerate() if t.name == "ermpoll-poller-tugged"]
     listed = poller in ermpoll.agents()
     poller.stop()
@@ -609,17 +609,17 @@ def test_acts_of_an_operator_are_audited(caplog):
 def test_a_source_that_goes_and_comes_back_is_told_and_looked_at():
     notices, look = LocalNotices(), Looks()
     with Poller(look, notices=notices) as poller:
-        wait_for(lambda: poller.status.state == "waiting")
-        wait_for(lambda: len(look) == 1)
+        wait_until(lambda: poller.status.state == "waiting")
+        wait_until(lambda: len(look) == 1)
 
         notices.fail("the broker went")
-        wait_for(lambda: len(look) >= 2)
+        wait_until(lambda: len(look) >= 2)
         down = poller.status.notices
         notices.mend()
-        wait_for(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: poller.status.notices.state == "push")
         seen = len(look)
         notices.notify()
-        wait_for(lambda: len(look) > seen)
+        wait_until(lambda: len(look) > seen)
 
     news = [wake.detail for wake in poller.status.log if wake.reason == "broker"]
     assert down.reason == "the broker went"
@@ -629,7 +629,7 @@ def test_a_source_that_goes_and_comes_back_is_told_and_looked_at():
 def test_notices_are_counted_by_minute():
     notices = LocalNotices()
     with Poller(Looks(), notices=notices) as poller:
-        wait_for(lambda: poller.status.state == "waiting")
+        wait_until(lambda: poller.status.state == "waiting")
         for _ in range(7):
             notices.notify()
 
@@ -676,7 +676,7 @@ def test_run_stops_at_the_callers_event_at_once():
     stop, poller = threading.Event(), Poller(Looks())
     thread = threading.Thread(target=poller.run, args=(stop,))
     thread.start()
-    wait_for(lambda: poller.status.state == "waiting")
+    wait_until(lambda: poller.status.state == "waiting")
 
     began = time.perf_counter()
     stop.set()

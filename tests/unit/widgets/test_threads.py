@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from ermpoll.widgets.threads import Commands, Publisher
+from tests.helpers.conditions import let_pass
 
 WAIT_S = 5
 
@@ -105,7 +106,7 @@ def test_what_moves_by_itself_is_drawn_no_sooner_than_it_moves(page):
     )
     publisher.mark()
     page.wait_until(lambda page: page.times == 1)
-    threading.Event().wait(0.05)
+    let_pass(0.05)
     assert page.times == 1
 
     publisher.mark()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 import ermpoll
+from tests.helpers.conditions import let_pass, wait_until
 
 
 @pytest.mark.timeout(10)
@@ -17,7 +17,7 @@ def test_a_job_that_ends_when_its_renewal_is_due_is_finished(
     box: ermpoll.sandbox.Box,
 ) -> None:
     def work(row: dict[str, Any]) -> None:
-        threading.Event().wait(0.6)
+        let_pass(0.6)
 
     agent = ermpoll.Agent(box.jobs(lease_s=1.2), work)
 
@@ -29,7 +29,7 @@ def test_a_job_that_ends_when_its_renewal_is_due_is_finished(
 def test_an_overdue_claim_is_freed_under_a_backlog(box: ermpoll.sandbox.Box) -> None:
     jobs = box.jobs(lease_s=1)
     gone = jobs.claim()
-    threading.Event().wait(1.1)
+    wait_until(lambda: gone.rids[0] in jobs.stale().rids)
     agent = ermpoll.Agent(jobs, lambda row: None)
 
     agent.run_once()
@@ -48,8 +48,7 @@ def test_four_agents_at_once_neither_collide_nor_read_what_is_gone() -> None:
         ]
         for agent in agents:
             agent.start()
-        while slow.jobs().waiting():
-            threading.Event().wait(0.1)
+        wait_until(lambda: not slow.jobs().waiting(), 60)
         for agent in agents:
             agent.stop()
 
@@ -66,8 +65,7 @@ def test_an_agent_that_backs_off_and_holds_nothing_stops_at_once(
     agent = ermpoll.Agent(box.jobs(), lambda row: None)
     box.faults(status=503, times=1_000_000)
     agent.start()
-    while not (next_at := agent.status.next_look_at) or in_s(next_at) < 1.5:
-        threading.Event().wait(0.02)
+    wait_until(lambda: (at := agent.status.next_look_at) and in_s(at) >= 1.5)
 
     begun = time.monotonic()
     stopped = agent.stop(timeout_s=10)

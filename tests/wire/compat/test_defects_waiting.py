@@ -6,13 +6,13 @@ which has to fail: so a test that proves nothing is found out.
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
-from tests.helpers.apart import apart
-from tests.helpers.rabbitmq import Rabbit, wait_for
+from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.poller_process import poller_process
+from tests.helpers.rabbitmq import Rabbit
 
 SEED = pytest.param(
     "deriva",
@@ -24,30 +24,30 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.long, pytest.mark.timeout(90)]
 
 def settled(rabbit: Rabbit) -> None:
     """Wait until somebody listens, and what it does at its start is over."""
-    wait_for(rabbit.queues, 20)
-    threading.Event().wait(0.5)
+    wait_until(rabbit.queues, 20)
+    let_pass(0.5)
 
 
 @both
 def test_notices_go_on_after_the_consumers_time_out(whose, rabbit):
     """1. An unacknowledged notice closes the channel, and the loop dies."""
-    with apart(whose, rabbit.port) as poller:
+    with poller_process(whose, rabbit.port) as poller:
         settled(rabbit)
         rabbit.publish(130)
         assert sum(rabbit.queues().values()) == 0
 
-        threading.Event().wait(8.0)
+        let_pass(8.0)
         seen = len(poller.looks)
         rabbit.publish()
 
-        wait_for(lambda: len(poller.looks) > seen, 3)
+        wait_until(lambda: len(poller.looks) > seen, 3)
         assert poller.alive
 
 
 @both
 def test_a_stream_of_notices_is_looked_at_while_it_lasts(whose, rabbit):
     """2. Waiting for a tenth of a second of silence, it sees nothing but the end."""
-    with apart(whose, rabbit.port) as poller:
+    with poller_process(whose, rabbit.port) as poller:
         settled(rabbit)
         connection = rabbit.connect()
         channel = connection.channel()
@@ -65,7 +65,7 @@ def test_a_stream_of_notices_is_looked_at_while_it_lasts(whose, rabbit):
 @both
 def test_a_look_follows_a_notice_at_once(whose, rabbit):
     """2. Each look is a tenth of a second late."""
-    with apart(whose, rabbit.port) as poller:
+    with poller_process(whose, rabbit.port) as poller:
         settled(rabbit)
         connection = rabbit.connect()
         channel = connection.channel()
@@ -75,7 +75,7 @@ def test_a_look_follows_a_notice_at_once(whose, rabbit):
             connection.process_data_events(0.3)
             seen, began = len(poller.looks), time.monotonic()
             channel.basic_publish("ermrest_changes", "", b"change")
-            wait_for(lambda seen=seen: len(poller.looks) > seen, 2)
+            wait_until(lambda seen=seen: len(poller.looks) > seen, 2)
             delays.append(poller.looks[seen] - began)
         connection.close()
 
@@ -85,24 +85,24 @@ def test_a_look_follows_a_notice_at_once(whose, rabbit):
 @both
 def test_a_deleted_queue_neither_spins_nor_stops_the_looks(whose, rabbit):
     """3. It spins at 95 % of a core and never looks again."""
-    with apart(whose, rabbit.port) as poller:
+    with poller_process(whose, rabbit.port) as poller:
         settled(rabbit)
         (queue,) = rabbit.queues()
 
         rabbit.ctl("delete_queue", queue)
         assert poller.cpu(2.0) < 0.05
-        wait_for(rabbit.queues, 10)
+        wait_until(rabbit.queues, 10)
         seen = len(poller.looks)
         rabbit.publish()
 
-        wait_for(lambda: len(poller.looks) > seen, 3)
+        wait_until(lambda: len(poller.looks) > seen, 3)
 
 
 @both
 def test_an_unknown_host_does_not_end_the_looks(whose):
     """8. socket.gaierror ends the loop."""
-    with apart(whose, 5672, host="no-such-host.invalid", poll_s=0.3) as poller:
-        wait_for(lambda: len(poller.looks) >= 3, 10)
+    with poller_process(whose, 5672, host="no-such-host.invalid", poll_s=0.3) as poller:
+        wait_until(lambda: len(poller.looks) >= 3, 10)
 
         assert poller.alive
 
@@ -115,7 +115,7 @@ def test_a_durable_exchange_does_not_end_the_looks(whose, rabbit):
     channel.exchange_delete("ermrest_changes")
     channel.exchange_declare("ermrest_changes", exchange_type="fanout", durable=True)
     try:
-        with apart(whose, rabbit.port) as poller:
+        with poller_process(whose, rabbit.port) as poller:
             for _ in range(20):
                 connection.process_data_events(0.25)
                 channel.basic_publish("ermrest_changes", "", b"change")

@@ -33,7 +33,8 @@ from tests.helpers.agents_of_the_field import (
 )
 from tests.helpers.peers import Reply, serving
 from tests.helpers.rabbitmq import write_certificates
-from tests.helpers.tables import add, make_table, read
+from tests.helpers.conditions import wait_until
+from tests.helpers.tables import add, make_table, read, states_by_name
 
 ROOT = Path(__file__).parents[3]
 UPDATE = "/attributegroup/Ops:Job/RID;state"
@@ -85,12 +86,6 @@ def opened(catalog: ermpoll.Catalog) -> Iterator[Callable[..., Any]]:
         found._close_session()
 
 
-def states(catalog: ermpoll.Catalog) -> dict[str, str]:
-    page = catalog.get("entity/Ops:Job")
-    assert page is not None
-    return {str(row["name"]): str(row["state"]) for row in page.rows}
-
-
 def poll_once(catalog: Any, looks: int = 1) -> list[float]:
     """Poll until so many looks were made; when they were."""
     times: list[float] = []
@@ -117,7 +112,7 @@ def test_a_daemon_that_takes_one_row_at_a_time_runs_to_its_end(catalog, opened, 
     with pytest.raises(NothingLeft):
         ImageDaemon(opened(kind, amqp_server="localhost")).run()
 
-    found = states(catalog)
+    found = states_by_name(catalog)
     assert (found["a"], found["b"]) == ("success", "success")
     assert found["None"] == "error: no name"
 
@@ -139,7 +134,7 @@ def test_an_agent_with_a_joined_query_runs_to_its_end(catalog, opened, kind):
         JoinedQuery(opened(kind, amqp_server="localhost")).run()
 
     expected = {f"job {n}": ("success", "new")[n % 2] for n in range(6)}
-    assert states(catalog) == expected
+    assert states_by_name(catalog) == expected
 
 
 @BOTH
@@ -293,11 +288,8 @@ def test_a_notice_wakes_the_poll(shared_box, catalog, opened):
 
 
 def tell_when_connected(box: Box, connected: threading.Event) -> None:
-    for _ in range(500):
-        if box.connections()["consumers"]:
-            connected.set()
-            return
-        threading.Event().wait(0.01)
+    wait_until(lambda: box.connections()["consumers"])
+    connected.set()
 
 
 def test_a_broker_with_a_login_is_reached(catalog):
@@ -359,7 +351,7 @@ def test_the_docstring_s_example_of_a_put_works_with_us(catalog, opened, kind):
             found.put("/entity/Ops:Job", rows)
     else:
         found.put("/entity/Ops:Job", rows)
-        assert states(catalog)[row["name"]] == "complete"
+        assert states_by_name(catalog)[row["name"]] == "complete"
 
 
 def test_a_lost_answer_claims_rows_for_us(shared_box, catalog, opened):
@@ -369,7 +361,9 @@ def test_a_lost_answer_claims_rows_for_us(shared_box, catalog, opened):
 
     _, batch = found.state_change_once(query, UPDATE, claim)
 
-    claimed = [name for name, word in states(catalog).items() if word == "in progress"]
+    claimed = [
+        name for name, word in states_by_name(catalog).items() if word == "in progress"
+    ]
     assert [row["name"] for row, _ in batch] == claimed
     assert len(claimed) == 2
 
@@ -418,7 +412,7 @@ def test_an_error_of_ermpoll_in_a_transform_is_passed_on(opened):
 def test_rows_are_deleted_as_before(catalog, opened):
     opened(Ours).delete("/entity/Ops:Job/name=job%200")
 
-    assert len(states(catalog)) == 5
+    assert len(states_by_name(catalog)) == 5
 
 
 def test_nobody_logged_in_is_no_error(shared_box, catalog, opened):
@@ -437,7 +431,7 @@ def test_a_dry_run_refuses_a_function_s_writes_here_too(catalog, opened, method)
         getattr(found, method)("/entity/Ops:Job")
 
     assert would == [f"would {method.upper()} entity/Ops:Job"]
-    assert len(states(catalog)) == 6
+    assert len(states_by_name(catalog)) == 6
 
 
 def test_rows_may_be_posted_as_data(catalog, opened):

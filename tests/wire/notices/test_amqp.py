@@ -15,12 +15,12 @@ from ermpoll.errors import NoticeError
 from ermpoll.notices.amqp import AmqpNotices, Hearing
 from ermpoll.notices.amqp_url import Address
 from ermpoll.records import NoticesStatus
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.rabbitmq import (
     Proxy,
     Rabbit,
     free_port,
     proxy,
-    wait_for,
 )
 
 needs_rabbitmq = pytest.mark.rabbitmq
@@ -38,8 +38,8 @@ class Hearer:
     def _hear(self) -> None:
         self.heard += 1
 
-    def wait_for(self, state: str, timeout_s: float = 10.0) -> NoticesStatus:
-        wait_for(lambda: self.notices.status.state == state, timeout_s)
+    def wait_for_state(self, state: str, timeout_s: float = 10.0) -> NoticesStatus:
+        wait_until(lambda: self.notices.status.state == state, timeout_s)
         return self.notices.status
 
 
@@ -159,7 +159,7 @@ def test_a_broker_that_is_not_there_is_a_status_with_the_next_try(caplog):
     caplog.set_level(logging.WARNING, logger="ermpoll")
 
     with hearing(f"amqp://me:hunter2@127.0.0.1:{port}") as hearer:
-        status = hearer.wait_for("down")
+        status = hearer.wait_for_state("down")
 
     assert status.reason == f"refused: is RabbitMQ running on 127.0.0.1:{port}?"
     assert status.next_try_at is not None
@@ -173,7 +173,9 @@ def test_a_broker_that_stays_away_is_logged_once(caplog):
     url, tries = f"amqp://127.0.0.1:{free_port()}", set()
 
     with hearing(url, rng=lambda: 0.0) as hearer:
-        wait_for(lambda: tries.add(hearer.notices.status.next_try_at) or len(tries) > 3)
+        wait_until(
+            lambda: tries.add(hearer.notices.status.next_try_at) or len(tries) > 3
+        )
 
     ours = [r for r in caplog.records if r.name.startswith("ermpoll")]
     assert len(ours) == 1
@@ -190,7 +192,7 @@ def test_a_write_is_expected_back_only_while_somebody_listens():
 
 def test_a_broker_of_the_machine_is_not_met_by_the_tests():
     with hearing("amqp://localhost") as hearer:
-        status = hearer.wait_for("down", 30)
+        status = hearer.wait_for_state("down", 30)
 
     assert "refused" in status.reason
 
@@ -198,7 +200,7 @@ def test_a_broker_of_the_machine_is_not_met_by_the_tests():
 def test_a_host_that_is_not_known_is_a_status():
     """Such a name ends the seed's loop (field.md, defect 8)."""
     with hearing("amqp://no-such-host.invalid:5672") as hearer:
-        status = hearer.wait_for("down", 30)
+        status = hearer.wait_for_state("down", 30)
 
     assert status.reason.startswith("unknown host: no-such-host.invalid:5672")
 
@@ -213,7 +215,7 @@ def test_a_port_that_speaks_something_else_is_a_status():
             with peer:
                 peer.recv(8)
                 peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            status = hearer.wait_for("down")
+            status = hearer.wait_for_state("down")
 
     assert f"127.0.0.1:{port}" in status.reason
 
@@ -243,7 +245,7 @@ def test_silence_after_the_connection_is_a_status():
         port = listener.getsockname()[1]
         url = f"amqp://127.0.0.1:{port}/?socket_timeout=0.1&stack_timeout=0.2"
         with hearing(url) as hearer:
-            status = hearer.wait_for("down")
+            status = hearer.wait_for_state("down")
 
     assert status.reason.startswith(f"no answer from 127.0.0.1:{port} in time")
 
@@ -254,10 +256,10 @@ def test_silence_after_the_connection_is_a_status():
 @needs_rabbitmq
 def test_notices_come_in(rabbit: Rabbit):
     with hearing(rabbit.url) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         rabbit.publish(3)
-        wait_for(lambda: hearer.heard == 3)
+        wait_until(lambda: hearer.heard == 3)
 
     states = [status.state for status in hearer.told]
     assert states == ["connecting", "push"]
@@ -268,9 +270,9 @@ def test_notices_come_in(rabbit: Rabbit):
 def test_no_notice_stays_unacknowledged(rabbit: Rabbit):
     """The seed acknowledges none of them (field.md, defect 1)."""
     with hearing(rabbit.url) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         rabbit.publish(1_000)
-        wait_for(lambda: hearer.heard == 1_000)
+        wait_until(lambda: hearer.heard == 1_000)
 
         assert list(rabbit.queues().values()) == [0]
 
@@ -279,10 +281,10 @@ def test_no_notice_stays_unacknowledged(rabbit: Rabbit):
 def test_pollers_of_one_process_share_a_connection(rabbit: Rabbit):
     notices = AmqpNotices(rabbit.url)
     first, second = Hearer(notices), Hearer(notices)
-    first.wait_for("push")
+    first.wait_for_state("push")
 
     rabbit.publish()
-    wait_for(lambda: (first.heard, second.heard) == (1, 1))
+    wait_until(lambda: (first.heard, second.heard) == (1, 1))
     threads = [t for t in threading.enumerate() if t.name == "ermpoll-notices"]
     first.leave()
     between = notices.status.state
@@ -301,7 +303,7 @@ def test_leaving_is_quick_and_leaves_nothing_behind(rabbit: Rabbit):
     took = []
     for _ in range(20):
         hearer = Hearer(AmqpNotices(rabbit.url))
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         began = time.perf_counter()
         hearer.leave()
         took.append(time.perf_counter() - began)
@@ -316,7 +318,7 @@ def test_leaving_is_quick_and_leaves_nothing_behind(rabbit: Rabbit):
 @needs_rabbitmq
 def test_a_wrong_password_is_a_status(rabbit: Rabbit):
     with hearing(f"amqp://guest:hunter2@127.0.0.1:{rabbit.port}") as hearer:
-        status = hearer.wait_for("down")
+        status = hearer.wait_for_state("down")
 
     assert status.reason == (
         f"login refused by 127.0.0.1:{rabbit.port}: check user and password in the "
@@ -327,7 +329,7 @@ def test_a_wrong_password_is_a_status(rabbit: Rabbit):
 @needs_rabbitmq
 def test_a_virtual_host_that_is_not_there_is_a_status(rabbit: Rabbit):
     with hearing(f"{rabbit.url}/nowhere") as hearer:
-        status = hearer.wait_for("down")
+        status = hearer.wait_for_state("down")
 
     assert "virtual host" in status.reason
 
@@ -340,9 +342,9 @@ def test_an_exchange_that_is_declared_otherwise_is_used_as_it_is(rabbit: Rabbit)
     channel.exchange_declare("kept", exchange_type="fanout", durable=True)
 
     with hearing(rabbit.url, exchange="kept") as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         channel.basic_publish("kept", "", b"change")
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
     channel.exchange_delete("kept")
     connection.close()
 
@@ -354,11 +356,11 @@ def test_a_virtual_host_has_its_own_notices(rabbit: Rabbit):
     rabbit.ctl("set_permissions", "-p", "the lab", "guest", ".*", ".*", ".*")
     try:
         with hearing(f"{rabbit.url}/the%20lab") as hearer:
-            hearer.wait_for("push")
+            hearer.wait_for_state("push")
             rabbit.publish(5)
             rabbit.publish(virtual_host="the lab")
-            wait_for(lambda: hearer.heard)
-            threading.Event().wait(0.2)
+            wait_until(lambda: hearer.heard)
+            let_pass(0.2)
         assert hearer.heard == 1
     finally:
         rabbit.ctl("delete_vhost", "the lab")
@@ -378,20 +380,20 @@ def reader(rabbit: Rabbit) -> Iterator[str]:
 def test_a_user_who_may_only_read_hears_notices(rabbit: Rabbit, reader: str):
     rabbit.publish()
     with hearing(reader) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
 
 @needs_rabbitmq
 @pytest.mark.long
 def test_a_lack_of_rights_is_told_without_the_user(rabbit: Rabbit, reader: str):
     with hearing(reader, exchange="nosuch") as hearer:
-        missing = hearer.wait_for("down")
+        missing = hearer.wait_for_state("down")
     rabbit.ctl("set_permissions", "reader", "^$", "^$", "^$")
     rabbit.publish()
     with hearing(reader) as hearer:
-        refused = hearer.wait_for("down")
+        refused = hearer.wait_for_state("down")
 
     at = f"127.0.0.1:{rabbit.port}"
     assert missing.reason.startswith(f"{at} has no such exchange")
@@ -402,14 +404,14 @@ def test_a_lack_of_rights_is_told_without_the_user(rabbit: Rabbit, reader: str):
 @needs_rabbitmq
 def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit):
     with hearing(rabbit.url) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         rabbit.ctl("close_all_connections", "maintenance at noon")
-        wait_for(lambda: hearer.told[-1].state != "push")
+        wait_until(lambda: hearer.told[-1].state != "push")
         down = hearer.told[-1]
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
     assert "maintenance at noon" in down.reason
     assert down.next_try_at is not None
@@ -419,15 +421,15 @@ def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit
 def test_notices_come_back_after_the_queue_was_deleted(rabbit: Rabbit):
     """The seed spins at 95 % CPU and never looks again (field.md, defect 3)."""
     with hearing(rabbit.url) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         (queue,) = rabbit.queues()
         rabbit.ctl("delete_queue", queue)
-        wait_for(lambda: hearer.told[-1].state == "down")
+        wait_until(lambda: hearer.told[-1].state == "down")
         down = hearer.told[-1]
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
     assert down.reason == "the broker cancelled the consumer: queue deleted"
 
@@ -435,20 +437,20 @@ def test_notices_come_back_after_the_queue_was_deleted(rabbit: Rabbit):
 @needs_rabbitmq
 def test_a_connection_that_is_cut_comes_back(rabbit: Rabbit):
     with proxy(rabbit.port) as between, hearing(_through(between)) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         between.cut()
-        wait_for(lambda: hearer.told[-1].state == "down")
-        hearer.wait_for("push")
+        wait_until(lambda: hearer.told[-1].state == "down")
+        hearer.wait_for_state("push")
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
 
 @needs_rabbitmq
 def test_leaving_does_not_wait_for_a_broker_that_is_frozen(rabbit: Rabbit):
     with proxy(rabbit.port) as between:
         hearer = Hearer(AmqpNotices(_through(between)))
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         between.freeze()
 
         began = time.perf_counter()
@@ -460,14 +462,14 @@ def test_leaving_does_not_wait_for_a_broker_that_is_frozen(rabbit: Rabbit):
 @needs_rabbitmq
 def test_a_write_without_an_echo_makes_it_deaf_and_a_notice_ends_that(rabbit: Rabbit):
     with hearing(rabbit.url, exchange="silent", echo_s=0.1) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         hearer.notices.wrote()
-        found = hearer.wait_for("deaf")
-        wait_for(lambda: "connected anew" in hearer.notices.status.reason)
+        found = hearer.wait_for_state("deaf")
+        wait_until(lambda: "connected anew" in hearer.notices.status.reason)
         anew = hearer.notices.status
         rabbit.publish(exchange="silent")
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
         assert hearer.notices.status.state == "push"
     assert found.reason.startswith("deaf: something was written, but no notice came")
@@ -477,11 +479,11 @@ def test_a_write_without_an_echo_makes_it_deaf_and_a_notice_ends_that(rabbit: Ra
 @needs_rabbitmq
 def test_an_echo_in_time_is_no_deafness(rabbit: Rabbit):
     with hearing(rabbit.url, echo_s=1.0) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         hearer.notices.missed()
         rabbit.publish()
-        threading.Event().wait(1.3)
+        let_pass(1.3)
 
         assert [status.state for status in hearer.told] == ["connecting", "push"]
 
@@ -492,17 +494,17 @@ def test_a_half_open_connection_is_found_by_a_write(rabbit: Rabbit):
         proxy(rabbit.port) as between,
         hearing(_through(between), echo_s=0.2) as hearer,
     ):
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         between.freeze()
 
         hearer.notices.wrote()
-        hearer.wait_for("deaf")
+        hearer.wait_for_state("deaf")
         between.thaw()
         between.cut()
-        wait_for(lambda: "connected anew" in hearer.notices.status.reason)
+        wait_until(lambda: "connected anew" in hearer.notices.status.reason)
         rabbit.publish()
 
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
 
 @needs_rabbitmq
@@ -510,9 +512,9 @@ def test_tls_with_the_right_ca_brings_notices(rabbit: Rabbit):
     url = f"amqps://guest:guest@localhost:{rabbit.tls_port}"
 
     with hearing(url, ca=rabbit.ca) as hearer:
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
 
 @needs_rabbitmq
@@ -529,7 +531,7 @@ def test_tls_that_fails_is_a_status(rabbit: Rabbit, scheme, port, with_ca, reaso
     url = f"{scheme}://localhost:{getattr(rabbit, port)}/?stack_timeout=2"
 
     with hearing(url, ca=rabbit.ca if with_ca else None) as hearer:
-        status = hearer.wait_for("down")
+        status = hearer.wait_for_state("down")
 
     assert status.reason.startswith(reason)
     assert f"localhost:{getattr(rabbit, port)}" in status.reason
@@ -542,15 +544,15 @@ def test_a_frozen_connection_is_found_by_its_heartbeats(rabbit: Rabbit):
         proxy(rabbit.port) as between,
         hearing(f"{_through(between)}/?heartbeat=2") as hearer,
     ):
-        hearer.wait_for("push")
+        hearer.wait_for_state("push")
 
         between.freeze()
-        status = hearer.wait_for("down", 15)
+        status = hearer.wait_for_state("down", 15)
         between.thaw()
         between.cut()
-        hearer.wait_for("push", 15)
+        hearer.wait_for_state("push", 15)
         rabbit.publish()
-        wait_for(lambda: hearer.heard == 1)
+        wait_until(lambda: hearer.heard == 1)
 
     assert status.reason.startswith("silent: no sign of life from 127.0.0.1")
 

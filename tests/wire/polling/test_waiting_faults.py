@@ -15,30 +15,31 @@ import pytest
 import ermpoll
 from ermpoll.polling.poller import Poller
 from ermpoll.records import LookResult
-from tests.helpers.apart import Apart, apart
-from tests.helpers.rabbitmq import Rabbit, broker, free_port, proxy, wait_for
+from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.poller_process import PollerProcess, poller_process
+from tests.helpers.rabbitmq import Rabbit, broker, free_port, proxy
 
 SANDBOX = (sys.executable, "-m", "ermpoll", "sandbox")
 QUERY = "entity/Imaging:Image/Processing_Status=new?limit=5"
 
 
-def hears(poller: Apart, rabbit: Rabbit) -> bool:
+def hears(poller: PollerProcess, rabbit: Rabbit) -> bool:
     """Whether a notice is looked at now."""
     seen = len(poller.looks)
     rabbit.publish()
-    wait_for(lambda: len(poller.looks) > seen, 3)
+    wait_until(lambda: len(poller.looks) > seen, 3)
     return True
 
 
 def listening(rabbit: Rabbit, timeout_s: float = 20) -> None:
     """Wait until somebody listens, and what it looks at then is over."""
-    wait_for(rabbit.queues, timeout_s)
-    threading.Event().wait(1.5)
+    wait_until(rabbit.queues, timeout_s)
+    let_pass(1.5)
 
 
-def looks_go_on(poller: Apart) -> None:
+def looks_go_on(poller: PollerProcess) -> None:
     seen = len(poller.looks)
-    wait_for(lambda: len(poller.looks) > seen + 1, 6)
+    wait_until(lambda: len(poller.looks) > seen + 1, 6)
 
 
 # -- the broker
@@ -48,7 +49,7 @@ def looks_go_on(poller: Apart) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(150)
 def test_a_broker_that_is_killed_and_started_again():
-    with broker() as rabbit, apart("ermpoll", rabbit.port, poll_s=1) as poller:
+    with broker() as rabbit, poller_process("ermpoll", rabbit.port, poll_s=1) as poller:
         listening(rabbit)
         assert hears(poller, rabbit)
         size = poller.size
@@ -70,7 +71,7 @@ def test_a_broker_that_is_killed_and_started_again():
 def test_a_connection_that_freezes_for_longer_than_two_heartbeats(rabbit: Rabbit):
     with (
         proxy(rabbit.port) as between,
-        apart("ermpoll", between.port, poll_s=1, heartbeat_s=2) as poller,
+        poller_process("ermpoll", between.port, poll_s=1, heartbeat_s=2) as poller,
     ):
         listening(rabbit)
         assert hears(poller, rabbit)
@@ -99,16 +100,16 @@ def test_heartbeats_are_served_while_a_look_takes_longer(rabbit: Rabbit):
         return False
 
     with Poller(look, notices=f"{rabbit.url}/?heartbeat=1") as poller:
-        wait_for(lambda: poller.status.notices.state == "push")
-        wait_for(lambda: len(looks) == 2)
+        wait_until(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: len(looks) == 2)
 
         # RabbitMQ closes after two missed heartbeats of a second each.
-        threading.Event().wait(8)
+        let_pass(8)
         state = poller.status.notices.state
         rabbit.publish()
         go_on.set()
 
-        wait_for(lambda: len(looks) >= 3)
+        wait_until(lambda: len(looks) >= 3)
         news = [w.detail for w in poller.status.log if w.reason == "broker"]
     assert state == "push"
     assert news == ["push", "connecting"]
@@ -121,16 +122,16 @@ def test_heartbeats_are_served_while_a_look_takes_longer(rabbit: Rabbit):
 def test_notices_of_the_sandbox_come_back_after(box, fault):
     looks: list[int] = []
     with Poller(lambda: looks.append(1), notices=box.amqp_url) as poller:
-        wait_for(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: poller.status.notices.state == "push")
 
         box.faults(**{fault: True})
-        wait_for(lambda: poller.status.notices.state == "down")
+        wait_until(lambda: poller.status.notices.state == "down")
         box.faults()
-        wait_for(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: poller.status.notices.state == "push")
         seen = len(looks)
         box.add(1)
 
-        wait_for(lambda: len(looks) > seen)
+        wait_until(lambda: len(looks) > seen)
 
 
 def test_a_sandbox_that_brings_no_notices_is_found_deaf(box):
@@ -138,17 +139,17 @@ def test_a_sandbox_that_brings_no_notices_is_found_deaf(box):
 
     notices = AmqpNotices(box.amqp_url, echo_s=0.2)
     with Poller(lambda: False, notices=notices) as poller:
-        wait_for(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: poller.status.notices.state == "push")
         box.faults(mute_notices=True)
 
         box.add(1)
         poller.wrote()
-        wait_for(lambda: poller.status.notices.state == "deaf")
-        wait_for(lambda: "connected anew" in poller.status.notices.reason)
+        wait_until(lambda: poller.status.notices.state == "deaf")
+        wait_until(lambda: "connected anew" in poller.status.notices.reason)
         box.faults()
         box.add(1)
 
-        wait_for(lambda: poller.status.notices.state == "push")
+        wait_until(lambda: poller.status.notices.state == "push")
 
 
 # -- the sandbox: its answers
@@ -167,7 +168,7 @@ def asking(box) -> Poller:
 
 def recovers(poller: Poller) -> None:
     seen = sum(n for what, n in poller.status.looks.items() if what != "error")
-    wait_for(
+    wait_until(
         lambda: (
             sum(n for what, n in poller.status.looks.items() if what != "error")
             > seen + 1
@@ -187,10 +188,10 @@ def recovers(poller: Poller) -> None:
 )
 def test_an_answer_that_fails_is_told_and_got_over(box, plan, word):
     with asking(box) as poller:
-        wait_for(lambda: poller.status.looks.get("rows"))
+        wait_until(lambda: poller.status.looks.get("rows"))
 
         box.faults(**plan)
-        wait_for(lambda: poller.status.looks.get("error", 0) >= 1)
+        wait_until(lambda: poller.status.looks.get("error", 0) >= 1)
         recovers(poller)
 
         failed = [w.detail for w in poller.status.log if word in w.detail]
@@ -225,8 +226,8 @@ def test_a_server_that_goes_and_comes_back(tmp_path):
     poller = Poller(look, poll_s=0.2, rng=lambda: 0.05)
     with sandbox(port, data):
         poller.start()
-        wait_for(lambda: poller.status.looks.get("rows"))
-    wait_for(lambda: poller.status.looks.get("error", 0) >= 3)
+        wait_until(lambda: poller.status.looks.get("rows"))
+    wait_until(lambda: poller.status.looks.get("error", 0) >= 3)
     down = poller.status
     with sandbox(port, data):
         recovers(poller)
@@ -241,15 +242,15 @@ def test_an_agent_says_that_its_login_has_expired_within_one_poll():
     with ermpoll.sandbox.start(token="t0p") as box:
         agent = ermpoll.Agent(box.jobs(), lambda row: None, poll_s=0.2)
         with agent:
-            wait_for(lambda: agent.status.login)
-            wait_for(lambda: agent.status.state == "waiting")
+            wait_until(lambda: agent.status.login)
+            wait_until(lambda: agent.status.state == "waiting")
 
             box.faults(logged_out=True)
-            wait_for(lambda: agent.status.login is None)
-            wait_for(lambda: agent.status.reason)
+            wait_until(lambda: agent.status.login is None)
+            wait_until(lambda: agent.status.reason)
             reason = agent.status.reason
             box.faults()
-            wait_for(lambda: agent.status.login)
+            wait_until(lambda: agent.status.login)
 
             news = [w.detail for w in agent.status.log if w.reason == "login"]
     assert reason.startswith(("login expired", "Denied"))
@@ -261,16 +262,16 @@ def test_a_watch_says_that_its_login_has_expired():
         watch = ermpoll.watch(box.jobs(), box.amqp_url)
         poller = watch.agent
         watch.start()
-        wait_for(lambda: poller.status.login)
+        wait_until(lambda: poller.status.login)
         name = poller.status.login
 
         box.faults(logged_out=True)
         watch.look_now()
-        wait_for(lambda: poller.status.reason)
+        wait_until(lambda: poller.status.reason)
         gone = poller.status
         box.faults()
         watch.look_now()
-        wait_for(lambda: poller.status.login)
+        wait_until(lambda: poller.status.login)
         watch.close()
 
         news = [w.detail for w in poller.status.log if w.reason == "login"]

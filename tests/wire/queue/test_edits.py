@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 import ermpoll
+from tests.helpers.conditions import wait_until
 from tests.sandbox.client import Client
 
 
@@ -39,8 +40,7 @@ def once_written(box: ermpoll.sandbox.Box, act: Callable[[], None]) -> threading
     """Act as soon as the next write is committed, then end all faults."""
 
     def run() -> None:
-        while not box.log:
-            threading.Event().wait(0.005)
+        wait_until(lambda: box.log)
         act()
         box.faults()
 

@@ -14,6 +14,7 @@ import pytest
 import ermpoll
 from ermpoll.catalog.clock import etag_time, parse_time, time_text
 from ermpoll.errors import BadRequest, Conflict, UsageError
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import JOB, OPTIONAL, add, edit, make_table, queue, read
 
 NEW = {"state": "actionable"}
@@ -162,7 +163,7 @@ def test_7_a_late_release_does_not_free_a_row_that_was_claimed_again(box, catalo
     box.faults(delay_s=1.2, times=1, methods=("PUT",))
     assert jobs.release(claim).won == (rid,)
     again = other.claim(1)
-    threading.Event().wait(1.5)
+    let_pass(1.5)
 
     assert again.rids == (rid,)
     assert again.token != claim.token
@@ -185,7 +186,7 @@ def test_9_a_daemon_without_a_token_is_not_robbed(catalog):
     edit(catalog, rid, state="claimed", owner="daemon 7")
     jobs = queue(catalog, lease_s=1)
     agent = ermpoll.Agent(jobs, lambda row: None)
-    threading.Event().wait(1.2)
+    wait_until(jobs.stale)
 
     assert agent.run_once() == 0
 
@@ -198,7 +199,7 @@ def test_10_a_claim_is_judged_by_the_lease_in_its_own_token(catalog):
     [rid] = add(catalog, NEW)
     long, short = queue(catalog, lease_s=3600), queue(catalog, lease_s=1)
     claim = long.claim(1)
-    threading.Event().wait(1.2)
+    let_pass(1.2)
 
     ermpoll.Agent(short, lambda row: None).run_once()
 

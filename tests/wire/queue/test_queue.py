@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import timedelta
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 import ermpoll
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import NotFound, Unavailable, UsageError
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import add, edit, make_table, queue, read
 
 NEW = {"state": "actionable"}
@@ -339,7 +339,7 @@ def test_a_holder_writes_nothing_once_its_lease_is_over(catalog):
     [rid] = add(catalog, NEW)
     jobs = queue(catalog, lease_s=1)
     claim = jobs.claim(1)
-    threading.Event().wait(1.1)
+    wait_until(jobs.stale)
     before = catalog.writes
 
     outcome = jobs.complete(claim)
@@ -353,10 +353,9 @@ def test_renewing_makes_the_lease_begin_anew(catalog):
     [rid] = add(catalog, NEW)
     jobs = queue(catalog, lease_s=1.5)
     claim = jobs.claim(1)
-    pause = threading.Event()
 
     for _ in range(3):
-        pause.wait(0.8)
+        let_pass(0.8)
         assert jobs.renew(claim).won == (rid,)
 
     assert jobs.complete(claim).won == (rid,)
@@ -400,10 +399,9 @@ def test_rescue_leaves_a_row_that_was_touched_since_it_was_listed(catalog):
     [rid] = add(catalog, NEW)
     jobs = queue(catalog, lease_s=1)
     jobs.claim(1)
-    threading.Event().wait(1.1)
-    listed = jobs.stale()
+    listed = wait_until(jobs.stale)
     edit(catalog, rid, priority=1)
-    threading.Event().wait(1.1)
+    wait_until(jobs.stale)
 
     outcome = jobs.rescue(listed)
 

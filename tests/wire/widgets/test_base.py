@@ -5,7 +5,7 @@ from ipywidgets.widgets.widget import _instances
 
 import ermpoll
 from ermpoll.widgets.base import Panel, html
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 
 class Clock(Panel):
@@ -40,19 +40,19 @@ def clock(keep):
 def test_a_click_does_the_method_and_draws(clock):
     clock.buttons.tick.click()
 
-    until(lambda: clock._text.value == "1")
+    wait_until(lambda: clock._text.value == "1")
 
 
 def test_what_a_click_raises_is_shown_escaped_and_gone_with_the_next(clock):
     clock.number = 2
     clock.buttons.tick.click()
-    until(lambda: "no more than &lt;2&gt;" in clock._error_line.value)
+    wait_until(lambda: "no more than &lt;2&gt;" in clock._error_line.value)
     assert clock.error == "tick: RuntimeError: no more than <2>"
 
     clock.number = 0
     clock.buttons.tick.click()
 
-    until(lambda: not clock._error_line.value)
+    wait_until(lambda: not clock._error_line.value)
 
 
 def test_what_a_method_raises_in_a_cell_is_raised_there(clock):
@@ -66,7 +66,7 @@ def test_what_a_method_raises_in_a_cell_is_raised_there(clock):
 
 def test_a_panel_that_no_page_shows_any_more_is_not_drawn_until_it_is_again(clock):
     clock.widget._view_count = 1
-    until(lambda: clock.drawings >= 2)
+    wait_until(lambda: clock.drawings >= 2)
     clock.widget._view_count = 0
     drawn = clock.drawings
 
@@ -75,14 +75,14 @@ def test_a_panel_that_no_page_shows_any_more_is_not_drawn_until_it_is_again(cloc
     assert (clock.is_hidden, clock.drawings) == (True, drawn)
     clock.widget._view_count = 1
 
-    until(lambda: clock._text.value == "7")
+    wait_until(lambda: clock._text.value == "7")
 
 
 def test_a_panel_that_no_page_has_shown_yet_is_drawn(clock):
     clock.number = 3
     clock._publisher.mark()
 
-    until(lambda: clock._text.value == "3")
+    wait_until(lambda: clock._text.value == "3")
 
 
 def test_closing_leaves_no_widget_behind(jobs):

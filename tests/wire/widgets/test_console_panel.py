@@ -8,7 +8,7 @@ import pytest
 import ermpoll
 from ermpoll.errors import UsageError
 from tests.helpers import pages
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 
 def work(row):
@@ -20,7 +20,7 @@ def test_a_console_of_a_queue_and_work_runs_an_agent_from_its_buttons(jobs, keep
     assert console.agent.status.state == "stopped"
 
     console.monitor.buttons.start.click()
-    until(lambda: console.agent.status.completed)
+    wait_until(lambda: console.agent.status.completed)
     console.pause()
     console.resume()
     console.look_now()
@@ -70,7 +70,7 @@ def test_the_dry_run_of_an_agent_is_cancelled(jobs, keep):
     assert begun.wait(5)
     console.dry_run.buttons.cancel.click()
 
-    until(lambda: "cancelled after" in console.dry_run._title.value)
+    wait_until(lambda: "cancelled after" in console.dry_run._title.value)
     assert console.dry_run.result is None
     go.set()
 
@@ -115,7 +115,7 @@ def test_looking_now_reads_the_preview_again(jobs, keep, box):
     console.look_now()
 
     assert console.preview.total == before + 2
-    until(lambda: console._tabs.titles[1] == f"Preview {before + 2}")
+    wait_until(lambda: console._tabs.titles[1] == f"Preview {before + 2}")
 
 
 def test_re_running_a_cell_with_a_console_never_runs_two_agents(jobs, keep):
@@ -168,4 +168,4 @@ def test_turning_to_an_old_preview_reads_it_again_unless_rows_are_ticked(
     console._tabs.selected_index = 0
     console._tabs.selected_index = 1
 
-    until(lambda: console.preview.total == before + 1)
+    wait_until(lambda: console.preview.total == before + 1)

@@ -12,7 +12,7 @@ import pytest
 import ermpoll
 from ermpoll.errors import UsageError
 from tests.helpers import pages
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 
 def hold(row):
@@ -114,16 +114,16 @@ def test_apply_and_undo_work_by_clicks_alone(jobs, keep, box):
     assert panel.plan is not None
 
     panel.buttons.arm.click()
-    until(lambda: panel._arming.layout.display is None)
+    wait_until(lambda: panel._arming.layout.display is None)
     panel.buttons.apply.click()
-    until(lambda: panel.outcome is not None)
-    until(lambda: panel.buttons.arm_undo.layout.display is None)
+    wait_until(lambda: panel.outcome is not None)
+    wait_until(lambda: panel.buttons.arm_undo.layout.display is None)
     panel.buttons.arm_undo.click()
-    until(lambda: panel.buttons.undo.layout.display is None)
+    wait_until(lambda: panel.buttons.undo.layout.display is None)
     panel.buttons.undo.click()
 
-    until(lambda: len(box.log) == 2)
-    until(lambda: panel.outcome.action == "undo")
+    wait_until(lambda: len(box.log) == 2)
+    wait_until(lambda: panel.outcome.action == "undo")
 
 
 def test_the_second_run_shows_what_it_would_write_differently(jobs, keep):
@@ -175,10 +175,10 @@ def test_a_transform_that_hangs_is_cancelled_and_the_panel_goes_on(jobs, keep):
     panel = keep(ermpoll.dry_run(jobs, hang))
     assert begun.wait(5)
     panel.buttons.cancel.click()
-    until(lambda: not panel.is_running)
+    wait_until(lambda: not panel.is_running)
 
     assert panel.plan is None
-    until(lambda: "cancelled after" in panel._title.value)
+    wait_until(lambda: "cancelled after" in panel._title.value)
     assert panel.run(hold) is not None
 
 
@@ -197,7 +197,7 @@ def test_a_transform_that_cannot_be_ended_is_given_up(jobs, keep):
     panel.cancel()
 
     assert not panel.is_running
-    until(lambda: "hangs in a call" in panel._title.value)
+    wait_until(lambda: "hangs in a call" in panel._title.value)
     panel.cancel()
     go.set()
 
@@ -205,12 +205,12 @@ def test_a_transform_that_cannot_be_ended_is_given_up(jobs, keep):
 def test_a_run_is_cancelled_while_the_candidates_are_read(jobs, keep, box):
     box.faults(delay_s=0.3, methods=("GET",))
     panel = keep(ermpoll.dry_run(jobs, hold))
-    until(lambda: panel.is_running)
+    wait_until(lambda: panel.is_running)
 
     panel.cancel()
     box.faults()
 
-    until(lambda: "cancelled after 0 rows" in panel._title.value)
+    wait_until(lambda: "cancelled after 0 rows" in panel._title.value)
     assert panel.plan is None
 
 
@@ -228,7 +228,7 @@ def test_a_run_is_cancelled_between_two_rows_as_well(jobs, keep):
 
     panel.cancel()
 
-    until(lambda: "cancelled after 1 row" in panel._title.value)
+    wait_until(lambda: "cancelled after 1 row" in panel._title.value)
     go.set()
 
 
@@ -273,7 +273,7 @@ def test_what_a_running_agent_writes_meanwhile_is_told_apart(jobs, keep):
     agent = ermpoll.Agent(jobs, lambda row: None)
     panel = keep(
         ermpoll.widgets.DryRunPanel(
-            jobs, lambda row: until(lambda: agent.status.completed)
+            jobs, lambda row: wait_until(lambda: agent.status.completed)
         )
     )
 
@@ -304,7 +304,7 @@ def test_a_catalog_that_is_away_is_said_in_the_panel(jobs, keep, box):
 
     panel = keep(ermpoll.dry_run(jobs, hold))
 
-    until(lambda: "503" in panel._error_line.value, 10)
+    wait_until(lambda: "503" in panel._error_line.value, 10)
     assert panel.plan is None
     box.faults()
 

@@ -11,7 +11,7 @@ import ermpoll
 from ermpoll.notices.base import LocalNotices
 from ermpoll.render.values import clean
 from tests.helpers import pages, tables
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 HOSTILE = [
     "<img src=x onerror=window.PWN=1>",
@@ -98,7 +98,7 @@ def test_no_hostile_text_becomes_a_tag_in_any_panel(panels, jobs, text):
     monitor.start()
     watch.start()
     console.dry_run.run()
-    until(lambda: monitor.agent.status.failed or monitor.agent.status.looks)
+    wait_until(lambda: monitor.agent.status.failed or monitor.agent.status.looks)
     with contextlib.suppress(ValueError):
         monitor._fail("look now", ValueError(text))
 

@@ -6,7 +6,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 pytest.importorskip("itables.widget")
 
@@ -21,7 +21,7 @@ def test_rows_selected_in_itables_are_what_the_preview_acts_on(preview):
     preview._picks.widget.selected_rows = [1, 3]
 
     assert preview.selected == (rids[1], rids[3])
-    until(lambda: preview.buttons.claim.description == "Claim 2 selected")
+    wait_until(lambda: preview.buttons.claim.description == "Claim 2 selected")
     assert len(preview.claim()) == 2
 
 

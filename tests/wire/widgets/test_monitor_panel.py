@@ -13,7 +13,7 @@ from ermpoll.widgets.panels.monitor_panel import _listener
 from ermpoll.widgets.parts import table_reader
 from ermpoll.widgets.parts.row_picker import Picks
 from tests.helpers import pages
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 
 @pytest.fixture
@@ -57,21 +57,21 @@ def test_a_monitor_starts_nothing_and_shows_state_and_counts(monitor, jobs):
 
 def test_a_monitor_follows_its_agent_from_start_to_stop(monitor, agent, gate):
     monitor.buttons.start.click()
-    until(lambda: len(agent.status.running) == 2)
-    until(lambda: "Running now (2 of 2 workers" in monitor._running.value)
+    wait_until(lambda: len(agent.status.running) == 2)
+    wait_until(lambda: "Running now (2 of 2 workers" in monitor._running.value)
     assert monitor.buttons.stop.layout.display is None
 
     gate.set()
-    until(lambda: agent.status.completed > 2)
+    wait_until(lambda: agent.status.completed > 2)
     monitor.buttons.stop.click()
 
-    until(lambda: agent.status.state == "stopped")
-    until(lambda: "stopped since" in monitor._title.value)
+    wait_until(lambda: agent.status.state == "stopped")
+    wait_until(lambda: "stopped since" in monitor._title.value)
 
 
 def test_a_stop_says_what_it_finished_released_and_still_holds(monitor, agent, gate):
     monitor.start()
-    until(lambda: len(agent.status.running) == 2)
+    wait_until(lambda: len(agent.status.running) == 2)
     rids = [one.rid for one in agent.status.running]
 
     assert monitor.stop(timeout_s=0.2) is False
@@ -88,12 +88,12 @@ def test_pausing_and_resuming_swap_their_buttons(monitor, agent, gate):
     gate.set()
     monitor.start()
     monitor.buttons.pause.click()
-    until(lambda: monitor.buttons.resume.layout.display is None)
+    wait_until(lambda: monitor.buttons.resume.layout.display is None)
     assert monitor.buttons.pause.layout.display == "none"
 
     monitor.buttons.resume.click()
 
-    until(lambda: monitor.buttons.pause.layout.display is None)
+    wait_until(lambda: monitor.buttons.pause.layout.display is None)
 
 
 def test_failed_rows_are_opened_and_retried(monitor, jobs):
@@ -329,11 +329,11 @@ def test_two_panels_over_one_agent_both_follow_it(agent, keep, gate):
     gate.set()
 
     first.start()
-    until(lambda: agent.status.completed)
+    wait_until(lambda: agent.status.completed)
 
     for panel in (first, second):
-        until(lambda panel=panel: "completed" in panel._figures.value)
-        until(lambda panel=panel: "not started" not in panel._title.value)
+        wait_until(lambda panel=panel: "completed" in panel._figures.value)
+        wait_until(lambda panel=panel: "not started" not in panel._title.value)
 
 
 def test_an_agent_does_not_keep_a_closed_panel_alive(agent):
@@ -363,7 +363,7 @@ def test_a_poller_has_a_monitor_without_a_table(keep):
     panel = keep(poller.panel())
 
     panel.start()
-    until(lambda: poller.status.looks)
+    wait_until(lambda: poller.status.looks)
     panel.look_now()
     panel.stop()
 
@@ -381,7 +381,7 @@ def test_a_flood_of_events_sends_few_messages_and_ends_right(jobs, keep):
     sent = []
     panel._title.observe(lambda change: sent.append(change.new), "value")
     panel.start()
-    until(lambda: poller.status.looks)
+    wait_until(lambda: poller.status.looks)
 
     for _ in range(20_000):
         notices.notify()

@@ -5,17 +5,13 @@ import pytest
 import ermpoll
 from ermpoll.errors import UsageError
 from tests.helpers import pages
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
+from tests.helpers.tables import states
 
 
 @pytest.fixture
 def preview(jobs, keep):
     return keep(ermpoll.preview(jobs))
-
-
-def state_of(jobs, rid):
-    page = jobs.catalog.get(f"entity/Imaging:Image/RID={rid}")
-    return page.rows[0]["Processing_Status"]
 
 
 def test_a_preview_shows_candidates_and_how_many_there_are(preview, jobs):
@@ -68,10 +64,10 @@ def test_claiming_takes_just_the_selected_rows_and_releasing_gives_them_back(
     claim = preview.claim()
 
     assert set(claim.rids) == {rids[2], rids[4]}
-    assert state_of(jobs, rids[2]) == "in progress"
+    assert states(jobs.catalog, [rids[2]], "Imaging:Image") == ["in progress"]
     assert rids[2] not in preview.candidates.rids
     preview.release()
-    assert state_of(jobs, rids[2]) == "new"
+    assert states(jobs.catalog, [rids[2]], "Imaging:Image") == ["new"]
 
 
 def test_ticked_rows_that_others_took_are_named_with_the_reason(preview, jobs):
@@ -155,7 +151,7 @@ def test_a_button_does_what_its_method_does(preview, box):
 
     preview.buttons.look_now.click()
 
-    until(lambda: preview.total == before + 3)
+    wait_until(lambda: preview.total == before + 3)
 
 
 def test_a_button_that_fails_says_so_in_the_panel_and_the_next_click_clears_it(
@@ -163,12 +159,12 @@ def test_a_button_that_fails_says_so_in_the_panel_and_the_next_click_clears_it(
 ):
     box.faults(status=500, times=1)
     preview.buttons.look_now.click()
-    until(lambda: "500" in preview._error_line.value)
+    wait_until(lambda: "500" in preview._error_line.value)
     assert preview.error.startswith("look now: Unavailable")
 
     preview.buttons.look_now.click()
 
-    until(lambda: not preview._error_line.value)
+    wait_until(lambda: not preview._error_line.value)
 
 
 def test_the_selection_of_a_preview_serves_as_rows(preview, jobs):

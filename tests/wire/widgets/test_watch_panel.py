@@ -5,22 +5,22 @@ from datetime import timedelta
 import ermpoll
 from ermpoll.notices.base import LocalNotices
 from tests.helpers import pages
-from tests.helpers.waiting import until
+from tests.helpers.conditions import wait_until
 
 
 def test_a_watch_starts_when_it_is_told_and_shows_what_comes(jobs, keep, box):
     watch = keep(ermpoll.watch(jobs, box.amqp_url))
     assert watch.candidates is None
     watch.buttons.start.click()
-    until(lambda: watch.agent.status.notices.state == "push")
-    until(lambda: watch.candidates is not None)
+    wait_until(lambda: watch.agent.status.notices.state == "push")
+    wait_until(lambda: watch.candidates is not None)
     before = watch.candidates
 
     jobs.claim(rows=before.rids[:1])
 
-    until(lambda: watch.candidates.rids[0] == before.rids[1])
-    until(lambda: "1 came, 1 went" in watch._log.value)
-    until(lambda: before.rids[1] in watch._rows.value)
+    wait_until(lambda: watch.candidates.rids[0] == before.rids[1])
+    wait_until(lambda: "1 came, 1 went" in watch._log.value)
+    wait_until(lambda: before.rids[1] in watch._rows.value)
     watch.stop()
     assert watch.agent.status.state == "stopped"
 
@@ -28,7 +28,7 @@ def test_a_watch_starts_when_it_is_told_and_shows_what_comes(jobs, keep, box):
 def test_a_watch_reads_only(jobs, keep, box):
     watch = keep(ermpoll.watch(jobs))
     watch.start()
-    until(lambda: watch.candidates is not None)
+    wait_until(lambda: watch.candidates is not None)
 
     assert box.log == ()
     assert watch._table.failed_box.layout.display == "none"
@@ -37,7 +37,7 @@ def test_a_watch_reads_only(jobs, keep, box):
 def test_a_saved_watch_shows_state_and_candidates(jobs, keep):
     watch = keep(ermpoll.watch(jobs))
     watch.start()
-    until(lambda: watch.candidates is not None)
+    wait_until(lambda: watch.candidates is not None)
     watch.stop()
 
     text = pages.text_of(watch._repr_html_())
@@ -51,7 +51,7 @@ def test_a_second_watch_replaces_the_first_when_it_starts(jobs, keep):
     first.start()
     second.start()
 
-    until(lambda: first.agent.status.state == "stopped")
+    wait_until(lambda: first.agent.status.state == "stopped")
     assert ermpoll.agents() == [second.agent]
 
 
@@ -68,21 +68,21 @@ def test_closing_a_watch_stops_its_poller(jobs):
 def test_a_watch_reads_nothing_when_nothing_was_written(jobs, keep):
     watch = keep(ermpoll.watch(jobs, notices := LocalNotices()))
     watch.start()
-    until(lambda: watch.candidates is not None)
+    wait_until(lambda: watch.candidates is not None)
     before = watch.candidates
 
     notices.notify()
 
-    until(lambda: watch.agent.status.looks.get("unchanged"))
+    wait_until(lambda: watch.agent.status.looks.get("unchanged"))
     assert watch.candidates is before
-    until(lambda: "304, nothing new" in watch._log.value)
+    wait_until(lambda: "304, nothing new" in watch._log.value)
 
 
 def test_a_watch_says_who_is_logged_in(jobs, keep):
     watch = keep(ermpoll.watch(jobs))
     watch.start()
 
-    until(lambda: "Ada Lovelace" in watch._title.value)
+    wait_until(lambda: "Ada Lovelace" in watch._title.value)
 
 
 def test_a_watch_looks_again_when_a_row_may_be_tried_again(jobs, keep, box):
@@ -90,9 +90,9 @@ def test_a_watch_looks_again_when_a_row_may_be_tried_again(jobs, keep, box):
     rid = box.add(1, Retry_At=soon.isoformat(), Priority=-1)[0]
     watch = keep(ermpoll.watch(jobs))
     watch.start()
-    until(lambda: watch.candidates is not None)
+    wait_until(lambda: watch.candidates is not None)
     total = watch.candidates
 
-    until(lambda: "due" in watch._log.value, 8)
+    wait_until(lambda: "due" in watch._log.value, 8)
 
     assert rid not in total.rids

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +25,6 @@ def query(limit: int | None = None) -> str:
 
 def claim(row: Any) -> dict[str, Any]:
     return {"RID": row["RID"], "state": "claimed"}
-
-
-def states(catalog: ermpoll.Catalog) -> dict[str, int]:
-    page = catalog.get("entity/Ops:Job")
-    assert page is not None
-    return dict(Counter(str(row["state"]) for row in page.rows))
 
 
 def written(box: Box, catalog: ermpoll.Catalog) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 import ermpoll
 from ermpoll.compat import state_change
 from ermpoll.notices.base import LocalNotices
-from tests.wire.compat.state_change.place import UPDATE, claim, query, states, touching
+from tests.helpers.tables import count_states
+from tests.wire.compat.state_change.place import UPDATE, claim, query, touching
 
 # the loop
 
@@ -83,7 +84,7 @@ def test_faults_of_the_network_are_waited_out(shared_box, catalog):
     ermpoll.blocking_poll(look, stop=stop)
 
     assert len(looks) >= 3
-    assert states(catalog) == {"claimed": 5}
+    assert count_states(catalog) == {"claimed": 5}
 
 
 def test_a_race_that_is_lost_for_long_does_not_end_the_loop(

@@ -18,14 +18,13 @@ from ermpoll.compat import recovery
 from ermpoll.errors import Conflict, Unavailable
 from ermpoll.sandbox import Box
 from tests.helpers.peers import Reply, serving
-from tests.helpers.tables import add, make_table, read
+from tests.helpers.tables import add, count_states, make_table, read
 from tests.sandbox.client import Client, closing
 from tests.wire.compat.state_change.place import (
     COLUMNS,
     UPDATE,
     claim,
     query,
-    states,
     written,
 )
 
@@ -48,7 +47,7 @@ def test_deriva_py_claims_rows_for_nobody_when_an_answer_is_lost(
     with pytest.raises(ConcurrentUpdate):
         theirs.state_change_once(f"/{query(2)}", f"/{UPDATE}", claim)
 
-    assert states(catalog) == {"new": 3, "claimed": 2}
+    assert count_states(catalog) == {"new": 3, "claimed": 2}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_a_json_value_s_answer_may_be_lost_as_well(shared_box, catalog):
     )
 
     assert [update["data"] for _, update in batch] == [{"a": [1]}]
-    assert states(catalog) == {"new": 4, "claimed": 1}
+    assert count_states(catalog) == {"new": 4, "claimed": 1}
 
 
 def test_an_aborted_write_is_made_again(shared_box, catalog):
@@ -186,7 +185,7 @@ def test_rows_of_a_rival_who_wrote_other_values_are_not_ours(
     _, batch = ermpoll.state_change_once(catalog, query(1), update, transform)
 
     assert [read(catalog, row["RID"])["owner"] for row, _ in batch] == ["we"]
-    assert states(catalog) == {"new": 3, "claimed": 2}
+    assert count_states(catalog) == {"new": 3, "claimed": 2}
 
 
 def test_rows_of_a_rival_who_took_more_than_we_asked_for_are_not_ours(
@@ -197,7 +196,7 @@ def test_rows_of_a_rival_who_took_more_than_we_asked_for_are_not_ours(
     _, batch = ermpoll.state_change_once(catalog, query(1), UPDATE, transform)
 
     assert len(batch) == 1
-    assert states(catalog) == {"new": 2, "claimed": 3}
+    assert count_states(catalog) == {"new": 2, "claimed": 3}
 
 
 def test_rows_of_a_rival_with_another_login_are_not_ours():
@@ -217,7 +216,7 @@ def test_rows_of_a_rival_with_another_login_are_not_ours():
         assert [read(ours, row["RID"])["RMB"] for row, _ in batch] == [
             "https://sandbox.example.org/id/ada"
         ]
-        assert states(ours) == {"claimed": 2}
+        assert count_states(ours) == {"claimed": 2}
 
 
 @pytest.mark.usefixtures("hurried")

@@ -18,8 +18,8 @@ from ermpoll.errors import (
     UsageError,
     WriteRefused,
 )
-from tests.helpers.tables import add
-from tests.wire.compat.state_change.place import UPDATE, claim, query, states, touching
+from tests.helpers.tables import add, count_states
+from tests.wire.compat.state_change.place import UPDATE, claim, query, touching
 
 # what it does
 
@@ -27,7 +27,7 @@ from tests.wire.compat.state_change.place import UPDATE, claim, query, states, t
 def test_rows_are_claimed_and_come_with_what_the_server_wrote(catalog):
     etag, batch = ermpoll.state_change_once(catalog, query(), UPDATE, claim)
 
-    assert states(catalog) == {"claimed": 5}
+    assert count_states(catalog) == {"claimed": 5}
     assert etag is not None
     assert [update for _, update in batch] == [claim(row) for row, _ in batch]
     assert {row["state"] for row, _ in batch} == {"new"}
@@ -55,7 +55,7 @@ def test_a_new_row_ends_the_idleness(catalog, somebody):
 def test_rows_that_the_transform_leaves_are_not_written(catalog):
     etag, batch = ermpoll.state_change_once(catalog, query(), UPDATE, lambda row: None)
 
-    assert (batch, states(catalog)) == ([], {"new": 5})
+    assert (batch, count_states(catalog)) == ([], {"new": 5})
     assert etag is not None
 
 
@@ -77,7 +77,7 @@ def test_whole_rows_can_be_written_as_well(catalog):
     _, batch = ermpoll.state_change_once(catalog, query(2), "entity/Ops:Job", whole)
 
     assert len(batch) == 2
-    assert states(catalog) == {"new": 3, "claimed": 2}
+    assert count_states(catalog) == {"new": 3, "claimed": 2}
 
 
 def test_keys_may_have_other_names_in_the_body(catalog):
@@ -115,7 +115,7 @@ def test_lost_races_are_tried_again_with_pauses_and_an_end(catalog, somebody):
 
     assert catalog.writes - before < 40
     assert lost.value.status == 412
-    assert states(catalog) == {"new": 5}
+    assert count_states(catalog) == {"new": 5}
 
 
 def test_deriva_py_tries_again_at_once_without_end(theirs):
@@ -167,7 +167,7 @@ def test_a_transform_may_itself_change_states(catalog):
     ermpoll.state_change_once(catalog, query(1), UPDATE, nested)
 
     # the inner change voids the outer one, which then takes the next row, and so on
-    assert states(catalog) == {"seen": 5}
+    assert count_states(catalog) == {"seen": 5}
 
 
 # defect 5: rows beyond the limit
@@ -207,7 +207,7 @@ def test_what_the_transform_raises_is_passed_on_and_nothing_written(catalog, err
         ermpoll.state_change_once(catalog, query(), UPDATE, failing)
 
     assert len(calls) == 1
-    assert states(catalog) == {"new": 5}
+    assert count_states(catalog) == {"new": 5}
 
 
 def test_a_lost_race_of_the_job_itself_is_not_swallowed(theirs):
@@ -294,7 +294,7 @@ def test_a_transform_that_returns_no_row_is_refused(catalog):
     with pytest.raises(UsageError, match="found list"):
         ermpoll.state_change_once(catalog, query(), UPDATE, lambda row: [row])
 
-    assert states(catalog) == {"new": 5}
+    assert count_states(catalog) == {"new": 5}
 
 
 def test_a_catalog_that_is_not_ours_is_refused_with_what_to_do(theirs):
@@ -312,7 +312,7 @@ def test_a_dry_run_refuses_it(catalog):
         ermpoll.state_change_once(catalog, query(), UPDATE, claim)
 
     assert would == [f"would PUT {UPDATE}"]
-    assert states(catalog) == {"new": 5}
+    assert count_states(catalog) == {"new": 5}
 
 
 def test_a_dry_run_beside_the_loop_does_not_hinder_it(catalog, somebody):
@@ -330,7 +330,7 @@ def test_a_dry_run_beside_the_loop_does_not_hinder_it(catalog, somebody):
         loop.start()
         loop.join(10)
 
-    assert states(catalog) == {"claimed": 5}
+    assert count_states(catalog) == {"claimed": 5}
 
 
 def test_rows_without_an_etag_are_never_written(catalog):

@@ -9,7 +9,7 @@ from typing import Any
 import ermpoll
 
 
-def where(row: dict[str, Any]) -> dict[str, Any]:
+def report_pid(row: dict[str, Any]) -> dict[str, Any]:
     return {"result": f"pid {os.getpid()}"}
 
 
@@ -17,7 +17,7 @@ def fail(row: dict[str, Any]) -> None:
     raise ValueError("no such series")
 
 
-def write(row: dict[str, Any]) -> dict[str, Any]:
+def write_to_catalog(row: dict[str, Any]) -> dict[str, Any]:
     """Write to the catalog from within, by a connection of its own."""
     catalog = ermpoll.connect(os.environ["ERMPOLL_TEST_CATALOG"])
     catalog.put("attributegroup/Ops:Job/RID;name", [{"RID": row["RID"], "name": "x"}])

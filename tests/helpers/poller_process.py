@@ -1,7 +1,7 @@
 """A poller in a process of its own, ours or deriva-py's, over a real broker.
 
-``apart()`` starts it and reads the one line it writes for each look. deriva-py's
-class can't be stopped, knows no port, and may spin: hence the process.
+``poller_process()`` starts it and reads the one line it writes for each look.
+deriva-py's class can't be stopped, knows no port, and may spin: hence the process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import psutil
+
+from tests.helpers.conditions import let_pass
 
 TABLE = "Ops:Job"
 
@@ -38,7 +40,7 @@ class Setting:
     url: str = ""
 
 
-class Apart:
+class PollerProcess:
     """The looks of a poller that runs in another process."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -67,7 +69,7 @@ class Apart:
     def cpu(self, for_s: float) -> float:
         """Share of one core that it takes from now on."""
         before, began = sum(self._usage.cpu_times()[:2]), time.monotonic()
-        threading.Event().wait(for_s)
+        let_pass(for_s)
         used = sum(self._usage.cpu_times()[:2]) - before
         return float(used / (time.monotonic() - began))
 
@@ -80,15 +82,20 @@ class Apart:
 
 
 @contextmanager
-def apart(whose: str, port: int, **options: Any) -> Iterator[Apart]:
+def poller_process(whose: str, port: int, **options: Any) -> Iterator[PollerProcess]:
     setting = Setting(whose=whose, port=port, **options)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.apart", json.dumps(asdict(setting))],
+        [
+            sys.executable,
+            "-m",
+            "tests.helpers.poller_process",
+            json.dumps(asdict(setting)),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    poller = Apart(process)
+    poller = PollerProcess(process)
     try:
         yield poller
     finally:
