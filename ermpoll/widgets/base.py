@@ -13,14 +13,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as W
 from markupsafe import Markup
 
 from ermpoll.render.page import fill, page, stylesheet
 from ermpoll.render.plain import plain
-from ermpoll.widgets.browser import Voice
+from ermpoll.widgets.browser import BrowserLink
 from ermpoll.widgets.threads import Commands, Publisher
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Close it."""
-
-
-Part = TypeVar("Part", bound=Closing)
 
 
 class Panel(ABC):
@@ -69,8 +66,8 @@ class Panel(ABC):
         self._style = html(fill("style.html", style=Markup(stylesheet(live=True))))
         self._error_line = html(css="ermpoll-error")
         self._parts: list[Closing] = []
-        self._voice = Voice(self._publisher.mark, monotonic)
-        self._unseen = [self._style] + [w for w in [self._voice.widget] if w]
+        self._browser = BrowserLink(self._publisher.mark, monotonic)
+        self._unseen = [self._style] + [w for w in [self._browser.widget] if w]
         self.widget = W.VBox(self._unseen)
         for name in ("ermpoll", "ermpoll-live"):
             self.widget.add_class(name)
@@ -103,17 +100,15 @@ class Panel(ABC):
     @property
     def zone(self) -> tzinfo:
         """The zone that times are shown in: the browser's once it is known, or UTC."""
-        return self._voice.zone
+        return self._browser.zone
 
     def refresh(self) -> None:
         """Draw the present state now."""
         with self._lock:
             # News may come before the widgets are all there.
             if self._built and not self.closed:
-                self._voice.say(self._name, self._error or self._spoken())
-                self._error_line.value = self._error and fill(
-                    "line.html", tone="bad", text=self._error
-                )
+                self._browser.say(self._name, self._error or self._spoken())
+                self._error_line.value = note(self._error, "bad")
                 self._draw()
 
     def close(self) -> None:
@@ -123,8 +118,8 @@ class Panel(ABC):
         self._reads.close(timeout_s=1)
         self._commands.close(timeout_s=1)
         with self._lock:
-            for picks in self._parts:
-                picks.close()
+            for part in self._parts:
+                part.close()
             close_all(self.widget)
 
     def __enter__(self) -> Panel:
@@ -162,18 +157,17 @@ class Panel(ABC):
         self.widget.observe(lambda _: self._viewed(), "_view_count")
         self.refresh()
 
-    def _kept(self, part: Part) -> Part:
-        """Keep a part that has widgets which are not on the page; it closes them."""
-        self._parts.append(part)
-        return part
+    def _keep(self, *parts: Closing) -> None:
+        """Keep parts with widgets that are not on the page, or threads, to close."""
+        self._parts += parts
 
     def nested(self, around: Panel) -> W.Widget:
         """Give the widget for a panel around this one, which brings the style."""
         self.widget.children = self.widget.children[len(self._unseen) :]
         for widget in self._unseen:
             close_all(widget)
-        self._voice = around._voice
-        self._voice.heard(self._publisher.mark)
+        self._browser = around._browser
+        self._browser.heard(self._publisher.mark)
         return self.widget
 
     def _button(
@@ -238,6 +232,11 @@ def html(value: str = "", css: str = "") -> W.HTML:
     if css:
         made.add_class(css)
     return made
+
+
+def note(text: str, tone: str = "mut") -> str:
+    """Give a line of text as HTML; nothing for none."""
+    return text and fill("line.html", tone=tone, text=text)
 
 
 def box(css: str, *children: W.Widget) -> W.Box:

@@ -39,7 +39,7 @@ export default { render };
 """
 
 
-class Voice:
+class BrowserLink:
     """A line for screen readers that also learns the browser's zone.
 
     Parameters

@@ -61,6 +61,13 @@ WRONG = {
     "catalog/client": "deriva",
 }
 
+#: A circle inside a package, for the type checker alone.
+CIRCLE = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import ermpoll.render.page
+"""
+
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -69,6 +76,8 @@ def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
     for module, imported in WRONG.items():
         path = tree / "ermpoll" / f"{module}.py"
         path.write_text(f"{path.read_text()}\nimport {imported}\n")
+    path = tree / "ermpoll/render/values.py"
+    path.write_text(f"{path.read_text()}{CIRCLE}")
     done = lint(tree)
     assert done.returncode == 1, done.stderr
     return done.stdout
@@ -79,6 +88,10 @@ def test_a_wrong_import_is_found(complaints: str, module: str) -> None:
     importer = module.removesuffix("/__init__").replace("/", ".")
 
     assert f"ermpoll.{importer} -> {WRONG[module]} " in complaints
+
+
+def test_a_circle_of_imports_for_the_type_checker_is_found(complaints: str) -> None:
+    assert "No cycles are allowed in ermpoll.render." in complaints
 
 
 def test_every_contract_has_an_import_that_breaks_it(complaints: str) -> None:

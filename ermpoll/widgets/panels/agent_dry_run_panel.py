@@ -6,7 +6,7 @@ way. Starting the agent is the way to do it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import ipywidgets as W
@@ -14,8 +14,8 @@ import ipywidgets as W
 from ermpoll.render import detail
 from ermpoll.render.page import Caps
 from ermpoll.widgets.base import enable
-from ermpoll.widgets.panels.diff_panel import TrialPanel
-from ermpoll.widgets.parts.dry_run_task import Trial
+from ermpoll.widgets.panels.diff_panel import DiffPanel
+from ermpoll.widgets.parts.dry_run_task import DryRunTask
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
@@ -23,34 +23,7 @@ if TYPE_CHECKING:
     from ermpoll.queue.results import Plan
 
 
-class Rehearsal(Trial):
-    """A dry run of an agent under way."""
-
-    def __init__(
-        self,
-        agent: Agent,
-        *,
-        limit: int,
-        work: bool,
-        moved: Callable[[], None],
-        name: str,
-    ) -> None:
-        super().__init__(
-            agent.jobs, None, limit=limit, rows=None, moved=moved, name=name
-        )
-        self._agent, self._work = agent, work
-        #: The DryRun, once made.
-        self.result: DryRun | None = None
-
-    def _planned(self) -> Plan:
-        with self._entered():
-            self.result = self._agent.dry_run(limit=self._limit, work=self._work)
-        self.total = self.passed = len(self.result.plan.changes)
-        self.would = list(self.result.would)
-        return self.result.plan
-
-
-class RehearsalPanel(TrialPanel):
+class AgentDryRunPanel(DiffPanel):
     """What an agent would claim, and after a second button what its work would write.
 
     Attributes
@@ -58,7 +31,7 @@ class RehearsalPanel(TrialPanel):
     agent
         The agent.
     result
-        The DryRun of the last run, or None.
+        The DryRun of the last run that was not cancelled, or None.
     """
 
     def __init__(self, agent: Agent, *, limit: int = 5) -> None:
@@ -86,7 +59,7 @@ class RehearsalPanel(TrialPanel):
             self._work = work
             made = super().run()
             if made is not None:
-                self.result = self._rehearsal.result
+                self.result = self._tried
         self.refresh()
         return made
 
@@ -94,15 +67,13 @@ class RehearsalPanel(TrialPanel):
         """Try the work too: ``run(work=True)``."""
         return self.run(work=True)
 
-    def _new_trial(self) -> Trial:
-        self._rehearsal = Rehearsal(
-            self.agent,
-            limit=self._limit,
-            work=self._work,
-            moved=self._publisher.mark,
-            name=f"{self._name}-trial",
-        )
-        return self._rehearsal
+    def _make(self, task: DryRunTask) -> Plan:
+        with task.entered():
+            tried = self.agent.dry_run(limit=self._limit, work=self._work)
+        self._tried = tried
+        task.total = task.passed = len(tried.plan.changes)
+        task.would = list(tried.would)
+        return tried.plan
 
     def _buttons_after(self) -> Sequence[W.Widget]:
         return (self._button("work", "Run with work", ""),)

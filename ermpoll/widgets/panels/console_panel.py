@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
-from ermpoll.render.page import fill
-from ermpoll.widgets.base import Panel, html
-from ermpoll.widgets.panels.agent_dry_run_panel import RehearsalPanel
+from ermpoll.widgets.base import Panel, html, note
+from ermpoll.widgets.panels.agent_dry_run_panel import AgentDryRunPanel
 from ermpoll.widgets.panels.dry_run_panel import DryRunPanel
 from ermpoll.widgets.panels.monitor_panel import MonitorPanel
 from ermpoll.widgets.panels.preview_panel import PreviewPanel
@@ -25,7 +24,25 @@ if TYPE_CHECKING:
 _OLD_S = 5.0
 
 
-class ConsolePanel(Panel):
+class _Group(Panel):
+    """Several panels as one. Closing it closes them; their agents go on."""
+
+    def _hold(self, *panels: Panel) -> list[W.Widget]:
+        self._panels = panels
+        self._keep(*panels)
+        return [panel.nested(self) for panel in panels]
+
+    def refresh(self) -> None:
+        """Draw the present state of all its panels now."""
+        for panel in self._panels:
+            panel.refresh()
+        super().refresh()
+
+    def _body(self) -> str:
+        return "".join(panel._body() for panel in self._panels)
+
+
+class ConsolePanel(_Group):
     """One queue: what happens, what would be taken, what would be written.
 
     Attributes
@@ -42,16 +59,15 @@ class ConsolePanel(Panel):
         self.jobs = jobs
         self.preview = PreviewPanel(jobs, changed=self._publisher.mark)
         self.monitor: MonitorPanel
-        self.dry_run: DryRunPanel | RehearsalPanel
+        self.dry_run: DryRunPanel | AgentDryRunPanel
         if agent is None:
             self.monitor = WatchPanel(jobs)
             self.dry_run = DryRunPanel(jobs, rows=self._selected)
         else:
             self.monitor = MonitorPanel(agent)
-            self.dry_run = RehearsalPanel(agent)
+            self.dry_run = AgentDryRunPanel(agent)
         self.agent = self.monitor.agent
-        self._panels: tuple[Panel, ...] = (self.monitor, self.preview, self.dry_run)
-        self._tabs = W.Tab([panel.nested(self) for panel in self._panels])
+        self._tabs = W.Tab(self._hold(self.monitor, self.preview, self.dry_run))
         self._tabs.selected_index = 0
         self._tabs.observe(lambda change: self._turned(change.new), "selected_index")
         self._show(self._error_line, self._tabs)
@@ -83,18 +99,6 @@ class ConsolePanel(Panel):
         """The RIDs that are ticked in the preview."""
         return self.preview.selected
 
-    def close(self) -> None:
-        """Close all its panels; the agent goes on. Twice is once."""
-        for panel in self._panels:
-            panel.close()
-        super().close()
-
-    def refresh(self) -> None:
-        """Draw the present state of all its panels now."""
-        for panel in self._panels:
-            panel.refresh()
-        super().refresh()
-
     def _turned(self, place: int) -> None:
         """Who turns to an old preview finds it read again, unless rows are ticked."""
         age_s = (datetime.now(UTC) - self.preview.read_at).total_seconds()
@@ -109,11 +113,8 @@ class ConsolePanel(Panel):
         if self._tabs.titles != titles:
             self._tabs.titles = titles
 
-    def _body(self) -> str:
-        return "".join(panel._body() for panel in self._panels)
 
-
-class FleetPanel(Panel):
+class FleetPanel(_Group):
     """Several agents, a head line each; Details opens one of them.
 
     Attributes
@@ -126,25 +127,11 @@ class FleetPanel(Panel):
         super().__init__(f"console of {len(agents)} agents")
         self.monitors = tuple(MonitorPanel(agent, folded=True) for agent in agents)
         self._none = html()
-        rows = [monitor.nested(self) for monitor in self.monitors]
-        self._show(self._error_line, self._none, *rows)
-
-    def close(self) -> None:
-        """Close all its panels; the agents go on. Twice is once."""
-        for monitor in self.monitors:
-            monitor.close()
-        super().close()
-
-    def refresh(self) -> None:
-        """Draw the present state of all agents now."""
-        for monitor in self.monitors:
-            monitor.refresh()
-        super().refresh()
+        self._none.value = "" if agents else note("No agents were given")
+        self._show(self._error_line, self._none, *self._hold(*self.monitors))
 
     def _draw(self) -> None:
-        text = "" if self.monitors else "No agents were given"
-        self._none.value = text and fill("line.html", tone="mut", text=text)
+        """Each monitor draws itself."""
 
     def _body(self) -> str:
-        parts = [str(self._none.value), *(one._body() for one in self.monitors)]
-        return "".join(parts)
+        return f"{self._none.value}{super()._body()}"

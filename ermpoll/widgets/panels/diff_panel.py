@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from abc import abstractmethod
@@ -18,9 +19,9 @@ from ermpoll.render import detail, plan_body
 from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import tally
 from ermpoll.render.values import counted
-from ermpoll.widgets.base import Panel, box, enable, html, show
-from ermpoll.widgets.parts.csv_export import save_csv
-from ermpoll.widgets.parts.dry_run_task import Trial
+from ermpoll.widgets.base import Panel, box, enable, html, note, show
+from ermpoll.widgets.parts.csv_export import csv_text
+from ermpoll.widgets.parts.dry_run_task import DryRunTask
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 #: How long a saved page waits for the first run to end, in seconds.
 _FIRST_S = 3.0
 #: The last panel of each kind over each table: what the next compares itself with.
-_last: weakref.WeakValueDictionary[tuple[str, ...], TrialPanel] = (
+_last: weakref.WeakValueDictionary[tuple[str, ...], DiffPanel] = (
     weakref.WeakValueDictionary()
 )
 
 
-class TrialPanel(Panel):
+class DiffPanel(Panel):
     """What would be written, cell by cell. Each kind says what it tries."""
 
     title = "Dry run"
@@ -44,7 +45,7 @@ class TrialPanel(Panel):
         self.jobs = jobs
         self._plan: Plan | None = None
         self._before: Plan | None = None
-        self._trial: Trial | None = None
+        self._task: DryRunTask | None = None
         self._writes = 0
         self._said = ""
         self._first = threading.Event()
@@ -56,7 +57,7 @@ class TrialPanel(Panel):
         self._build()
         self._show(self._head, self._error_line, *self._rows_between(), self._main)
 
-    def begin(self) -> TrialPanel:
+    def begin(self) -> DiffPanel:
         """Begin the first run in the background, and return the panel."""
         self._first.clear()
         self._click("run")
@@ -73,11 +74,16 @@ class TrialPanel(Panel):
         """Try again; nothing is written. Returns the Plan, or None when cancelled."""
         with self._acting:
             self._said = ""
-            trial = self._trial = self._new_trial()
+            task = self._task = DryRunTask(
+                self.jobs.catalog,
+                self._make,
+                moved=self._publisher.mark,
+                name=f"{self._name}-run",
+            )
             try:
                 with self._counting():
-                    made = trial.run()
-                self._take(made, trial)
+                    made = task.run()
+                self._take(made, task)
             finally:
                 # Whoever waits for the first run finds what came of it.
                 self._first.set()
@@ -86,8 +92,8 @@ class TrialPanel(Panel):
 
     def cancel(self) -> None:
         """End the run that is going on; what it found is dropped."""
-        if self._trial is not None:
-            self._trial.cancel()
+        if self._task is not None:
+            self._task.cancel()
         self._publisher.mark()
 
     def csv(self, path: str | Path | None = None) -> Path:
@@ -104,7 +110,12 @@ class TrialPanel(Panel):
         A text that a spreadsheet would read as a formula gets an apostrophe before
         it.
         """
-        made = save_csv(self._need_plan(), path, datetime.now(UTC))
+        text = csv_text(self._need_plan())
+        table = re.sub(r"\W+", "-", str(self.jobs.title))[:60]
+        at = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        made = Path(path or f"dry-run-{table}-{at}.csv")
+        with made.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
         self._said = f"saved {made}"
         self.refresh()
         return made
@@ -119,18 +130,18 @@ class TrialPanel(Panel):
     @property
     def would(self) -> tuple[str, ...]:
         """Writes that the function itself tried, refused: ``would PUT ...``."""
-        return tuple(self._trial.would) if self._trial else ()
+        return tuple(self._task.would) if self._task else ()
 
     @property
     def is_running(self) -> bool:
         """Whether a run is going on."""
-        return self._trial is not None and not self._trial.is_over
+        return self._task is not None and not self._task.is_over
 
     # what each kind says
 
     @abstractmethod
-    def _new_trial(self) -> Trial:
-        """Make the trial of the next run."""
+    def _make(self, task: DryRunTask) -> Plan:
+        """Make the plan of a run, on the task's own thread."""
 
     @abstractmethod
     def _buttons_after(self) -> Sequence[W.Widget]:
@@ -160,14 +171,14 @@ class TrialPanel(Panel):
         sent = counted(self._writes, "write") + " sent"
         return f"{sent} meanwhile, by running agents" if self._writes else sent
 
-    def _take(self, made: Plan | None, trial: Trial) -> None:
-        if trial.is_cancelled:
+    def _take(self, made: Plan | None, task: DryRunTask) -> None:
+        if task.is_cancelled:
             hangs = (
                 "; the function hangs in a call that can't be ended, and until it "
                 "returns only running agents may write"
             )
-            self._said = f"cancelled after {counted(trial.passed, 'row')}" + (
-                hangs if trial.is_abandoned else ""
+            self._said = f"cancelled after {counted(task.passed, 'row')}" + (
+                hangs if task.is_abandoned else ""
             )
             return
         if self._plan is not None:
@@ -202,12 +213,10 @@ class TrialPanel(Panel):
     def _draw(self) -> None:
         running = self.is_running
         show(self._progress, running)
-        if self._trial is not None and running:
-            self._bar.max = max(self._trial.total, 1)
-            self._bar.value = self._trial.passed
-            self._progress_text.value = fill(
-                "line.html", tone="mut", text=_progress(self._trial)
-            )
+        if self._task is not None and running:
+            self._bar.max = max(self._task.total, 1)
+            self._bar.value = self._task.passed
+            self._progress_text.value = note(_progress(self._task))
         self._title.value = self._title_html(self.title)
         self._result.value = self._result_html()
         enable(self.buttons.run, not running, "A run is going on", "Writes nothing")
@@ -226,7 +235,7 @@ class TrialPanel(Panel):
     def _summary(self) -> str:
         if self._plan is None:
             return self._said or ("running" if self.is_running else "not run yet")
-        waiting = self._trial.waiting if self._trial else None
+        waiting = self._task.waiting if self._task else None
         seen = len(self._plan.changes)
         of = f"{seen:,} of {waiting:,}" if waiting and waiting > seen else f"{seen:,}"
         said = f" · {self._said}" if self._said else ""
@@ -253,8 +262,8 @@ class TrialPanel(Panel):
         return self._title_html(f"Dry run on {self.jobs.title}") + self._result_html()
 
 
-def _progress(trial: Trial) -> str:
-    if not trial.total:
+def _progress(task: DryRunTask) -> str:
+    if not task.total:
         return "reading candidates"
-    share = 100 * trial.passed // trial.total
-    return f"{trial.passed:,} of {trial.total:,}, {share} %"
+    share = 100 * task.passed // task.total
+    return f"{task.passed:,} of {task.total:,}, {share} %"

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import ipywidgets as W
 
 from ermpoll.errors import UsageError
+from ermpoll.queue.results import rids_of
 from ermpoll.records import Transform
 from ermpoll.render import outcome_body
-from ermpoll.render.page import fill
 from ermpoll.render.values import clean, counted
-from ermpoll.widgets.base import box, enable, html, show, why_not_writable
-from ermpoll.widgets.panels.diff_panel import TrialPanel
-from ermpoll.widgets.parts.dry_run_task import Trial
+from ermpoll.widgets.base import box, enable, html, note, show, why_not_writable
+from ermpoll.widgets.panels.diff_panel import DiffPanel
+from ermpoll.widgets.parts.dry_run_task import DryRunTask
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome, Plan
 
 
-class DryRunPanel(TrialPanel):
+class DryRunPanel(DiffPanel):
     """What a transform would change, and the buttons to write it and take it back.
 
     Attributes
@@ -119,15 +119,17 @@ class DryRunPanel(TrialPanel):
 
     # drawing
 
-    def _new_trial(self) -> Trial:
-        return Trial(
-            self.jobs,
-            self.transform,
-            limit=self._limit,
-            rows=self._rows(),
-            moved=self._publisher.mark,
-            name=f"{self._name}-trial",
-        )
+    def _make(self, task: DryRunTask) -> Plan:
+        chosen = self._rows()
+        if chosen is None:
+            found = self.jobs.candidates(limit=self._limit)
+            rids = found.rids
+            task.begin(len(rids), self.jobs.waiting() if found.more else len(rids))
+        else:
+            rids = rids_of(chosen)
+            task.begin(len(rids))
+        transform = task.watched(self.transform) if self.transform else None
+        return self.jobs.plan(transform, limit=max(len(rids), 1), rows=rids)
 
     def _buttons_after(self) -> Sequence[W.Widget]:
         return (
@@ -148,7 +150,7 @@ class DryRunPanel(TrialPanel):
 
     def _draw(self) -> None:
         super()._draw()
-        self._question.value = fill("line.html", tone="warn", text=self._asked())
+        self._question.value = note(self._asked(), "warn")
         show(self._arming, bool(self._armed))
         buttons, changes, done = self.buttons, self._sendable(), self._undoable()
         why = why_not_writable(self.jobs) or self._why_not()

@@ -21,7 +21,7 @@ from ermpoll.widgets.base import (
     show,
     why_not_writable,
 )
-from ermpoll.widgets.parts.table_section import TableView
+from ermpoll.widgets.parts.table_section import TableSection
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
@@ -55,17 +55,17 @@ class MonitorPanel(Panel):
         self.agent = agent
         self.jobs: Queue | None = jobs or getattr(agent, "jobs", None)
         self._folded = self._foldable = folded
-        self._table: TableView | None = None
+        self._table: TableSection | None = None
         if self.jobs is not None:
             mark = self._publisher.mark
-            self._table = TableView(self.jobs, self._reads, mark, acts=acts)
-            self._kept(self._table)
+            self._table = TableSection(self.jobs, self._reads, mark, acts=acts)
+            self._keep(self._table)
         self._said = ""
         self._again: float | None = None
         self._build()
         self._unsubscribe = agent.subscribe(_listener(self))
         if self._table is not None and not folded:
-            self._table.backlog.read()
+            self._table.reader.read()
         self._show(self._head, self._error_line, self._sections)
 
     # what its buttons do
@@ -147,7 +147,7 @@ class MonitorPanel(Panel):
         self._unsubscribe()
         super().close()
 
-    def _need_table(self) -> TableView:
+    def _need_table(self) -> TableSection:
         if self._table is None:
             raise UsageError(
                 "expected a monitor of an agent, found one of a poller: it has no rows"
@@ -202,7 +202,7 @@ class MonitorPanel(Panel):
     def _draw(self) -> None:
         status: Status = self.agent.status
         table = None if self._folded else self._table
-        waits_s = table.backlog.follow(status) if table is not None else None
+        waits_s = table.reader.follow(status) if table is not None else None
         show(self._sections, not self._folded)
         now = datetime.now(UTC)
         self._again = _again_s(status, waits_s)

@@ -19,9 +19,9 @@ from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
 from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
-from ermpoll.widgets.base import Panel, box, enable, html, show, why_not_writable
-from ermpoll.widgets.parts.itables_picker import ITablePicks
-from ermpoll.widgets.parts.row_picker import Picks
+from ermpoll.widgets.base import Panel, box, enable, html, note, show, why_not_writable
+from ermpoll.widgets.parts.itables_picker import ITablesPicker
+from ermpoll.widgets.parts.row_picker import RowPicker
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -185,9 +185,12 @@ class PreviewPanel(Panel):
         for control in (self._search, self._sort, self._down):
             control.observe(lambda _: mark(), "value")
         label = f"Candidates of {self.jobs.title}"
-        self._picks: Picks | ITablePicks = self._kept(
-            ITablePicks(label, mark) if self._by_itables else Picks(label, _SHOWN, mark)
+        self._picks: RowPicker | ITablesPicker = (
+            ITablesPicker(label, mark)
+            if self._by_itables
+            else RowPicker(label, _SHOWN, mark)
         )
+        self._keep(self._picks)
         self._note, self._details = html(), html()
         self._release = self._button("release", "Release", "Give the claimed rows back")
         acts = box(
@@ -219,9 +222,7 @@ class PreviewPanel(Panel):
             text=self._counted,
             strong="",
         )
-        self._note.value = fill(
-            "line.html", tone="mut", text=self._said or self._hint()
-        )
+        self._note.value = note(self._said or self._hint())
         self._details.value = self._opened
         self._draw_buttons()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ROWS = 20
 
 
-class Watching:
+class CandidateWatch:
     """What a watch's poller does at each look: read the candidates, nothing else."""
 
     def __init__(self, jobs: Queue, notices: str | Notices | None) -> None:
@@ -72,13 +72,13 @@ class WatchPanel(MonitorPanel):
     """
 
     def __init__(self, jobs: Queue, *, notices: str | Notices | None = None) -> None:
-        self._watching = Watching(jobs, notices)
-        super().__init__(self._watching.poller, jobs=jobs, acts=False)
+        self._watch = CandidateWatch(jobs, notices)
+        super().__init__(self._watch.poller, jobs=jobs, acts=False)
 
     @property
     def candidates(self) -> Candidates | None:
         """The Candidates of the last look, or None before the first."""
-        return self._watching.candidates
+        return self._watch.candidates
 
     def close(self) -> None:
         """Stop the poller and close the view. Twice is once."""

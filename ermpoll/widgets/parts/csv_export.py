@@ -1,12 +1,10 @@
-"""A plan as a CSV file that no spreadsheet takes for a program."""
+"""A plan as CSV that no spreadsheet takes for a program. Pure: it opens no file."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-import re
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ermpoll.records import JSON
@@ -15,28 +13,19 @@ if TYPE_CHECKING:
     from ermpoll.queue.results import Plan
 
 
-def save_csv(plan: Plan, path: str | Path | None, now: datetime) -> Path:
-    """Save the changed cells of a plan: RID, column, before, after.
-
-    Raises
-    ------
-    FileExistsError
-        The file is there already; nothing is overwritten.
-    """
-    name = re.sub(r"\W+", "-", str(plan.jobs.title))[:60]
-    made = Path(path) if path else Path(f"dry-run-{name}-{now:%Y%m%dT%H%M%S%f}.csv")
-    with made.open("x", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["RID", "column", "before", "after"])
-        for change in plan.changes:
-            for column, (before, after) in change.diff.items():
-                writer.writerow(
-                    [_text(change.rid), _text(column), _text(before), _text(after)]
-                )
-    return made
+def csv_text(plan: Plan) -> str:
+    """Give the changed cells of a plan, a line each: RID, column, before, after."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["RID", "column", "before", "after"])
+    for change in plan.changes:
+        for column, (before, after) in change.diff.items():
+            cells = (change.rid, column, before, after)
+            writer.writerow([_cell(value) for value in cells])
+    return text.getvalue()
 
 
-def _text(value: JSON) -> str:
+def _cell(value: JSON) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""One run of a transform over candidates, in a thread that can be given up.
+"""One dry run, in a thread that can be given up.
 
 Makes a plan while the catalog refuses every write, counts the rows it has passed,
-and ends when it is asked to even if the function hangs. Knows no widget.
+and ends when it is asked to even if the user's function hangs. Knows no widget.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ermpoll.queue.results import rids_of
 from ermpoll.records import Row, Transform
 
 if TYPE_CHECKING:
-    from ermpoll.queue import Queue
+    from ermpoll.catalog import Catalog
     from ermpoll.queue.results import Plan
 
 #: How long a cancelled function may take to notice, in seconds.
@@ -27,19 +26,16 @@ class Cancelled(BaseException):
     """The run was cancelled: no `Exception`, which a transform might handle."""
 
 
-class Trial:
+class DryRunTask:
     """A dry run under way.
 
     Parameters
     ----------
-    jobs
-        The queue.
-    transform
-        The function to try, or None for the claim itself.
-    limit
-        The most rows to try it on.
-    rows
-        The RIDs to try it on, or None for the candidates that come next.
+    catalog
+        What refuses writes meanwhile.
+    make
+        Makes the plan; it calls the user's function only inside `entered` or as
+        `watched`.
     moved
         Called after each row.
     name
@@ -48,16 +44,13 @@ class Trial:
 
     def __init__(
         self,
-        jobs: Queue,
-        transform: Transform | None,
+        catalog: Catalog,
+        make: Callable[[DryRunTask], Plan],
         *,
-        limit: int,
-        rows: object,
         moved: Callable[[], None],
         name: str,
     ) -> None:
-        self._jobs, self._transform = jobs, transform
-        self._limit, self._rows, self._moved = limit, rows, moved
+        self._catalog, self._make, self._moved = catalog, make, moved
         self._lock = threading.Lock()
         self._inside = False
         self._cancelled = threading.Event()
@@ -67,6 +60,7 @@ class Trial:
         self.plan: Plan | None = None
         #: What the function itself tried to write: lines like "would PUT ...".
         self.would: list[str] = []
+        #: How many rows wait in all, or None when that was not asked for.
         self.waiting: int | None = None
         self.total = 0
         self.passed = 0
@@ -122,9 +116,9 @@ class Trial:
 
     def _run(self) -> None:
         try:
-            with self._jobs.catalog.dry_run() as would:
+            with self._catalog.dry_run() as would:
                 self.would = would
-                self.plan = self._planned()
+                self.plan = self._make(self)
         except Cancelled:
             self._cancelled.set()
         except Exception as error:  # noqa: BLE001  the top of the thread: raised again by run()
@@ -133,31 +127,28 @@ class Trial:
             self._ended.set()
             self._over.set()
 
-    def _planned(self) -> Plan:
-        if self._rows is None:
-            rows = self._jobs.candidates(limit=self._limit)
-            self.waiting = self._jobs.waiting() if rows.more else len(rows)
-            rids = rows.rids
-        else:
-            rids = rids_of(self._rows)
-        self.total = len(rids)
+    def begin(self, total: int, waiting: int | None = None) -> None:
+        """Say how many rows it is tried on, and how many wait."""
+        self.total, self.waiting = total, waiting
         self._moved()
-        transform = self._watched if self._transform is not None else None
-        return self._jobs.plan(transform, limit=max(self.total, 1), rows=rids)
 
-    def _watched(self, row: Row) -> Row | None:
-        assert self._transform is not None
-        if self._cancelled.is_set():
-            raise Cancelled
-        try:
-            with self._entered():
-                return self._transform(row)
-        finally:
-            self.passed += 1
-            self._moved()
+    def watched(self, transform: Transform) -> Transform:
+        """Give the transform that counts its rows and ends when this is cancelled."""
+
+        def watch(row: Row) -> Row | None:
+            if self._cancelled.is_set():
+                raise Cancelled
+            try:
+                with self.entered():
+                    return transform(row)
+            finally:
+                self.passed += 1
+                self._moved()
+
+        return watch
 
     @contextmanager
-    def _entered(self) -> Iterator[None]:
+    def entered(self) -> Iterator[None]:
         """While the user's function runs it may be ended from outside."""
         with self._lock:
             self._inside = True

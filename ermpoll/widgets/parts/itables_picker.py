@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _CUT = 400
 
 
-class ITablePicks:
-    """Rows to select in an itables table; used like `Picks`.
+class ITablesPicker:
+    """Rows to select in an itables table; used like `RowPicker`.
 
     Raises
     ------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SPARE = 10
 
 
-class Picks:
+class RowPicker:
     """Rows to tick. The boxes are made once; one belongs to a row while it is shown.
 
     Parameters

@@ -27,7 +27,7 @@ ROWS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tallies:
+class Reading:
     """One reading of the table."""
 
     #: Rows per state word.
@@ -40,7 +40,7 @@ class Tallies:
     error: str = ""
 
 
-class Backlog:
+class TableReader:
     """Readings of a queue's table.
 
     Parameters
@@ -59,13 +59,13 @@ class Backlog:
         self._jobs, self._lane, self._changed = jobs, lane, changed
         self._seen: tuple[object, ...] | None = None
         self._read_at = float("-inf")
-        self.now = Tallies()
+        self.now = Reading()
 
     def read(self) -> None:
         """Read now, in this thread; a failure is kept in words and not raised."""
         self._read_at = monotonic()
         try:
-            self.now = Tallies(
+            self.now = Reading(
                 counts=self._jobs.counts(),
                 failures=self._jobs.failures(limit=ROWS),
                 stale=self._jobs.stale(),
@@ -103,7 +103,7 @@ def _seen(status: Status) -> tuple[object, ...]:
     return (looks, status.state == "stopped")
 
 
-def telling(jobs: Queue, rows: Candidates) -> list[str]:
+def reason_columns(jobs: Queue, rows: Candidates) -> list[str]:
     """Name the columns that say why and since when, before one that says what."""
     spec = jobs.spec
     if rows.kind == "failures":

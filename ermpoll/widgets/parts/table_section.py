@@ -12,11 +12,10 @@ import ipywidgets as W
 from ermpoll.errors import UsageError
 from ermpoll.records import Row
 from ermpoll.render import detail, live
-from ermpoll.render.page import fill
 from ermpoll.render.tables import rid_of
-from ermpoll.widgets.base import box, enable, html, roles, show, why_not_writable
-from ermpoll.widgets.parts.row_picker import Picks
-from ermpoll.widgets.parts.table_reader import ROWS, Backlog, telling
+from ermpoll.widgets.base import box, enable, html, note, roles, show, why_not_writable
+from ermpoll.widgets.parts.row_picker import RowPicker
+from ermpoll.widgets.parts.table_reader import ROWS, TableReader, reason_columns
 from ermpoll.widgets.threads import Commands
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ermpoll.queue.results import Candidates, Outcome
 
 
-class TableView:
+class TableSection:
     """What a monitor shows of a queue's table, with rows to tick.
 
     Parameters
@@ -43,9 +42,9 @@ class TableView:
         self, jobs: Queue, lane: Commands, changed: Callable[[], None], *, acts: bool
     ) -> None:
         self.jobs = jobs
-        self.backlog = Backlog(jobs, lane, changed)
-        self.failures = Picks("Failed", ROWS, changed)
-        self.stale = Picks("Claimed and overdue", ROWS, changed)
+        self.reader = TableReader(jobs, lane, changed)
+        self.failures = RowPicker("Failed", ROWS, changed)
+        self.stale = RowPicker("Claimed and overdue", ROWS, changed)
         self.counts, self.opened = html(), html()
         self._opened_html = ""
         self._acts = acts
@@ -90,7 +89,7 @@ class TableView:
         """Read the table after an act; its rows are ticked no longer."""
         for picks in (self.failures, self.stale):
             picks.clear((*outcome.won, *outcome.lost, *outcome.unknown))
-        self.backlog.read()
+        self.reader.read()
 
     def select(self, rids: Sequence[str]) -> None:
         """Tick these rows and clear the others."""
@@ -108,7 +107,7 @@ class TableView:
 
     def draw(self, zone: tzinfo) -> None:
         """Set the traits of the widgets from the last reading."""
-        now = self.backlog.now
+        now = self.reader.now
         self.counts.value = self.counts_html()
         failed = now.counts.get(self.jobs.failed_label, 0)
         self._fill(0, now.failures, failed, zone)
@@ -128,7 +127,7 @@ class TableView:
 
     def counts_html(self) -> str:
         """Rows per state as a bar with its numbers."""
-        now = self.backlog.now
+        now = self.reader.now
         label = f"Rows of {self.jobs.title}"
         return live.counts(roles(self.jobs), now.counts, label, now.error)
 
@@ -140,6 +139,6 @@ class TableView:
             return
         if not picks.selected:
             # Rows that are ticked stay where they are until something is done.
-            picks.show(self.jobs, rows.rows, telling(self.jobs, rows), zone)
+            picks.show(self.jobs, rows.rows, reason_columns(self.jobs, rows), zone)
         text = f"{picks.label}: {max(total, len(rows)):,}"
-        self._captions[place].value = fill("line.html", tone="mut", text=text)
+        self._captions[place].value = note(text)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ermpoll.widgets import browser
-from ermpoll.widgets.browser import Voice
+from ermpoll.widgets.browser import BrowserLink
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def now():
 @pytest.fixture
 def voice(told, now):
     pytest.importorskip("anywidget")
-    made = Voice(lambda: told.append("zone"), lambda: now[0])
+    made = BrowserLink(lambda: told.append("zone"), lambda: now[0])
     yield made
     made.widget.close()
 
@@ -63,7 +63,7 @@ def test_without_anywidget_times_are_utc_and_nothing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     browser._kind.cache_clear()
 
-    voice = Voice(lambda: None, lambda: 0.0)
+    voice = BrowserLink(lambda: None, lambda: 0.0)
     voice.say("monitor", "working")
 
     assert (voice.widget, voice.zone) == (None, UTC)

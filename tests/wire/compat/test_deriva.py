@@ -31,9 +31,9 @@ from tests.helpers.agents_of_the_field import (
     ModelReader,
     NothingLeft,
 )
+from tests.helpers.conditions import wait_until
 from tests.helpers.peers import Reply, serving
 from tests.helpers.rabbitmq import write_certificates
-from tests.helpers.conditions import wait_until
 from tests.helpers.tables import add, make_table, read, states_by_name
 
 ROOT = Path(__file__).parents[3]

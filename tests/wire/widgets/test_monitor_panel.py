@@ -11,7 +11,7 @@ from ermpoll.errors import UsageError
 from ermpoll.notices.base import LocalNotices
 from ermpoll.widgets.panels.monitor_panel import _listener
 from ermpoll.widgets.parts import table_reader
-from ermpoll.widgets.parts.row_picker import Picks
+from ermpoll.widgets.parts.row_picker import RowPicker
 from tests.helpers import pages
 from tests.helpers.conditions import wait_until
 
@@ -117,7 +117,7 @@ def test_overdue_claims_are_rescued_as_they_were_listed(monitor, jobs):
     owner = "gone~0123456789abcdef~0"
     body = {"RID": row, "Processing_Status": "in progress", "Processing_Owner": owner}
     jobs.catalog.put(put, [body])
-    monitor._table.backlog.read()
+    monitor._table.reader.read()
     monitor.refresh()
     assert row in monitor._table.stale._rids
 
@@ -140,7 +140,7 @@ def test_ticked_rows_stay_where_they_are_while_the_table_changes(monitor, jobs):
     monitor.select(rids[:1])
 
     jobs.retry(rids[1:3])
-    monitor._table.backlog.read()
+    monitor._table.reader.read()
     monitor.refresh()
 
     assert monitor._table.failures._rids == rids
@@ -194,7 +194,7 @@ def test_ticked_rows_that_can_t_be_retried_are_named_with_the_reason(monitor, jo
     read_again(monitor)
 
     monitor.buttons.retry.click()
-    until(lambda: "ready again" in monitor._title.value)
+    wait_until(lambda: "ready again" in monitor._title.value)
 
     said = pages.text_of(monitor._title.value)
     assert "1 row ready again, 3 left alone" in said
@@ -245,7 +245,7 @@ def test_rows_ticked_in_a_monitor_are_acted_on_as_they_were_listed(monitor, jobs
 
 def test_a_click_that_is_under_way_to_a_row_just_gone_ticks_no_other(jobs):
     shown = jobs.candidates(limit=13)
-    picks = Picks("Rows", 10, lambda: None)
+    picks = RowPicker("Rows", 10, lambda: None)
     picks.show(jobs, shown.rows[3:], ["RID"])
     *kept, last = picks._boxes
 
@@ -282,7 +282,7 @@ def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(table_reader, "monotonic", lambda: now[0])
     lane = WriteLock()
-    read = table_reader.Backlog(jobs, lane, lambda: None)
+    read = table_reader.TableReader(jobs, lane, lambda: None)
     status = ermpoll.Agent(jobs, lambda row: None).status
 
     looks = [{"rows": 1}, {"rows": 1, "unchanged": 5}, {"rows": 2}, {"rows": 3}]
@@ -317,7 +317,7 @@ def with_looks(status, looks):
 
 def test_a_catalog_that_goes_away_is_said_and_the_panel_stays(monitor, box):
     box.faults(status=503, times=1)
-    monitor._table.backlog.read()
+    monitor._table.reader.read()
     monitor.refresh()
 
     assert "The table could not be read: Unavailable" in monitor._table.counts.value

@@ -104,7 +104,7 @@ def test_release_gives_back_all_that_the_panel_claimed(preview, jobs):
     outcome = preview.release()
 
     assert sorted(outcome.won) == sorted([first, second])
-    assert {state_of(jobs, rid) for rid in (first, second)} == {"new"}
+    assert states(jobs.catalog, [first, second], "Imaging:Image") == ["new", "new"]
 
 
 def test_why_says_of_each_selected_row_why_it_would_be_taken(preview):
