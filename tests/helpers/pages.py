@@ -5,6 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+from ermpoll.records import Change
+
 _TAGS = """a b br caption code del details div ins li p polyline pre rect span style
 summary svg table tbody td th thead time tr ul"""
 _ATTRIBUTES = """aria-hidden aria-label class colspan datetime fill height href open
@@ -99,3 +101,15 @@ def plan(changes, **changed):
         "applied": None,
     }
     return SimpleNamespace(**made | changed)
+
+
+def candidates(rows, **changed):
+    made = {"jobs": jobs(), "kind": "candidates", "rows": rows, "more": False}
+    made["columns"] = made["jobs"].columns
+    return SimpleNamespace(**made | changed)
+
+
+def change(rid, kind="changed", **changed):
+    after = {"state": "done"} if kind == "changed" else {}
+    made = {"rid": rid, "rmt": "t", "before": {"state": "new"}, "after": after}
+    return Change(**made | {"kind": kind} | changed)

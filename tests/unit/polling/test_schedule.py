@@ -111,7 +111,7 @@ def test_a_stream_keeps_its_pace_when_each_find_is_followed_by_an_empty_look():
 
 
 def test_a_stream_that_brings_nothing_is_looked_at_ever_less():
-    """protocol-cases.md 18: 126 unrelated writes in 8 s, each with a new ETag."""
+    """126 unrelated writes in 8 s, each with a new ETag."""
     simulation = started()
 
     for i in range(126):

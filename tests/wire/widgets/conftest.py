@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,3 +29,28 @@ def keep() -> Iterator[Callable[[Any], Any]]:
     yield passed
     for panel in kept:
         panel.close()
+
+
+@pytest.fixture
+def gate():
+    """Holds work up until it is set; set at the end in any case."""
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+@pytest.fixture
+def agent(jobs, gate):
+    def work(row):
+        gate.wait(20)
+        return {"Priority": 1}
+
+    made = ermpoll.Agent(jobs, work, workers=2)
+    yield made
+    gate.set()
+    made.stop()
+
+
+@pytest.fixture
+def monitor(agent, keep):
+    return keep(ermpoll.monitor(agent))

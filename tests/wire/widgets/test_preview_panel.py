@@ -44,17 +44,6 @@ def test_searching_and_sorting_narrow_and_order_what_is_shown(preview):
     assert f"{len(sizes)} match" in preview._title.value
 
 
-def test_what_is_ticked_is_selected_and_stays_so_when_the_order_changes(preview):
-    rids = preview.candidates.rids
-    preview._picks._boxes[1].value = True
-
-    preview._down.value = True
-    preview.refresh()
-
-    assert preview.selected == (rids[1],)
-    assert preview.buttons.claim.description == "Claim 1 selected"
-
-
 def test_claiming_takes_just_the_selected_rows_and_releasing_gives_them_back(
     preview, jobs
 ):
