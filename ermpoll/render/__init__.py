@@ -2,7 +2,12 @@
 
 Each function returns one piece of escaped, theme-aware HTML of at most 200 KB:
 the text of a ``_repr_html_``. None of them asks a catalog for anything. Times are
-shown in UTC, which is named once.
+shown in UTC, which is named once. jinja2 has its one door in `page`, pandas in
+`frames`.
+
+Open `page` first: how a template is filled, and kept small. Then `values` (one value
+as text), `tables` (rows and changes), `detail` (one row in full), `live` (a status),
+`shapes` (what is asked of the objects that are drawn), `frames` and `plain`.
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ module that imports pandas.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from ermpoll.records import Change, Row
+from ermpoll.render.shapes import OutcomeLike
 
 #: The pandas type of each ERMrest type; a type that is not here becomes ``string``.
 _DTYPES: Mapping[str, str] = {
@@ -24,26 +25,6 @@ _DTYPES: Mapping[str, str] = {
     "timestamp": "datetime64[us]",
     **dict.fromkeys(("json", "jsonb"), "object"),
 }
-
-
-class OutcomeLike(Protocol):
-    """What `outcome_frame` needs of an Outcome."""
-
-    @property
-    def won(self) -> Sequence[str]:
-        """RIDs that were written."""
-
-    @property
-    def lost(self) -> Sequence[str]:
-        """RIDs that were not written."""
-
-    @property
-    def unknown(self) -> Sequence[str]:
-        """RIDs of which it is not known."""
-
-    @property
-    def reasons(self) -> Mapping[str, str]:
-        """Why, by RID."""
 
 
 def frame(

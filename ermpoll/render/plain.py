@@ -17,13 +17,13 @@ def plain(html: str) -> str:
     Tables keep their columns, each at most 32 characters wide; what a change takes
     away stands as ``-new``, what it writes as ``+done``.
     """
-    reader = _Reader()
+    reader = _PageReader()
     reader.feed(html)
     reader.close()
     return "\n".join(reader.lines())
 
 
-class _Reader(HTMLParser):
+class _PageReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self._lines: list[str] = []

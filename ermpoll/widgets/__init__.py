@@ -2,6 +2,10 @@
 
 Every function returns a panel at once. Nothing is started or written before it is
 asked for; each panel is static HTML as well, and each button is a method.
+
+Open `base` first: `Panel`, what all of them are. Then `threads` (one that draws, one
+that does what was clicked), `browser` (its zone, and speaking up), `panels` and
+`parts`. ipywidgets has its door here.
 """
 
 from __future__ import annotations

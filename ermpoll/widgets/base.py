@@ -1,7 +1,7 @@
 """What all panels are: a live view with a static one behind it, and two threads.
 
 A panel draws a core object and owns no rule. Each widget has one writer at a time:
-whoever holds the panel's lock, mostly the publisher's thread.
+whoever holds the panel's lock, mostly its drawing thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from markupsafe import Markup
 from ermpoll.render.page import fill, page, stylesheet
 from ermpoll.render.plain import plain
 from ermpoll.widgets.browser import BrowserLink
-from ermpoll.widgets.threads import Commands, Publisher
+from ermpoll.widgets.threads import CommandThread, DrawThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -56,17 +56,17 @@ class Panel(ABC):
         self._lock = threading.RLock()
         #: Held by whatever acts: a method called from a cell waits for a clicked one.
         self._acting = threading.RLock()
-        self._publisher = Publisher(
+        self._drawing = DrawThread(
             self._draw_live,
             again_s=lambda: self._again_s(),
             name=self._name,
         )
-        self._commands = Commands(self._fail, name=f"{self._name}-acts")
-        self._reads = Commands(self._fail, name=f"{self._name}-reads")
+        self._commands = CommandThread(self._fail, name=f"{self._name}-acts")
+        self._reads = CommandThread(self._fail, name=f"{self._name}-reads")
         self._style = html(fill("style.html", style=Markup(stylesheet(live=True))))
         self._error_line = html(css="ermpoll-error")
         self._parts: list[Closing] = []
-        self._browser = BrowserLink(self._publisher.mark, monotonic)
+        self._browser = BrowserLink(self._drawing.mark, monotonic)
         self._unseen = [self._style] + [w for w in [self._browser.widget] if w]
         self.widget = W.VBox(self._unseen)
         for name in ("ermpoll", "ermpoll-live"):
@@ -114,7 +114,7 @@ class Panel(ABC):
     def close(self) -> None:
         """End the panel's threads and take its widgets off the page. Twice is once."""
         self.closed = True
-        self._publisher.close()
+        self._drawing.close()
         self._reads.close(timeout_s=1)
         self._commands.close(timeout_s=1)
         with self._lock:
@@ -167,7 +167,7 @@ class Panel(ABC):
         for widget in self._unseen:
             close_all(widget)
         self._browser = around._browser
-        self._browser.heard(self._publisher.mark)
+        self._browser.heard(self._drawing.mark)
         return self.widget
 
     def _button(
@@ -176,7 +176,7 @@ class Panel(ABC):
         label: str,
         tip: str,
         primary: bool = False,
-        lane: Commands | None = None,
+        lane: CommandThread | None = None,
     ) -> W.Button:
         """Make the button of a method; a click has it done on the acts' thread.
 
@@ -189,24 +189,24 @@ class Panel(ABC):
         setattr(self.buttons, word, made)
         return made
 
-    def _click(self, word: str, lane: Commands | None = None) -> None:
+    def _click(self, word: str, lane: CommandThread | None = None) -> None:
         self._error = ""
         act: Callable[[], object] = getattr(self, word)
         if (lane or self._commands).submit(word, lambda: self._acted(act)):
-            self._publisher.mark()
+            self._drawing.mark()
 
     def _acted(self, act: Callable[[], object]) -> None:
         try:
             act()
         finally:
-            self._publisher.mark()
+            self._drawing.mark()
 
     def _fail(self, word: str, error: Exception) -> None:
         text = (
             f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         )
         self._error = f"{word.replace('_', ' ')}: {text}"
-        self._publisher.mark()
+        self._drawing.mark()
 
     def _busy(self, word: str) -> bool:
         return word in self._commands.words
@@ -219,7 +219,7 @@ class Panel(ABC):
     def _viewed(self) -> None:
         if self.widget._view_count:
             self._seen = True
-            self._publisher.mark()
+            self._drawing.mark()
 
     def _draw_live(self) -> None:
         if self._built and not self.is_hidden:

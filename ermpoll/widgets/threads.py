@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 GAP_S = 0.2
 
 
-class Publisher:
+class DrawThread:
     """Draws soon after it is asked to, at most five times a second.
 
     However many marks come, the last state is drawn: a mark during a drawing is
@@ -105,7 +105,7 @@ class Publisher:
             return None
 
 
-class Commands:
+class CommandThread:
     """Does what was asked for, one thing after the other, on a thread of its own.
 
     Parameters

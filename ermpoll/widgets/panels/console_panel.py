@@ -57,7 +57,7 @@ class ConsolePanel(_Group):
     def __init__(self, jobs: Queue, agent: Agent | None = None) -> None:
         super().__init__(f"console of {jobs.title}")
         self.jobs = jobs
-        self.preview = PreviewPanel(jobs, changed=self._publisher.mark)
+        self.preview = PreviewPanel(jobs, changed=self._drawing.mark)
         self.monitor: MonitorPanel
         self.dry_run: DryRunPanel | AgentDryRunPanel
         if agent is None:

@@ -77,7 +77,7 @@ class DiffPanel(Panel):
             task = self._task = DryRunTask(
                 self.jobs.catalog,
                 self._make,
-                moved=self._publisher.mark,
+                moved=self._drawing.mark,
                 name=f"{self._name}-run",
             )
             try:
@@ -94,7 +94,7 @@ class DiffPanel(Panel):
         """End the run that is going on; what it found is dropped."""
         if self._task is not None:
             self._task.cancel()
-        self._publisher.mark()
+        self._drawing.mark()
 
     def csv(self, path: str | Path | None = None) -> Path:
         """Save the changes as a CSV file, one line a changed cell.

@@ -57,7 +57,7 @@ class MonitorPanel(Panel):
         self._folded = self._foldable = folded
         self._table: TableSection | None = None
         if self.jobs is not None:
-            mark = self._publisher.mark
+            mark = self._drawing.mark
             self._table = TableSection(self.jobs, self._reads, mark, acts=acts)
             self._keep(self._table)
         self._said = ""
@@ -267,7 +267,7 @@ def _again_s(status: Status, waits_s: float | None) -> float | None:
 
 def _listener(panel: Panel) -> Callable[[Event], None]:
     """A listener that does not keep its panel alive."""
-    mark = weakref.WeakMethod(panel._publisher.mark)
+    mark = weakref.WeakMethod(panel._drawing.mark)
 
     def heard(_: Event) -> None:
         ask = mark()

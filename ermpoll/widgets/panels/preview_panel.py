@@ -177,7 +177,7 @@ class PreviewPanel(Panel):
     # drawing
 
     def _build(self) -> None:
-        mark = self._publisher.mark
+        mark = self._drawing.mark
         self._title = html()
         self._search = W.Text(description="Search", placeholder="in the rows read")
         self._sort = W.Dropdown(description="Sort by", options=[("as taken", "")])

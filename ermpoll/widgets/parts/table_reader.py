@@ -14,7 +14,7 @@ from ermpoll.errors import ErmpollError
 from ermpoll.records import Status
 from ermpoll.render.tables import SYSTEM
 from ermpoll.widgets.base import monotonic
-from ermpoll.widgets.threads import Commands
+from ermpoll.widgets.threads import CommandThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -54,7 +54,7 @@ class TableReader:
     """
 
     def __init__(
-        self, jobs: Queue, lane: Commands, changed: Callable[[], None]
+        self, jobs: Queue, lane: CommandThread, changed: Callable[[], None]
     ) -> None:
         self._jobs, self._lane, self._changed = jobs, lane, changed
         self._seen: tuple[object, ...] | None = None

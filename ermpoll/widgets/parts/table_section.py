@@ -16,7 +16,7 @@ from ermpoll.render.tables import rid_of
 from ermpoll.widgets.base import box, enable, html, note, roles, show, why_not_writable
 from ermpoll.widgets.parts.row_picker import RowPicker
 from ermpoll.widgets.parts.table_reader import ROWS, TableReader, reason_columns
-from ermpoll.widgets.threads import Commands
+from ermpoll.widgets.threads import CommandThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -39,7 +39,12 @@ class TableSection:
     """
 
     def __init__(
-        self, jobs: Queue, lane: Commands, changed: Callable[[], None], *, acts: bool
+        self,
+        jobs: Queue,
+        lane: CommandThread,
+        changed: Callable[[], None],
+        *,
+        acts: bool,
     ) -> None:
         self.jobs = jobs
         self.reader = TableReader(jobs, lane, changed)

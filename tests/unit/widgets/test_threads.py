@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from ermpoll.widgets.threads import Commands, Publisher
+from ermpoll.widgets.threads import CommandThread, DrawThread
 from tests.helpers.conditions import let_pass
 
 WAIT_S = 5
@@ -40,7 +40,7 @@ def page():
 
 @pytest.fixture
 def publisher(page):
-    made = Publisher(page.draw, name="ermpoll-panel-test", gap_s=0.01)
+    made = DrawThread(page.draw, name="ermpoll-panel-test", gap_s=0.01)
     yield made
     made.close()
 
@@ -54,7 +54,7 @@ def test_nothing_is_drawn_and_no_thread_runs_before_the_first_mark(page, publish
 
 
 def test_a_flood_of_marks_is_drawn_rarely_and_its_last_state_for_certain(page):
-    publisher = Publisher(page.draw, name="ermpoll-panel-test", gap_s=0.05)
+    publisher = DrawThread(page.draw, name="ermpoll-panel-test", gap_s=0.05)
     for number in range(20_000):
         page.state = number
         publisher.mark()
@@ -89,7 +89,7 @@ def test_the_thread_ends_when_there_is_nothing_left_to_draw(page, publisher):
 
 
 def test_what_moves_by_itself_is_drawn_again_without_a_mark(page):
-    publisher = Publisher(
+    publisher = DrawThread(
         page.draw, again_s=lambda: 0.02, name="ermpoll-panel-test", gap_s=0.01
     )
     publisher.mark()
@@ -101,7 +101,7 @@ def test_what_moves_by_itself_is_drawn_again_without_a_mark(page):
 
 
 def test_what_moves_by_itself_is_drawn_no_sooner_than_it_moves(page):
-    publisher = Publisher(
+    publisher = DrawThread(
         page.draw, again_s=lambda: 60, name="ermpoll-panel-test", gap_s=0.001
     )
     publisher.mark()
@@ -129,7 +129,7 @@ def test_a_drawing_that_fails_is_logged_without_its_text_and_ends_nothing(page, 
         if page.times == 1:
             raise ValueError("value of a row")
 
-    publisher = Publisher(draw, name="ermpoll-panel-test", gap_s=0.01)
+    publisher = DrawThread(draw, name="ermpoll-panel-test", gap_s=0.01)
     with caplog.at_level(logging.WARNING, "ermpoll.widgets.threads"):
         publisher.mark()
         page.wait_until(lambda page: page.times == 1)
@@ -151,7 +151,7 @@ def commands(failures):
     def failed(word, error):
         failures.append((word, str(error)))
 
-    made = Commands(failed, name="ermpoll-panel-test")
+    made = CommandThread(failed, name="ermpoll-panel-test")
     yield made
     made.close()
 

@@ -80,7 +80,7 @@ def test_a_panel_that_no_page_shows_any_more_is_not_drawn_until_it_is_again(cloc
 
 def test_a_panel_that_no_page_has_shown_yet_is_drawn(clock):
     clock.number = 3
-    clock._publisher.mark()
+    clock._drawing.mark()
 
     wait_until(lambda: clock._text.value == "3")
 
