@@ -122,7 +122,7 @@ def test_a_look_can_ask_why_it_is_made():
 
 
 def test_a_failing_look_is_told_and_tried_again():
-    """An HTTP error ends the seed's loop (field.md, defect 8)."""
+    """An HTTP error ends deriva-py's loop."""
     look = Looks(Unavailable("no answer from the catalog"), False)
     poller, clock = ticking(look)
 
@@ -662,7 +662,7 @@ def test_run_until_idle_waits_for_what_is_due_and_for_the_owner():
 
 
 def test_a_second_run_works():
-    """The seed raises UnboundLocalError (field.md, defect 9)."""
+    """deriva-py raises UnboundLocalError."""
     look = Looks()
     poller = Poller(look)
 

@@ -89,7 +89,7 @@ def test_a_burst_costs_one_look_at_its_head_and_one_behind_it():
 
 
 def test_a_stream_that_brings_work_is_looked_at_ten_times_a_second():
-    """The seed looks once, after the last notice (field.md, defect 2)."""
+    """deriva-py looks once, after the last notice."""
     simulation = started(look_s=0.01)
 
     for i in range(5000):

@@ -198,7 +198,7 @@ def test_a_broker_of_the_machine_is_not_met_by_the_tests():
 
 
 def test_a_host_that_is_not_known_is_a_status():
-    """Such a name ends the seed's loop (field.md, defect 8)."""
+    """Such a name ends deriva-py's loop."""
     with hearing("amqp://no-such-host.invalid:5672") as hearer:
         status = hearer.wait_for_state("down", 30)
 
@@ -268,7 +268,7 @@ def test_notices_come_in(rabbit: Rabbit):
 
 @needs_rabbitmq
 def test_no_notice_stays_unacknowledged(rabbit: Rabbit):
-    """The seed acknowledges none of them (field.md, defect 1)."""
+    """deriva-py acknowledges none of them."""
     with hearing(rabbit.url) as hearer:
         hearer.wait_for_state("push")
         rabbit.publish(1_000)
@@ -336,7 +336,7 @@ def test_a_virtual_host_that_is_not_there_is_a_status(rabbit: Rabbit):
 
 @needs_rabbitmq
 def test_an_exchange_that_is_declared_otherwise_is_used_as_it_is(rabbit: Rabbit):
-    """A durable exchange ends the seed's loop (field.md, defect 8)."""
+    """A durable exchange ends deriva-py's loop."""
     connection = rabbit.connect()
     channel = connection.channel()
     channel.exchange_declare("kept", exchange_type="fanout", durable=True)
@@ -419,7 +419,7 @@ def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit
 
 @needs_rabbitmq
 def test_notices_come_back_after_the_queue_was_deleted(rabbit: Rabbit):
-    """The seed spins at 95 % CPU and never looks again (field.md, defect 3)."""
+    """deriva-py spins at 95 % CPU and never looks again."""
     with hearing(rabbit.url) as hearer:
         hearer.wait_for_state("push")
 
