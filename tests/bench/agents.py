@@ -12,7 +12,6 @@ import json
 import statistics
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from ermpoll.sandbox import demo
 from ermpoll.sandbox.box import Box
 from tests.bench.common import Report, arguments, client, server
 from tests.bench.driving import DONE, STATE
+from tests.helpers.conditions import let_pass
 
 #: Seconds that each contender has to warm up: nothing is counted in them.
 WARM_S = 3.0
@@ -98,7 +98,6 @@ class Course:
         self._seconds = seconds
         place = urlsplit(box.url)
         self._url = f"http://localhost:{port}{place.path}"
-        self._pause = threading.Event()
 
     def run(self, contender: Contender) -> Run:
         """Let a contender run on a fresh table."""
@@ -115,9 +114,9 @@ class Course:
                 assert driver.stdin is not None
                 driver.stdin.write("go\n")
                 driver.stdin.flush()
-            self._pause.wait(WARM_S)
+            let_pass(WARM_S)
             before, _ = self._done(), self._counts()
-            self._pause.wait(self._seconds)
+            let_pass(self._seconds)
             counts, jobs = self._counts(), self._done() - before
         return _run(jobs, self._seconds, counts)
 

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from tests.end_to_end.chaos.referee import Entry, Machine, Referee, Violation
 from tests.end_to_end.chaos.table import QUEUE, TABLE
 from tests.end_to_end.chaos.weather import Gust, gusts
 from tests.end_to_end.chaos.worker import TIMEOUT_S
+from tests.helpers.conditions import let_pass
 
 #: Crashes after which there is nothing more to learn.
 ENOUGH = 10
@@ -68,7 +68,6 @@ class Storm:
         self._set = setting
         self._folder = folder
         self._rng = random.Random(setting.seed)
-        self._pause = threading.Event()
         self._counts: Counter[str] = Counter()
         self._crashes: list[str] = []
         self._agents: dict[str, subprocess.Popen[bytes]] = {}
@@ -191,15 +190,15 @@ class Storm:
         if gust.act == "restart":
             self._others["server"].kill()
             self._others["server"].wait()
-            self._pause.wait(0.3)
+            let_pass(0.3)
             self._serve()
         if gust.act == "freeze":
             frozen = self._rng.choice(sorted(self._agents))
             self._agents[frozen].send_signal(signal.SIGSTOP)
-            self._pause.wait(gust.seconds)
+            let_pass(gust.seconds)
             self._agents[frozen].send_signal(signal.SIGCONT)
             return
-        self._pause.wait(gust.seconds)
+        let_pass(gust.seconds)
 
     def _faults(self, plan: dict[str, Any]) -> None:
         caller = Caller(self._url, "owner", timeout_s=30)
@@ -238,7 +237,7 @@ class Storm:
             found = caller.ask("GET", f"aggregate/{TABLE}/{which}/n:=cnt(RID)")
             if found and enough(found[0]["n"]):
                 return
-            self._pause.wait(0.1)
+            let_pass(0.1)
 
     def _end(self) -> None:
         for agent in self._agents.values():

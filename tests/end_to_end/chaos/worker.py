@@ -15,11 +15,10 @@ from typing import Any
 import ermpoll
 from ermpoll.errors import CatalogError
 from tests.end_to_end.chaos.table import QUEUE, TABLE
+from tests.helpers.conditions import let_pass
 
 #: Shorter than the delays of the storm: some writes are given up, and then happen.
 TIMEOUT_S = 0.5
-
-_ended = threading.Event()
 
 
 class Work:
@@ -30,7 +29,7 @@ class Work:
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         number = row["number"]
-        _ended.wait(self._seconds(number))
+        let_pass(self._seconds(number))
         # early rows: their back-off of up to ten seconds is over before the storm is
         if number < 1000 and number % 200 == 7 and row["attempts"] == 1:
             raise RuntimeError("a cosmic ray hit the first attempt")
@@ -62,7 +61,7 @@ def queue(url: str, name: str, lease_s: float) -> ermpoll.Queue:
             catalog = ermpoll.connect(url, {"bearer-token": name}, timeout_s=TIMEOUT_S)
             return ermpoll.Queue(catalog, TABLE, lease_s=lease_s, **QUEUE)
         except CatalogError:
-            _ended.wait(0.2)
+            let_pass(0.2)
 
 
 def main(url: str, name: str, lease: str, amqp: str = "") -> int:
