@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from ermpoll.records import Status
 from ermpoll.render import detail, live
-from ermpoll.render.page import Caps, fill, fitted, page
+from ermpoll.render.page import Caps, fill, fitted, standalone
 from ermpoll.render.shapes import (
     CandidatesLike,
     ClaimLike,
@@ -58,7 +58,7 @@ _OUTCOME_ROWS = 20
 
 def candidates(shown: CandidatesLike, *, zone: tzinfo = UTC) -> str:
     """Candidates, held rows, failures or stale claims as a table."""
-    return page(candidates_body(shown, zone=zone))
+    return standalone(candidates_body(shown, zone=zone))
 
 
 def candidates_body(
@@ -90,14 +90,14 @@ def claim(held: ClaimLike, *, zone: tzinfo = UTC) -> str:
         grid = rows_grid(label, held.jobs, held.rows, columns, caps=caps, zone=zone)
         counts = shown_of(len(grid.lines), len(held.rows), False, len(columns))
         caption = f"{label}, {counts}{_zone_note(columns, held.jobs.types, zone)}"
-        return page(fill("rows.html", grid=grid, caption=caption))
+        return standalone(fill("rows.html", grid=grid, caption=caption))
 
     return fitted(body)
 
 
 def plan(shown: PlanLike, *, zone: tzinfo = UTC) -> str:
     """A plan cell by cell: before and after, problems first."""
-    return fitted(lambda caps: page(plan_body(shown, caps, zone=zone)))
+    return fitted(lambda caps: standalone(plan_body(shown, caps, zone=zone)))
 
 
 def plan_body(
@@ -128,7 +128,7 @@ def plan_body(
 
 def outcome(done: OutcomeLike) -> str:
     """What became of the rows of a write, and what changed meanwhile."""
-    return page(outcome_body(done))
+    return standalone(outcome_body(done))
 
 
 def outcome_body(done: OutcomeLike) -> str:
@@ -162,7 +162,7 @@ def status(shown: Status, *, now: datetime | None = None, zone: tzinfo = UTC) ->
         live.failures(shown, now=now, zone=zone),
         live.log(shown, now=now, zone=zone, limit=20),
     ]
-    return page("".join(parts))
+    return standalone("".join(parts))
 
 
 def dry_run(shown: DryRunLike, *, zone: tzinfo = UTC) -> str:
@@ -175,7 +175,7 @@ def dry_run(shown: DryRunLike, *, zone: tzinfo = UTC) -> str:
             zone=zone,
             summary=f"{tally(shown.plan.changes)} · dry run, nothing was written",
         )
-        return page(
+        return standalone(
             fill(
                 "dry_run.html",
                 plan=Markup(inner),
@@ -191,7 +191,7 @@ def dry_run(shown: DryRunLike, *, zone: tzinfo = UTC) -> str:
 
 def agents(shown: Sequence[RunnerLike], *, zone: tzinfo = UTC) -> str:
     """Agents and pollers, a line each."""
-    return page(live.agents([one.status for one in shown], zone=zone))
+    return standalone(live.agents([one.status for one in shown], zone=zone))
 
 
 def _total(shown: CandidatesLike) -> int | None:

@@ -67,7 +67,7 @@ def fill(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
-def page(body: str) -> str:
+def standalone(body: str) -> str:
     """Wrap filled templates as one object of a saved notebook, with its style."""
     return fill("page.html", body=Markup(body), style=Markup(stylesheet()))
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ipywidgets as W
 from markupsafe import Markup
 
-from ermpoll.render.page import fill, page, stylesheet
+from ermpoll.render.page import fill, standalone, stylesheet
 from ermpoll.render.plain import plain
 from ermpoll.widgets.browser import BrowserLink
 from ermpoll.widgets.threads import CommandThread, DrawThread
@@ -133,7 +133,7 @@ class Panel(ABC):
         return f"<{type(self).__name__} {self.label!r}>"
 
     def _repr_html_(self) -> str:
-        return page(self._body())
+        return standalone(self._body())
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         static = self._repr_html_()

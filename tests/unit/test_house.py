@@ -6,6 +6,7 @@ What imports what is checked by the contracts, in `test_layers`.
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import re
 import sys
@@ -14,6 +15,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -94,6 +96,17 @@ def test_no_two_modules_of_a_package_have_one_name() -> None:
 
     assert twice(modules) == {}
     assert twice(folders) == {}
+
+
+@pytest.mark.parametrize("folder", PACKAGES, ids=called)
+def test_no_name_of_a_package_hides_one_of_its_modules(folder: Path) -> None:
+    package = called(folder).replace("/", ".")
+    modules = [path.stem for path in folder.glob("*.py") if path.stem[0] != "_"]
+    for name in modules:
+        importlib.import_module(f"{package}.{name}")
+
+    home = vars(sys.modules[package])
+    assert [name for name in modules if not isinstance(home[name], ModuleType)] == []
 
 
 def test_what_is_installed_hides_nothing_of_pythons_own() -> None:
