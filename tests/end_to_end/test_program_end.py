@@ -18,8 +18,8 @@ import pytest
 
 import ermpoll
 from ermpoll.agent.daemon_pool import DaemonThreadPool
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import add
-from tests.helpers.waiting import until
 
 NEW = {"state": "actionable", "attempts": 0}
 HEAD = """
@@ -141,9 +141,11 @@ def test_claiming_stops_with_the_main_thread_though_other_threads_go_on(
     with program(tmp_path, catalog, body) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        until(lambda: not [r for r in rows(catalog) if r["state"] == "claimed"], 10)
+        wait_until(
+            lambda: not [r for r in rows(catalog) if r["state"] == "claimed"], 10
+        )
         done = [row["state"] for row in rows(catalog)].count("complete")
-        threading.Event().wait(1)
+        let_pass(1)
         assert process.poll() is None
         assert [row["state"] for row in rows(catalog)].count("complete") == done
         process.kill()
@@ -218,7 +220,7 @@ def test_own_threads_take_no_more_than_they_are_and_end_when_they_are_told():
         return n
 
     futures = [pool.submit(work, n) for n in range(6)]
-    until(lambda: len(names) == 2)
+    wait_until(lambda: len(names) == 2)
     go.set()
     assert [future.result(5) for future in futures] == list(range(6))
     pool.shutdown()
@@ -233,7 +235,7 @@ def test_a_call_does_not_wait_for_a_thread_that_is_at_another():
     for _ in range(50):
         pool = DaemonThreadPool(2, "ermpoll-test")
         pool.submit(go.wait, 10)
-        pool.submit(int).result(5)
+        assert pool.submit(int).result(5) == 0
         pool.shutdown(wait=False)
     go.set()
 
@@ -242,7 +244,7 @@ def test_own_threads_are_not_begun_for_what_an_idle_one_can_do():
     pool = DaemonThreadPool(4, "ermpoll-test")
     for _ in range(20):
         pool.submit(int).result(5)
-        until(lambda: pool._idle._value > 0)
+        wait_until(lambda: pool._idle._value > 0)
 
     assert len(pool._threads) == 1
     pool.shutdown()

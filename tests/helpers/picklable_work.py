@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 import ermpoll
+from tests.helpers.conditions import let_pass
 
 
 def report_pid(row: dict[str, Any]) -> dict[str, Any]:
@@ -63,5 +63,5 @@ def refuse_to_begin() -> None:
 
 
 def slow(row: dict[str, Any]) -> dict[str, Any]:
-    threading.Event().wait(0.3)
+    let_pass(0.3)
     return {"result": "done"}

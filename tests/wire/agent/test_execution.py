@@ -12,9 +12,9 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import ExecutorError
-from tests.helpers import work
+from tests.helpers import picklable_work
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import add, queue, read
-from tests.helpers.waiting import until
 
 NEW = {"state": "actionable", "attempts": 0}
 
@@ -69,11 +69,11 @@ def closed() -> ProcessPoolExecutor:
 
 
 def fails_to_begin() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(2, initializer=work.refuse_to_begin)
+    return ProcessPoolExecutor(2, initializer=picklable_work.refuse_to_begin)
 
 
 def threads_that_fail_to_begin() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(2, initializer=work.refuse_to_begin)
+    return ThreadPoolExecutor(2, initializer=picklable_work.refuse_to_begin)
 
 
 def unreachable() -> Line:
@@ -95,10 +95,12 @@ BROKEN = [
 def test_rows_that_a_broken_executor_did_not_do_stay_ready(catalog, make):
     rids = add(catalog, *[{**NEW, "name": "deadly"}] * 2, *[NEW] * 58)
     with make() as pool:
-        agent = ermpoll.Agent(queue(catalog), work.die, workers=2, executor=pool)
+        agent = ermpoll.Agent(
+            queue(catalog), picklable_work.die, workers=2, executor=pool
+        )
         with started(agent):
-            until(lambda: agent.status.state == "backing off", 20)
-            until(lambda: agent.status.held == 0)
+            wait_until(lambda: agent.status.state == "backing off", 20)
+            wait_until(lambda: agent.status.held == 0)
             status = agent.status
 
     assert "executor" in status.reason
@@ -115,7 +117,7 @@ def test_rows_that_a_broken_executor_did_not_do_stay_ready(catalog, make):
 def test_a_run_that_is_to_end_by_itself_ends_with_the_executors_reason(catalog, make):
     add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 9)
     with make() as pool:
-        agent = ermpoll.Agent(queue(catalog), work.die, executor=pool)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.die, executor=pool)
         with pytest.raises(ExecutorError, match="executor does no work"):
             agent.run(until_idle=True)
 
@@ -128,7 +130,7 @@ def test_a_run_that_is_to_end_by_itself_ends_with_the_executors_reason(catalog, 
 def test_running_once_ends_with_the_executors_reason(catalog, make):
     add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 9)
     with make() as pool:
-        agent = ermpoll.Agent(queue(catalog), work.die, executor=pool)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.die, executor=pool)
         with pytest.raises(ExecutorError, match="executor does no work"):
             agent.run_once()
         writes = catalog.writes
@@ -143,15 +145,15 @@ def test_an_agent_goes_on_when_its_executor_is_back(catalog):
     with ThreadPoolExecutor(2) as pool:
         line = Line(pool)
         line.cut = ConnectionError("no route to the cluster")
-        agent = ermpoll.Agent(queue(catalog), work.where, executor=line)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.report_pid, executor=line)
         add(catalog, *[NEW] * 10)
         told: list[str] = []
         agent.subscribe(lambda event: told.append(event.reason))
         with started(agent):
-            until(lambda: "no route to the cluster" in agent.status.reason)
+            wait_until(lambda: "no route to the cluster" in agent.status.reason)
             line.cut = None
-            until(lambda: words(catalog) == {"complete"}, 20)
-            until(lambda: agent.status.state == "waiting")
+            wait_until(lambda: words(catalog) == {"complete"}, 20)
+            wait_until(lambda: agent.status.state == "waiting")
 
     assert agent.status.reason == ""
     assert any("no route to the cluster" in reason for reason in told)
@@ -161,11 +163,13 @@ def test_an_agent_goes_on_when_its_executor_is_back(catalog):
 def test_a_lasting_fault_costs_neither_writes_nor_attempts_nor_many_calls(catalog):
     add(catalog, *[NEW] * 10)
     line = unreachable()
-    agent = ermpoll.Agent(queue(catalog), work.where, workers=4, executor=line)
+    agent = ermpoll.Agent(
+        queue(catalog), picklable_work.report_pid, workers=4, executor=line
+    )
     with started(agent):
-        until(lambda: agent.status.released and not agent.status.held)
+        wait_until(lambda: agent.status.released and not agent.status.held)
         writes, asked = catalog.writes, line.asked
-        threading.Event().wait(4)
+        let_pass(4)
         tries = line.asked - asked
 
     assert catalog.writes == writes
@@ -188,13 +192,13 @@ def test_rows_whose_calls_somebody_else_cancels_go_back_and_are_done_later(catal
     agent.subscribe(lambda event: told.append((event.kind, event.reason)))
     with started(agent), ThreadPoolExecutor(1) as second:
         assert begun.wait(10)
-        until(lambda: first._work_queue.qsize() == 3)
+        wait_until(lambda: first._work_queue.qsize() == 3)
         first.shutdown(wait=False, cancel_futures=True)
-        until(lambda: agent.status.released == 3)
+        wait_until(lambda: agent.status.released == 3)
         assert [row["state"] for row in rows(catalog)].count("claimed") == 1
         line.pool = second
         go.set()
-        until(lambda: words(catalog) == {"complete"}, 20)
+        wait_until(lambda: words(catalog) == {"complete"}, 20)
 
     [reason] = {reason for kind, reason in told if kind == "released"}
     assert "cancelled by somebody else" in reason
@@ -207,7 +211,9 @@ def test_what_cant_travel_back_fails_its_own_row_only(catalog, name):
     good = add(catalog, *[NEW] * 8)
     jobs = queue(catalog, max_attempts=1)
     with ProcessPoolExecutor(2) as pool:
-        agent = ermpoll.Agent(jobs, work.cant_travel, workers=2, executor=pool)
+        agent = ermpoll.Agent(
+            jobs, picklable_work.cant_travel, workers=2, executor=pool
+        )
         agent.run(until_idle=True)
 
     assert read(catalog, bad)["state"] == "failed"
@@ -223,7 +229,7 @@ def test_what_cant_travel_back_fails_its_own_row_only(catalog, name):
 def test_an_interrupt_that_reaches_a_process_of_the_pool_fails_no_row(catalog):
     add(catalog, {**NEW, "name": "interrupted"})
     with ProcessPoolExecutor(1) as pool:
-        agent = ermpoll.Agent(queue(catalog), work.cant_travel, executor=pool)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.cant_travel, executor=pool)
         with pytest.raises(ExecutorError, match="interrupted"):
             agent.run_once()
 
@@ -244,10 +250,12 @@ def test_one_deadly_row_does_not_keep_the_others_from_being_done(catalog):
                 pools.append(ProcessPoolExecutor(1))
                 raise
 
-    agent = ermpoll.Agent(queue(catalog), work.die, prefetch=0, executor=Mended())
+    agent = ermpoll.Agent(
+        queue(catalog), picklable_work.die, prefetch=0, executor=Mended()
+    )
     try:
         with started(agent):
-            until(lambda: agent.status.completed == 5, 30)
+            wait_until(lambda: agent.status.completed == 5, 30)
     finally:
         for pool in pools:
             pool.shutdown()
@@ -258,12 +266,12 @@ def test_one_deadly_row_does_not_keep_the_others_from_being_done(catalog):
 
 def test_a_panel_says_why_nothing_is_claimed_and_what_to_do(catalog):
     add(catalog, *[NEW] * 3)
-    agent = ermpoll.Agent(queue(catalog), work.where, executor=closed())
+    agent = ermpoll.Agent(queue(catalog), picklable_work.report_pid, executor=closed())
     panel = agent.panel()
     try:
         with started(agent):
-            until(lambda: agent.status.state == "backing off")
-            until(lambda: agent.status.held == 0)
+            wait_until(lambda: agent.status.state == "backing off")
+            wait_until(lambda: agent.status.held == 0)
             panel.refresh()
             html = panel._repr_html_()
     finally:
@@ -278,7 +286,7 @@ def test_a_panel_says_why_nothing_is_claimed_and_what_to_do(catalog):
 def test_a_dry_run_tells_of_a_broken_executor(catalog, make):
     add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 3)
     with make() as pool:
-        agent = ermpoll.Agent(queue(catalog), work.die, executor=pool)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.die, executor=pool)
         with pytest.raises(ExecutorError, match="make a new one"):
             agent.dry_run(work=True)
 
@@ -288,7 +296,7 @@ def test_a_dry_run_shows_what_cant_travel_back_at_its_own_row(catalog, name):
     [bad] = add(catalog, {**NEW, "name": name})
     add(catalog, NEW)
     with ProcessPoolExecutor(1) as pool:
-        agent = ermpoll.Agent(queue(catalog), work.cant_travel, executor=pool)
+        agent = ermpoll.Agent(queue(catalog), picklable_work.cant_travel, executor=pool)
         made = agent.dry_run(work=True)
 
     assert list(made.errors) == [bad]
@@ -314,14 +322,14 @@ def test_rows_of_a_dask_cluster_that_is_lost_go_back_and_another_one_does_them(
         lost, kept = distributed.Client(first), distributed.Client(second)
         line = Line(lost.get_executor())
         jobs = queue(catalog)
-        agent = ermpoll.Agent(jobs, work.slow, workers=2, executor=line)
+        agent = ermpoll.Agent(jobs, picklable_work.slow, workers=2, executor=line)
         with kept, started(agent):
-            until(lambda: agent.status.completed, 20)
+            wait_until(lambda: agent.status.completed, 20)
             {"client": lost, "cluster": first}[what].close()
-            until(lambda: agent.status.state == "backing off", 20)
-            until(lambda: agent.status.held == 0)
+            wait_until(lambda: agent.status.state == "backing off", 20)
+            wait_until(lambda: agent.status.held == 0)
             line.pool = kept.get_executor()
-            until(lambda: words(catalog) == {"complete"}, 30)
+            wait_until(lambda: words(catalog) == {"complete"}, 30)
         lost.close()
 
     assert {row["attempts"] for row in rows(catalog)} == {1}
@@ -333,10 +341,13 @@ def test_a_row_that_ends_the_workers_of_a_dask_cluster_fails_no_other(catalog):
     [deadly, *others] = add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 4)
     with cluster(n_workers=1) as made, distributed.Client(made) as client:
         agent = ermpoll.Agent(
-            queue(catalog), work.die, workers=2, executor=client.get_executor()
+            queue(catalog),
+            picklable_work.die,
+            workers=2,
+            executor=client.get_executor(),
         )
         with started(agent):
-            until(lambda: agent.status.completed == 4, 60)
+            wait_until(lambda: agent.status.completed == 4, 60)
 
     assert {read(catalog, rid)["state"] for rid in others} == {"complete"}
     assert read(catalog, deadly)["error"] is None

@@ -13,8 +13,8 @@ import ermpoll
 from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import TransformError, UsageError
 from tests.helpers.bad_results import BAD, Mute, by_name
+from tests.helpers.conditions import wait_until
 from tests.helpers.tables import add, queue, read
-from tests.helpers.waiting import until
 
 NEW = {"state": "actionable"}
 NAMES = [*BAD, "good"]
@@ -64,6 +64,7 @@ def test_each_row_fails_alone_once(catalog, pool):
     agent.run(until_idle=True)
 
     check_all(catalog)
+    assert not agent.status.held
     # what can't be read is not better for being done again
     assert (agent.status.retried, agent.status.failed) == (0, len(BAD))
     assert agent.status.held == 0
@@ -74,7 +75,9 @@ def test_an_agent_in_the_background_ends_with_nothing_held(catalog):
     agent = ermpoll.Agent(queue(catalog), by_name, workers=4, poll_s=1)
 
     with agent:
-        until(lambda: agent.status.completed + agent.status.failed > 2 * len(BAD), 20)
+        wait_until(
+            lambda: agent.status.completed + agent.status.failed > 2 * len(BAD), 20
+        )
         assert agent.stop()
 
     check_all(catalog)
@@ -129,6 +132,7 @@ def test_an_unreadable_transform_does_not_stop_the_queue(catalog):
     agent.run(until_idle=True)
 
     check_all(catalog)
+    assert not agent.status.held
 
 
 @bad
