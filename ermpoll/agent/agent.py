@@ -27,6 +27,7 @@ from ermpoll.agent.interrupts import Interrupts
 from ermpoll.agent.prefetch import Prefetch
 from ermpoll.agent.spread import Spread, Spreading
 from ermpoll.agent.work_calls import check_options
+from ermpoll.backoff import Deadline
 from ermpoll.catalog import write_permission
 from ermpoll.errors import ExecutorError, Unavailable, UsageError
 from ermpoll.notices.base import Notices
@@ -40,8 +41,8 @@ from ermpoll.records import LivePanel, LookResult, Status, Transform, Work
 
 logger = logging.getLogger(__name__)
 
-#: How often the last write of a foreground run is tried, about 25 seconds in all.
-LAST_TRIES = 9
+#: Seconds that the last write of a foreground run is tried again.
+LAST_S = 25.0
 
 
 class Agent:
@@ -487,15 +488,15 @@ class Agent:
             raise
 
     def _write_what_ended(self) -> None:
-        for tries in range(1, LAST_TRIES + 1):
+        deadline = Deadline.within(LAST_S, stop=self._halt)
+        while True:
             self._hand.gather(0.2)
             try:
                 self._cycle.look(claiming=False)
                 return
             except Unavailable:
-                if tries == LAST_TRIES:
+                if not deadline.wait():
                     raise
-                self._halt.wait(min(0.1 * 2**tries, 5.0))
 
     def _end_pool(self) -> None:
         self._execution.end(wait_for_work=not self._hand.stuck)

@@ -19,7 +19,8 @@ from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.prefetch import Prefetch
 from ermpoll.agent.settler import Settled, Settler
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
-from ermpoll.catalog.write_lock import LONGEST_WAIT_S, write_lock_of
+from ermpoll.catalog.shared import shared_of
+from ermpoll.catalog.turns import LONGEST_WAIT_S
 from ermpoll.queue import transitions
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Held, Transition
@@ -104,7 +105,9 @@ class Cycle:
             return nullcontext()
         # a courtesy must not cost the lease of what is held
         longest_s = min(LONGEST_WAIT_S, self._spec.lease_s / 8)
-        return write_lock_of(self._parts.jobs.catalog.url).turn(longest_s=longest_s)
+        return shared_of(self._parts.jobs.catalog.url).write_lock.hold(
+            longest_s=longest_s
+        )
 
     def _take_ended(self) -> list[Finished]:
         hand, limit_s = self._parts.hand, self._parts.time_limit_s

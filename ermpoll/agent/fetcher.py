@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from ermpoll.agent.context import AgentContext
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
-from ermpoll.catalog.clock import etag_login
-from ermpoll.catalog.etags import shared_etag_of
+from ermpoll.catalog.etags import etag_login
+from ermpoll.catalog.shared import shared_of
 from ermpoll.queue import transitions
 from ermpoll.queue.tokens import new_token
 from ermpoll.queue.transitions import Transition
@@ -47,7 +47,7 @@ class Fetcher:
         self._limbo = limbo
         self._spec = parts.jobs.spec
         self._catalog = parts.jobs.catalog
-        self._freshness = shared_etag_of(self._catalog.url)
+        self._freshness = shared_of(self._catalog.url).etag
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
         self._last_etag: str | None = None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.work_calls import reason_of
-from ermpoll.backoff import backoff_s
+from ermpoll.backoff import jittered_s
 from ermpoll.errors import Unreadable
 from ermpoll.queue import plan as planning
 from ermpoll.queue import transitions
@@ -36,8 +36,8 @@ def finishing_move(
         return transitions.complete(spec, one.held, changes)
     tried = transitions.attempts_of(spec, one.held.row)
     if spec.attempts and tried < spec.max_attempts and not final:
-        longest = backoff_s(tried, RETRY_FIRST_S, RETRY_LONGEST_S)
-        at = now + timedelta(seconds=longest * rng())
+        wait_s = jittered_s(tried, RETRY_FIRST_S, RETRY_LONGEST_S, rng())
+        at = now + timedelta(seconds=wait_s)
         return transitions.retry_later(spec, one.held, error, at)
     return transitions.fail(spec, one.held, error)
 

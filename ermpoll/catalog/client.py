@@ -6,35 +6,30 @@ is sent once: whoever asks decides whether it is sent again.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ermpoll.catalog import write_permission
-from ermpoll.catalog.addresses import catalog_url, of_deriva
-from ermpoll.catalog.clock import ServerClock, date_time, etag_time
-from ermpoll.catalog.credentials import Login, find_credentials
-from ermpoll.catalog.transport import Reply, Transport, fault_of_bundle
+from ermpoll.catalog.clock import ServerClock, date_time
+from ermpoll.catalog.connection import Bundle
+from ermpoll.catalog.credentials import (
+    Login,
+    Session,
+    catalog_url,
+    find_credentials,
+    of_deriva,
+)
+from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.transport import Reply, Transport
+from ermpoll.catalog.values import body_of
 from ermpoll.errors import NotFound, UsageError, WriteRefused
 from ermpoll.records import Page, Row
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """A login as the server sees it."""
-
-    #: Name for people, or the client's id.
-    name: str
-    id: str
-    #: Seconds until it expires, or None when the server doesn't say.
-    left_s: float | None
 
 
 def connect(
@@ -72,7 +67,7 @@ def connect(
     """
     if timeout_s <= 0:
         raise UsageError(f"expected timeout_s above 0 seconds, found {timeout_s}")
-    if ca is not None and (not Path(ca).is_file() or fault_of_bundle(os.fspath(ca))):
+    if ca is not None and (not Path(ca).is_file() or Bundle(os.fspath(ca)).fault):
         raise UsageError(f"expected ca to be a file of certificates (PEM), found {ca}")
     if not isinstance(url, str | None):
         url, credentials = of_deriva(url, credentials)
@@ -102,7 +97,7 @@ class Catalog:
         #: Whether the time in a write's ETag was seen to be its rows' version.
         self.etag_is_version = False
         trusted = os.fspath(ca) if ca is not None else None
-        self._wire = Transport(url, login, timeout_s=timeout_s, ca=trusted)
+        self._transport = Transport(url, login, timeout_s=timeout_s, ca=trusted)
         self._lock = threading.Lock()
         self._writes = 0
         self._refused: list[str] = []
@@ -110,12 +105,12 @@ class Catalog:
 
     def __repr__(self) -> str:
         only = ", read-only" if self.read_only else ""
-        return f"<Catalog {self.url} ({self._wire.login.kind}{only})>"
+        return f"<Catalog {self.url} ({self._transport.login.kind}{only})>"
 
     def __reduce__(self) -> Any:
         # the login stays here: a worker process finds its own
-        wire = self._wire
-        return _reconnect, (self.url, self.read_only, wire.timeout_s, wire.ca)
+        transport = self._transport
+        return _reconnect, (self.url, self.read_only, transport.timeout_s, transport.ca)
 
     # reading
 
@@ -137,7 +132,7 @@ class Catalog:
         The ETag says nothing about the path: any write to any table changes it.
         """
         headers = {"If-None-Match": etag} if etag else {}
-        reply = self._wire.ask("GET", path, headers=headers)
+        reply = self._transport.request("GET", path, headers=headers)
         return None if reply.status == 304 else self._heard(reply)
 
     def document(self, path: str) -> Any:
@@ -148,7 +143,7 @@ class Catalog:
         CatalogError
             As `get` does; NotFound for an element that isn't there.
         """
-        return self._wire.ask("GET", path).json
+        return self._transport.request("GET", path).json
 
     def session(self) -> Session | None:
         """Ask who is logged in; None for nobody (an expired login is nobody).
@@ -161,7 +156,7 @@ class Catalog:
         parts = urlsplit(self.url)
         try:
             url = f"{parts.scheme}://{parts.netloc}/authn/session"
-            found = self._wire.ask("GET", url).json
+            found = self._transport.request("GET", url).json
         except NotFound:
             return None
         client = found.get("client") or {}
@@ -210,7 +205,7 @@ class Catalog:
     def delete(self, path: str) -> None:
         """Delete the rows of a path, once. Raises as `put`; NotFound for no row."""
         self._may_write("DELETE", path)
-        self._heard(self._wire.ask("DELETE", path))
+        self._heard(self._transport.request("DELETE", path))
 
     @property
     def writes(self) -> int:
@@ -237,15 +232,17 @@ class Catalog:
 
     def close(self) -> None:
         """Close the connections; the catalog opens new ones when it is used again."""
-        self._wire.close()
+        self._transport.close()
 
     def _write(
         self, method: str, path: str, rows: Sequence[Row], headers: dict[str, str]
     ) -> Page:
-        body = _body(path, rows)
+        body = body_of(path, rows)
         self._may_write(method, path)
         headers = {"Content-Type": "application/json", **headers}
-        return self._heard(self._wire.ask(method, path, headers=headers, data=body))
+        return self._heard(
+            self._transport.request(method, path, headers=headers, data=body)
+        )
 
     def check_permit(self, act: str) -> None:
         """Raise WriteRefused where a dry run, or read-only, forbids an act.
@@ -257,13 +254,9 @@ class Catalog:
         """
         line = f"would {act}"
         sink = write_permission.dry_sink()
-        sinks = (
-            self._dry_runs
-            if sink is None and not write_permission.is_permitted()
-            else []
-        )
-        if sink is not None:
-            sinks = [sink]
+        sinks = [sink] if sink is not None else self._dry_runs
+        if sink is None and write_permission.is_permitted():
+            sinks = []
         if sinks or self.read_only:
             for listed in sinks:
                 listed.append(line)
@@ -292,26 +285,6 @@ class Catalog:
             etag=reply.etag,
             url=reply.url,
         )
-
-
-def _body(path: str, rows: Sequence[Row]) -> bytes:
-    if isinstance(rows, str | Mapping) or not all(isinstance(r, Mapping) for r in rows):
-        raise UsageError(
-            f"expected a list of rows (mappings) for {path}, found "
-            f"{type(rows).__name__} of other things; nothing was sent"
-        )
-    try:
-        return json.dumps([dict(row) for row in rows], allow_nan=False).encode()
-    except TypeError as error:
-        raise UsageError(
-            f"expected values that JSON has for {path}, found another: {error}; "
-            "give dates as text"
-        ) from None
-    except ValueError:
-        raise UsageError(
-            f"expected numbers that JSON has, found NaN or infinity for {path}; "
-            "write None instead"
-        ) from None
 
 
 def _reconnect(url: str, read_only: bool, timeout_s: float, ca: str | None) -> Catalog:

@@ -15,9 +15,6 @@ from email.utils import parsedate_to_datetime
 #: A ``Date`` header is whole seconds of another host's clock.
 DATE_MARGIN = timedelta(seconds=2)
 
-_ETAG = re.compile(r'^(?:W/)?"(?P<roles>[^;]*);(?P<accept>.*);(?P<version>[^;"]*)"$')
-_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
 
 class ServerClock:
     """Estimate the catalog's time between its answers.
@@ -76,25 +73,6 @@ class ServerClock:
         return self._heard + timedelta(seconds=passed)
 
 
-def etag_time(etag: str | None) -> datetime | None:
-    """Return the time of the catalog's newest change that an ETag names, or None.
-
-    The third part of an ERMrest ETag is that time, as text or as a snapshot id;
-    anything else gives None.
-    """
-    match = _ETAG.match(etag or "")
-    if match is None:
-        return None
-    version = match["version"]
-    return parse_time(version) or _snapshot_time(version)
-
-
-def etag_login(etag: str | None) -> str | None:
-    """Return the part of an ETag that stands for the login's roles, or None."""
-    match = _ETAG.match(etag or "")
-    return match["roles"] if match else None
-
-
 def date_time(header: str | None) -> datetime | None:
     """Return the time in a ``Date`` header, UTC; None for none or a broken one."""
     try:
@@ -119,16 +97,3 @@ def parse_time(text: object) -> datetime | None:
 def time_text(at: datetime) -> str:
     """Write a time as a value for the catalog (ISO, UTC, microseconds)."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _snapshot_time(text: str) -> datetime | None:
-    digits = text.replace("-", "").upper()
-    if not digits or any(digit not in _BASE32 for digit in digits):
-        return None
-    value = 0
-    for digit in digits:
-        value = value * 32 + _BASE32.index(digit)
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value // 2)
-    except OverflowError:
-        return None

@@ -1,4 +1,4 @@
-"""What agents and pollers of one process know of a catalog, so that one asks for all.
+"""What an ETag says, and the newest one that is known of a catalog in this process.
 
 An ETag stands for the whole catalog, whatever was asked for: if somebody here heard
 it after the news came in, nobody else has to ask again.
@@ -6,25 +6,33 @@ it after the news came in, nobody else has to ask again.
 
 from __future__ import annotations
 
-import threading
+import re
 import time
 from collections.abc import Callable
-from weakref import WeakValueDictionary
+from datetime import UTC, datetime, timedelta
 
+from ermpoll.catalog.clock import parse_time
+from ermpoll.catalog.turns import Turns
 from ermpoll.records import Page
+
+_ETAG = re.compile(r'^(?:W/)?"(?P<roles>[^;]*);(?P<accept>.*);(?P<version>[^;"]*)"$')
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class SharedETag:
     """The newest ETag heard of one catalog, and when it was asked for."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._lock = threading.Lock()
-        self._monotonic = monotonic
-        self._etag: str | None = None
-        self._asked_at = float("-inf")
+    def __init__(self) -> None:
+        self._turns = Turns()
+        #: ETag, and when it was asked for; one value, so that it is never half new.
+        self._known: tuple[str | None, float] = (None, float("-inf"))
 
     def ask(
-        self, etag: str, since: float, get: Callable[[], Page | None]
+        self,
+        etag: str,
+        since: float,
+        get: Callable[[], Page | None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Page | None:
         """Return None if the catalog is still at an ETag, else what ``get`` returns.
 
@@ -35,26 +43,50 @@ class SharedETag:
         since
             On the monotonic clock: an answer asked for since then will do.
         get
-            Asks under the ETag; called by one at a time.
+            Asks under the ETag; called by one at a time, unless that one hangs.
         """
-        with self._lock:
-            if self._etag == etag and self._asked_at >= since:
+        turn = self._turns.begin()
+        try:
+            known, asked_at = self._known
+            if known == etag and asked_at >= since:
                 return None
-            asked_at = self._monotonic()
+            asked_at = monotonic()
             page = get()
-            self._etag = etag if page is None else page.etag
-            self._asked_at = asked_at
+            if asked_at >= self._known[1]:
+                self._known = (etag if page is None else page.etag, asked_at)
             return page
+        finally:
+            if turn is not None:
+                self._turns.end(turn)
 
 
-_known: WeakValueDictionary[str, SharedETag] = WeakValueDictionary()
-_lock = threading.Lock()
+def etag_time(etag: str | None) -> datetime | None:
+    """Return the time of the catalog's newest change that an ETag names, or None.
+
+    The third part of an ERMrest ETag is that time, as text or as a snapshot id;
+    anything else gives None.
+    """
+    match = _ETAG.match(etag or "")
+    if match is None:
+        return None
+    version = match["version"]
+    return parse_time(version) or _snapshot_time(version)
 
 
-def shared_etag_of(url: str) -> SharedETag:
-    """Return what this process knows of the catalog at an address."""
-    with _lock:
-        known = _known.get(url)
-        if known is None:
-            known = _known[url] = SharedETag()
-        return known
+def etag_login(etag: str | None) -> str | None:
+    """Return the part of an ETag that stands for the login's roles, or None."""
+    match = _ETAG.match(etag or "")
+    return match["roles"] if match else None
+
+
+def _snapshot_time(text: str) -> datetime | None:
+    digits = text.replace("-", "").upper()
+    if not digits or any(digit not in _BASE32 for digit in digits):
+        return None
+    value = 0
+    for digit in digits:
+        value = value * 32 + _BASE32.index(digit)
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value // 2)
+    except OverflowError:
+        return None

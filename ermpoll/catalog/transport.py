@@ -6,29 +6,53 @@ redirect.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
-from urllib3.util import Retry
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
-from ermpoll.catalog.answers import error_of
-from ermpoll.catalog.credentials import Login, is_loopback
-from ermpoll.errors import Unavailable
+from ermpoll.catalog.connection import bundle, is_distrust, new_session
+from ermpoll.catalog.credentials import Login
+from ermpoll.errors import (
+    Aborted,
+    BadRequest,
+    CatalogError,
+    Conflict,
+    Denied,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
 
-#: The methods that may be sent twice.
-READS = frozenset({"GET", "HEAD"})
-#: Where people say which certificates to trust; the first that is set counts.
-BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+#: The server's own words for "nothing happened".
+ABORTED = "Transaction aborted."
+TIME_LIMIT = "Query run time limit exceeded."
+
+_KINDS: dict[int, type[CatalogError]] = {
+    400: BadRequest,
+    401: Denied,
+    403: Denied,
+    404: NotFound,
+    409: Conflict,
+    412: PreconditionFailed,
+}
+_ADVICE = {
+    400: "the request was not understood",
+    401: "it wants a login: none was found, or it has expired; log in again "
+    "(deriva-auth) or set $ERMPOLL_HOST and $ERMPOLL_TOKEN",
+    403: "this login may not do that; ask the catalog's owner for the right",
+    404: "there is no such thing there; check the address",
+    409: "its tables or constraints forbid it",
+    412: "somebody wrote to the catalog since it was read; nothing was written",
+    415: "it does not take this kind of body",
+}
 #: Another address of the same server, as for the session; no other gets the login.
 _ABSOLUTE = re.compile(r"https?://")
 
@@ -68,39 +92,6 @@ class Reply:
             ) from None
 
 
-class ReadsOnly(Retry):
-    """Repeats reads; whatever else fails has been sent once.
-
-    ``allowed_methods`` alone doesn't do it: a connection that can't be made and an
-    error of TLS count for every method there, and TLS may break after the server
-    has committed a write.
-    """
-
-    @classmethod
-    def like(cls, retry: Retry) -> ReadsOnly:
-        """Return the same retries, but of reads only."""
-        made = cls()
-        vars(made).update(vars(retry))
-        made.allowed_methods = READS
-        return made
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: Any = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> ReadsOnly:
-        """Count a failure; for all but reads it is the last one."""
-        # an error of reading is raised as it is, by ``allowed_methods``
-        is_other = error is not None and not self._is_read_error(error)
-        if is_other and method not in READS:
-            raise MaxRetryError(_pool, url, error) from error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
 class Transport:
     """Sends requests to one catalog's server. Safe to use from threads.
 
@@ -124,7 +115,7 @@ class Transport:
         self.ca = ca
         self._sessions: dict[int, requests.Session] = {}
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -150,7 +141,7 @@ class Transport:
                 allow_redirects=False,
                 auth=self._sign,
                 # said with each request, or requests prefers its own variables
-                verify=self._bundle()[0] or True,
+                verify=bundle(self.ca).file or True,
             )
         except requests.RequestException as error:
             raise self._unreachable(method, error) from None
@@ -180,13 +171,6 @@ class Transport:
         request.headers.update(self.login.headers(request.url or ""))
         return request
 
-    def _bundle(self) -> tuple[str, str]:
-        """Return the file of certificates to trust, and who named it; or "", ""."""
-        if self.ca:
-            return self.ca, "ca="
-        found = ((os.environ.get(name, ""), f"${name}") for name in BUNDLES)
-        return next((pair for pair in found if pair[0]), ("", ""))
-
     def _unreachable(self, method: str, error: Exception | None) -> Unavailable:
         host = urlsplit(self.url).netloc
         reason = self._reason(error)
@@ -207,19 +191,8 @@ class Transport:
         ):
             return f"no answer within {self.timeout_s:g} s"
         if error is None or isinstance(error, requests.exceptions.SSLError):
-            return self._distrust(cause)
+            return bundle(self.ca).refusal(cause)
         return "the connection was refused or lost, or the name is unknown"
-
-    def _distrust(self, cause: object) -> str:
-        file, named = self._bundle()
-        fault = fault_of_bundle(file) if file else ""
-        if fault:
-            return f"the certificates to trust, {file} ({named}), {fault}"
-        if _is_distrust(cause) and file:
-            return f"its certificate is not trusted by {file} ({named})"
-        if _is_distrust(cause):
-            return "its certificate is not trusted; give ca= or set $REQUESTS_CA_BUNDLE"
-        return "it does not speak TLS as we do; is it http:// instead?"
 
     def _session(self) -> requests.Session:
         # a forked worker must not share its parent's sockets; and no lock, which a
@@ -227,56 +200,13 @@ class Transport:
         pid = os.getpid()
         session = self._sessions.get(pid)
         if session is None:
-            session = self._sessions.setdefault(pid, self._new_session())
+            session = self._sessions.setdefault(pid, new_session(self.url))
         return session
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        # a dead keep-alive connection costs a read nothing; what the server answers
-        # is for whoever asked
-        retry = ReadsOnly(
-            connect=1,
-            read=1,
-            redirect=0,
-            status=0,
-            other=0,
-            allowed_methods=READS,
-            respect_retry_after_header=False,
-        )
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        # no proxy sees what goes to this machine, and no cookie but our own is sent
-        session.trust_env = not is_loopback(urlsplit(self.url).hostname or "")
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        context = json.dumps({"cid": "ermpoll"}, separators=(",", ":"))
-        session.headers.update(
-            # GET and PUT must name the same type: it is part of the ETag
-            {"Accept": "application/json", "Deriva-Client-Context": context}
-        )
-        return session
-
-
-def fault_of_bundle(file: str) -> str:
-    """Say why certificates can't be had from a file, or ""; a folder may hold any."""
-    if not os.path.exists(file):
-        return "are not there"
-    try:
-        if os.path.isfile(file):
-            ssl.create_default_context(cafile=file)
-    except OSError as error:
-        return f"can't be read as PEM ({error.strerror or error})"
-    return ""
 
 
 def _cause(error: Exception | None) -> object:
     """Return what urllib3 gave up for, or None."""
     return getattr(error.args[0] if error and error.args else None, "reason", None)
-
-
-def _is_distrust(cause: object) -> bool:
-    wrapped = getattr(cause, "args", None) or (None,)
-    return isinstance(wrapped[0], ssl.SSLCertVerificationError)
 
 
 def _never_sent(error: Exception | None) -> bool:
@@ -286,5 +216,43 @@ def _never_sent(error: Exception | None) -> bool:
         error is None
         or isinstance(error, requests.ConnectTimeout)
         or isinstance(cause, NewConnectionError)
-        or _is_distrust(cause)
+        or is_distrust(cause)
     )
+
+
+def error_of(method: str, status: int, url: str, body: str) -> CatalogError:
+    """Return the error for an answer that is none of 2xx and 304.
+
+    ``doubtful`` is set where a write may have been committed: 500, 502, 504 and any
+    503 that does not say ``Transaction aborted.`` come from before or behind the
+    commit, and nobody can tell.
+    """
+    detail = detail_of(body)
+    facts = {"status": status, "url": url, "detail": detail}
+    if status == 503 and ABORTED in detail:
+        return Aborted(f"another writer came first (503, {detail})", **facts)  # type: ignore[arg-type]
+    if status == 400 and TIME_LIMIT in detail:
+        return Aborted(f"the catalog is busy (400, {detail})", **facts)  # type: ignore[arg-type]
+    advice = _ADVICE.get(status, "it can't answer now; try again")
+    if 300 <= status < 400:
+        advice = "it sends on to another address; use the catalog's own address"
+    message = f"{method} {_short(url)}: {status}, {advice}" + (
+        f". The server says: {detail}" if detail else ""
+    )
+    if status >= 500:
+        doubtful = method != "GET"
+        return Unavailable(message, doubtful=doubtful, **facts)  # type: ignore[arg-type]
+    return _KINDS.get(status, CatalogError)(message, **facts)  # type: ignore[arg-type]
+
+
+def detail_of(body: str) -> str:
+    """Return the server's own words from an error's body, at most 500 characters."""
+    text = body.strip()
+    if text[:1] == "<":
+        text = html.unescape(re.sub(r"<[^>]*>", " ", text)).strip()
+    _, found, rest = text.partition("Detail: ")
+    return " ".join((rest if found else text).split())[:500]
+
+
+def _short(url: str) -> str:
+    return url if len(url) <= 160 else url[:159] + "…"

@@ -1,56 +1,71 @@
-"""Who may change states at a catalog now, within this process, and for how long.
+"""One thread at a time, but nobody behind one that hangs.
 
-Knows no catalog but by its address.
+A courtesy between the threads of one process, no lock to rely on. Knows no catalog.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from weakref import WeakValueDictionary
+from collections.abc import Callable
+from dataclasses import dataclass
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
-
-
-class Patience:
-    """Waits with full jitter, longer each time, until `patience_s` seconds are over."""
-
-    def __init__(self, patience_s: float) -> None:
-        self._pause = threading.Event()
-        self._deadline = time.monotonic() + patience_s
-        self._tries = 0
-
-    def wait(self) -> bool:
-        """Wait before the next try; False when there is no time for one."""
-        self._tries += 1
-        longest = min(FIRST_WAIT_S * 2 ** min(self._tries, 10), LONGEST_WAIT_S)
-        self._pause.wait(longest * random.random())
-        return time.monotonic() < self._deadline
+#: Nobody waits longer for a turn, in seconds: some of the largest writes take less.
+LONGEST_WAIT_S = 2.5
 
 
-class Turn:
-    """One turn at a time; reentrant, so that a transform may itself change states."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Held:
+    """One turn; compared by identity, so that a turn that is over ends no other."""
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    thread: int
+    since: float
 
 
-_turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
-_turns_lock = threading.Lock()
+class Turns:
+    """Whose turn it is.
 
-
-def turn_of(url: str) -> Turn:
-    """Return whose turn it is at a catalog, in this process.
-
-    Taken from reading to the certain answer: within one process no race is lost,
-    and a row found written after a lost answer can't be another thread's.
+    A turn that has lasted for `LONGEST_WAIT_S` is passed over: the next one begins,
+    and nobody waits for that one again.
     """
-    with _turns_lock:
-        return _turns.setdefault(url, Turn())
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._held: Held | None = None
+
+    def begin(self, longest_s: float = LONGEST_WAIT_S) -> Held | None:
+        """Wait for a turn, and return it.
+
+        Parameters
+        ----------
+        longest_s
+            Seconds to wait at most.
+
+        Returns
+        -------
+        Held or None
+            For `end`. None: it is this thread's turn already, or the wait was in
+            vain; then go without.
+        """
+        me, until = threading.get_ident(), self._monotonic() + longest_s
+        with self._changed:
+            while self._held is not None:
+                if self._held.thread == me:
+                    return None
+                now = self._monotonic()
+                hangs_at = self._held.since + LONGEST_WAIT_S
+                if now >= hangs_at:
+                    break
+                if now >= until:
+                    return None
+                self._changed.wait(min(until, hangs_at) - now)
+            self._held = Held(thread=me, since=self._monotonic())
+            return self._held
+
+    def end(self, held: Held) -> None:
+        """End a turn, unless it was passed over."""
+        with self._changed:
+            if self._held is held:
+                self._held = None
+                self._changed.notify()

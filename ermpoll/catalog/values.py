@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import math
 import pathlib
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ermpoll.catalog.clock import parse_time
-from ermpoll.catalog.model import Column
-from ermpoll.errors import Unreadable
-from ermpoll.records import JSON
+from ermpoll.catalog.model import SYSTEM_COLUMNS, Column
+from ermpoll.errors import Unreadable, UsageError
+from ermpoll.records import JSON, Row
 from ermpoll.redact import told
 
 _RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
@@ -133,7 +134,34 @@ class _Reading:
             raise self.refused(f"is larger than {LARGEST // 10**6} MB")
 
 
-def _scalar(value: str | float | None) -> str | float | None:
+def body_of(path: str, rows: Sequence[Row]) -> bytes:
+    """Return rows as the body of a write.
+
+    Raises
+    ------
+    UsageError
+        They are no rows, or hold what JSON hasn't: nothing can be sent.
+    """
+    if isinstance(rows, str | Mapping) or not all(isinstance(r, Mapping) for r in rows):
+        raise UsageError(
+            f"expected a list of rows (mappings) for {path}, found "
+            f"{type(rows).__name__} of other things; nothing was sent"
+        )
+    try:
+        return json.dumps([dict(row) for row in rows], allow_nan=False).encode()
+    except TypeError as error:
+        raise UsageError(
+            f"expected values that JSON has for {path}, found another: {error}; "
+            "give dates as text"
+        ) from None
+    except ValueError:
+        raise UsageError(
+            f"expected numbers that JSON has, found NaN or infinity for {path}; "
+            "write None instead"
+        ) from None
+
+
+def _scalar(value: str | float | None) -> JSON:
     # the value itself, not what a subclass makes of it: str() of an enum is its name
     if value is None or isinstance(value, bool):
         return value
@@ -146,7 +174,7 @@ def _scalar(value: str | float | None) -> str | float | None:
 
 def refusal(column: Column, value: JSON) -> str | None:
     """Say why the catalog would refuse the value for the column; None if it may not."""
-    if column.name in ("RID", "RCT", "RMT", "RCB", "RMB"):
+    if column.name in SYSTEM_COLUMNS:
         return "is a system column; the catalog sets it"
     if column.may_update is False:
         return "may not be written by this login"

@@ -1,11 +1,11 @@
 """One write at a time to a catalog: overlapping writes abort each other there.
 
 ERMrest runs writes serializable and reads the newest change of all tables in each,
-so the later of two overlapping writes fails with 503, even on different tables.
-A lane makes the writers of one process take turns, and by two files in the
-temporary folder also those of one user's other processes on this machine. It is a
-courtesy that saves failed writes, never what keeps a claim safe: whoever waits too
-long goes without.
+so the later of two overlapping writes fails with 503, even on different tables. The
+writers of one process take turns, and by two files in the temporary folder also
+those of one user's other processes on this machine. It is a courtesy that saves
+failed writes, never what keeps a claim safe: whoever waits too long goes without,
+and who hangs is not waited for again.
 """
 
 from __future__ import annotations
@@ -16,39 +16,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from weakref import WeakValueDictionary
+
+from ermpoll.catalog.turns import LONGEST_WAIT_S, Turns
 
 if sys.platform != "win32":
     import fcntl
 
-#: Nobody waits longer for a turn, in seconds: some of the largest writes take less.
-LONGEST_WAIT_S = 2.5
-#: After a wait in vain others' turns are passed over for that long, in seconds:
-#: who holds the lane may be frozen.
-DISTRUST_S = 5.0
 #: How often a file's lock is asked for, in seconds: little beside a write's 16 ms.
 ASK_S = 0.002
 
 
 class WriteLock:
-    """The write lane of a catalog, shared by all that write to it in this process."""
+    """The right to write to a catalog, shared by all that do so in this process."""
 
     def __init__(self, url: str) -> None:
-        self._lock = threading.RLock()
-        self._depth = 0
+        self._turns = Turns()
         self._gate = _Gate(url)
 
     @contextmanager
-    def turn(
+    def hold(
         self,
         stop: threading.Event | None = None,
         *,
         longest_s: float = LONGEST_WAIT_S,
     ) -> Iterator[None]:
-        """Have the lane for a while; a turn within a turn of this thread is the same.
+        """Hold it for a while; a hold within a hold of this thread is the same.
 
         Parameters
         ----------
@@ -62,26 +57,26 @@ class WriteLock:
         Not a lock to rely on: after ``longest_s`` it is entered all the same.
         """
         until = time.monotonic() + longest_s
-        if not self._lock.acquire(timeout=longest_s):
+        turn = self._turns.begin(longest_s)
+        if turn is None:
             yield
             return
+        file = None
         try:
-            self._depth += 1
-            if self._depth == 1:
-                self._gate.enter(until, stop or threading.Event())
+            file = self._gate.enter(until, stop or threading.Event())
             yield
         finally:
-            self._depth -= 1
-            if self._depth == 0:
-                self._gate.leave()
-            self._lock.release()
+            if file is not None:
+                _unlock(file)
+            self._turns.end(turn)
 
 
 class _Gate:
-    """The part of a lane that other processes see.
+    """The part of a write lock that other processes see.
 
-    Two files: who holds ``next`` waits for ``lane`` and has it before anybody who
-    comes later, the one that just left it included.
+    Two files: who has locked ``next`` waits for ``lane`` and has it before anybody
+    who comes later, the one that just left it included. Who enters sets the time of
+    ``lane``, so that one that hangs is told from one that is busy.
     """
 
     def __init__(self, url: str) -> None:
@@ -89,25 +84,35 @@ class _Gate:
         name = f"ermpoll-{user}-{sha256(url.encode()).hexdigest()[:16]}"
         folder = Path(tempfile.gettempdir())
         self._next, self._lane = folder / f"{name}.next", folder / f"{name}.lane"
-        self._held: int | None = None
-        self._distrusted_until = 0.0
+        #: When the hold began that was waited for in vain.
+        self._hung: int | None = None
 
-    def enter(self, until: float, stop: threading.Event) -> None:
-        if time.monotonic() < self._distrusted_until:
-            return
+    def enter(self, until: float, stop: threading.Event) -> int | None:
+        """Return the locked file, to be unlocked; None: go without."""
+        began = self._began()
+        if began is not None and began == self._hung:
+            file = _locked(self._lane, 0.0, stop)
+        else:
+            file = self._in_order(until, stop)
+        if file is not None:
+            os.utime(file)
+        elif time.monotonic() >= until and self._began() == began:
+            self._hung = began
+        return file
+
+    def _in_order(self, until: float, stop: threading.Event) -> int | None:
         first = _locked(self._next, until, stop)
-        if first is not None:
-            try:
-                self._held = _locked(self._lane, until, stop)
-            finally:
-                _unlock(first)
-        if time.monotonic() >= until:
-            self._distrusted_until = time.monotonic() + DISTRUST_S
+        if first is None:
+            return None
+        try:
+            return _locked(self._lane, until, stop)
+        finally:
+            _unlock(first)
 
-    def leave(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            _unlock(held)
+    def _began(self) -> int | None:
+        with suppress(OSError):
+            return self._lane.stat().st_mtime_ns
+        return None
 
 
 def _locked(path: Path, until: float, stop: threading.Event) -> int | None:
@@ -143,16 +148,3 @@ def _unlock(file: int) -> None:
     # closing is not enough: a process forked meanwhile has the same open file
     fcntl.flock(file, fcntl.LOCK_UN)
     os.close(file)
-
-
-_lanes: WeakValueDictionary[str, WriteLock] = WeakValueDictionary()
-_lock = threading.Lock()
-
-
-def write_lock_of(url: str) -> WriteLock:
-    """Return the lane of the catalog at an address."""
-    with _lock:
-        lane = _lanes.get(url)
-        if lane is None:
-            lane = _lanes[url] = WriteLock(url)
-        return lane

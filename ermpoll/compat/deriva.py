@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ermpoll.catalog import write_permission
-from ermpoll.catalog.answers import error_of
-from ermpoll.catalog.transport import ReadsOnly
+from ermpoll.catalog.connection import ReadsOnly
+from ermpoll.catalog.transport import error_of
 from ermpoll.compat import state_change
 from ermpoll.errors import (
     CatalogError,
@@ -47,7 +47,7 @@ class LostRace(ConcurrentUpdate):  # type: ignore[misc]
     """Others kept writing to the catalog; nothing was written."""
 
     #: `blocking_poll` waits it out. A ConcurrentUpdate of the job itself ends it.
-    ermpoll_weather = True
+    ermpoll_transient = True
 
 
 class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]

@@ -6,21 +6,23 @@ it must; never writes.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import Protocol
 from urllib.parse import unquote
 
 from ermpoll.catalog import paths
-from ermpoll.catalog.clock import etag_time, parse_time
+from ermpoll.catalog.clock import parse_time
+from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.records import JSON, Page, Row
 
-if TYPE_CHECKING:
-    from datetime import datetime
+logger = logging.getLogger(__name__)
 
-_SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
 _GROUP = re.compile(
     r"/?attributegroup/(?P<table>[^/?]+)/(?P<keys>[^;/?]+);(?P<targets>[^/?]+)(?:\?.*)?"
 )
@@ -89,7 +91,7 @@ def parse(path: str, rows: Sequence[Row]) -> Update | None:
     entity = _ENTITY.fullmatch(path)
     if entity is None or not all("RID" in row for row in rows):
         return None
-    names = {name for row in rows for name in row if name not in _SYSTEM}
+    names = {name for row in rows for name in row if name not in SYSTEM_COLUMNS}
     return Update(
         path=path,
         table=entity["table"],
@@ -99,7 +101,23 @@ def parse(path: str, rows: Sequence[Row]) -> Update | None:
     )
 
 
-def swallowed(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
+def point_out(update: Update | None, plan: Sequence[tuple[Row, Row]]) -> None:
+    """Warn of what the catalog would swallow, or set to NULL without being asked."""
+    if update is None:
+        return
+    for what, names in (
+        ("are not in the update path: not written", _swallowed(update, plan)),
+        ("are missing in some rows: they become NULL", _nulled(update, plan)),
+    ):
+        if names:
+            listed = sorted(names)
+            extra = {"event": "swallowed", "columns": listed}
+            logger.warning(
+                "%s: %s %s", update.path, ", ".join(listed), what, extra=extra
+            )
+
+
+def _swallowed(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
     """Return the names that rows give new values for, and the path doesn't write."""
     named = {*update.keys, *update.targets}
     return {
@@ -110,14 +128,14 @@ def swallowed(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
     }
 
 
-def nulled(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
+def _nulled(update: Update, plan: Sequence[tuple[Row, Row]]) -> set[str]:
     """Return the names that would become NULL in a row that doesn't name them."""
     named = {*update.keys, *update.targets}
     missing: set[str] = set()
     for candidate, asked in plan:
         wanted = named.union(candidate) if update.whole else named
         missing |= wanted.difference(asked)
-    return missing.difference(_SYSTEM)
+    return missing.difference(SYSTEM_COLUMNS)
 
 
 def pairs(
@@ -137,6 +155,25 @@ def pairs(
     return found
 
 
+def read_back(
+    catalog: Door, update: Update, rows: Sequence[Row], *, since: str
+) -> Page | None:
+    """Return the rows of an update whose answer was lost, if `written_by` finds them.
+
+    The page has no ETag: that of a read would hide what others wrote meanwhile.
+    """
+    login = catalog.session()
+    client = login.id if login else None
+    found = written_by(catalog, update, rows, since=since, client=client)
+    logger.warning(
+        "%s: an answer was lost; the rows %s",
+        update.path,
+        "were not written by us" if found is None else "were written",
+        extra={"event": "settled", "rows": len(found or ())},
+    )
+    return found if found is None else Page(rows=found, etag=None, url="")
+
+
 def written_by(
     catalog: Reads,
     update: Update,
@@ -144,7 +181,7 @@ def written_by(
     *,
     since: str | None,
     client: str | None,
-) -> list[Row] | None:
+) -> list[dict[str, JSON]] | None:
     """Read whether an update whose answer was lost was committed.
 
     Parameters

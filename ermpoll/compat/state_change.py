@@ -7,40 +7,42 @@ any write to any table makes it start over.
 
 from __future__ import annotations
 
-import logging
+import errno
 import re
+import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from ermpoll.backoff import Deadline
 from ermpoll.catalog import write_permission
-from ermpoll.catalog.turns import Patience, turn_of
+from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.values import read_changes
-from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.compat import recovery
-from ermpoll.compat.weather import is_transient
 from ermpoll.errors import (
     Aborted,
     CatalogError,
+    Denied,
     PreconditionFailed,
     Unavailable,
     UsageError,
 )
-from ermpoll.notices.base import Notices
+from ermpoll.notices import Notices
 from ermpoll.polling import Poller
 from ermpoll.queue.plan import copied
 from ermpoll.records import JSON, LookResult, Page, Row, Transform
 
-logger = logging.getLogger(__name__)
-
-#: Seconds that a change of state is tried again after lost races or lost answers.
-PATIENCE_S = 60.0
+#: Seconds that a change of state is tried again after lost races or lost answers,
+#: and the longest wait between two tries.
+PATIENCE_S, LONGEST_WAIT_S = 60.0, 2.0
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+_NO_ANSWER = {"ConnectionError", "Timeout", "RetryError", "ChunkedEncodingError"}
 
 
 class LostRace(PreconditionFailed):
     """Others kept writing to the catalog; nothing was written."""
 
     #: `blocking_poll` waits it out. A PreconditionFailed of the job itself ends it.
-    ermpoll_weather = True
+    ermpoll_transient = True
 
 
 def state_change_once(
@@ -93,9 +95,9 @@ def state_change_once(
     write a value of your own with the state, or use a `Queue` with an owner column.
     """
     _check(catalog, transform)
-    patience = Patience(PATIENCE_S)
+    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
     while True:
-        with turn_of(catalog.url):
+        with shared_of(catalog.url).turn:
             page = catalog.get(query, etag=idle_etag)
             if page is None:
                 return idle_etag, []
@@ -104,13 +106,13 @@ def state_change_once(
             if not plan:
                 return None if full else page.etag, []
             known = recovery.parse(update, [asked for _, asked in plan])
-            _point_out(known, plan)
+            recovery.point_out(known, plan)
             written = _written(catalog, update, known, plan, page.etag)
         if isinstance(written, Page):
             pairs = recovery.pairs(known, plan, written.rows)
             # our own PUT carried the baseline as its guard: its ETag hides nothing
             return None if full else written.etag, pairs
-        if not patience.wait():
+        if not deadline.wait():
             raise LostRace(
                 f"expected a moment without other writers to write {len(plan)} rows "
                 f"to {update}, found none in {PATIENCE_S:g} s; nothing was written",
@@ -172,6 +174,28 @@ def blocking_poll(
         raise ended[0]
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether an error of a look passes by itself: network, broker, login, a race."""
+    if getattr(error, "ermpoll_transient", False):
+        return True
+    if isinstance(error, Denied):
+        return error.status == 401
+    if isinstance(
+        error, Unavailable | ConnectionError | TimeoutError | socket.gaierror
+    ):
+        return True
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        return True
+    # of requests and urllib3, which this module doesn't load
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if type(error).__module__.partition(".")[0] not in ("requests", "urllib3"):
+        return False
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is None:
+        return bool(kinds & _NO_ANSWER)
+    return status in (401, 408, 429) or status >= 500
+
+
 def _check(catalog: object, transform: object) -> None:
     if not isinstance(getattr(catalog, "url", None), str):
         raise UsageError(
@@ -212,13 +236,14 @@ def _written(
             url=catalog.url,
         )
     rows = [asked for _, asked in plan]
-    patience, doubtful = Patience(PATIENCE_S), False
+    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
+    doubtful = False
     while True:
         try:
-            with write_lock_of(catalog.url).turn():
+            with shared_of(catalog.url).write_lock.hold():
                 return catalog.put(path, rows, guard=etag)
         except PreconditionFailed as error:
-            ours = _read_back(catalog, update, rows, etag) if doubtful else None
+            ours = _settled(catalog, update, rows, etag) if doubtful else None
             return ours or error
         except Unavailable as error:
             if isinstance(error, Aborted) and not doubtful:
@@ -226,12 +251,12 @@ def _written(
             if not (doubtful or error.doubtful):
                 raise
             doubtful = True
-            if not patience.wait():
+            if not deadline.wait():
                 error.doubtful = True
                 raise
 
 
-def _read_back(
+def _settled(
     catalog: recovery.Door,
     update: recovery.Update | None,
     rows: Sequence[Row],
@@ -240,49 +265,16 @@ def _read_back(
     """Return the rows of a write whose answer was lost, if it was committed."""
     if update is None:
         return None
-    patience = Patience(PATIENCE_S)
+    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
     while True:
         try:
-            login = catalog.session()
-            client = login.id if login else None
-            found = recovery.written_by(
-                catalog, update, rows, since=etag, client=client
-            )
-            break
+            return recovery.read_back(catalog, update, rows, since=etag)
         except Unavailable:
-            if not patience.wait():
+            if not deadline.wait():
                 raise
-    logger.warning(
-        "%s: an answer was lost; the rows %s",
-        update.path,
-        "were written" if found is not None else "were not written by us",
-        extra={"event": "settled", "rows": len(found or ())},
-    )
-    # the ETag of a read would hide what others wrote meanwhile: none is given
-    return (
-        None
-        if found is None
-        else Page(rows=[dict(r) for r in found], etag=None, url="")
-    )
 
 
 def _is_full(query: str, rows: Sequence[object]) -> bool:
     """Whether the query's limit may have cut something off."""
     limit = re.search(r"[?&;]limit=(\d+)", query)
     return limit is not None and len(rows) >= int(limit[1])
-
-
-def _point_out(update: recovery.Update | None, plan: Sequence[tuple[Row, Row]]) -> None:
-    """Warn of what the catalog would swallow, or set to NULL without being asked."""
-    if update is None:
-        return
-    for what, names in (
-        ("are not in the update path: not written", recovery.swallowed(update, plan)),
-        ("are missing in some rows: they become NULL", recovery.nulled(update, plan)),
-    ):
-        if names:
-            listed = sorted(names)
-            extra = {"event": "swallowed", "columns": listed}
-            logger.warning(
-                "%s: %s %s", update.path, ", ".join(listed), what, extra=extra
-            )

@@ -7,16 +7,13 @@ made, used and closed there only, so heartbeats are served while work runs.
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from weakref import WeakValueDictionary
 
-from ermpoll.backoff import backoff_s, seconds
+from ermpoll.backoff import REAL, Clocks, jittered_s, seconds
 from ermpoll.notices.amqp_connection import Link
 from ermpoll.notices.amqp_url import Address
 from ermpoll.notices.base import Notices
@@ -31,7 +28,7 @@ EXCHANGE = "ermrest_changes"
 ECHO_S = 5.0
 #: The first wait before connecting again; it doubles with each failure ...
 RECONNECT_S = 1.0
-#: ... up to this. Both give or take a fourth.
+#: ... up to this, with full jitter.
 MAX_RECONNECT_S = 60.0
 #: A connection that lasted so long was a good one: the waits begin anew.
 STEADY_S = 60.0
@@ -84,8 +81,8 @@ class AmqpNotices(Notices):
     echo_s
         How long after a write its notice may come, in seconds; later, the
         connection counts as deaf and is made anew.
-    clock, rng
-        Rising seconds, and a number in [0, 1): for tests.
+    clocks
+        Time, chance and waiting: for tests.
 
     Raises
     ------
@@ -104,14 +101,12 @@ class AmqpNotices(Notices):
         exchange: str = EXCHANGE,
         *,
         echo_s: float = ECHO_S,
-        clock: Callable[[], float] = time.monotonic,
-        rng: Callable[[], float] = random.random,
+        clocks: Clocks = REAL,
     ) -> None:
         super().__init__()
         self.address = Address.parse(url, ca)
         self.exchange = exchange
-        self._clock = clock
-        self._rng = rng
+        self._clocks = clocks
         self._echo_s = seconds("echo_s", echo_s)
         self._hearing = Hearing(echo_s=echo_s)
         self._deaf = False
@@ -129,7 +124,7 @@ class AmqpNotices(Notices):
             before, link = self._hearing, self._link
             if link is None or self._status.state not in ("push", "deaf"):
                 return
-            self._hearing = before.expecting(self._clock())
+            self._hearing = before.expecting(self._clocks.monotonic())
             armed = self._hearing.due_at is not None and before.due_at is None
         if armed:
             link.after(self._echo_s, lambda: self._check(link))
@@ -163,17 +158,17 @@ class AmqpNotices(Notices):
     def _listen(self, halt: threading.Event) -> None:
         """Connect again and again; the body of the thread."""
         while not halt.is_set():
-            began_at = self._clock()
+            began_at = self._clocks.monotonic()
             why = self._one_life(halt)
             if halt.is_set():
                 return
-            if self._clock() - began_at >= STEADY_S and not self._deaf:
+            if self._clocks.monotonic() - began_at >= STEADY_S and not self._deaf:
                 self._failures = 0
             self._failures += 1
-            spread = 0.75 + 0.5 * self._rng()
-            wait_s = spread * backoff_s(self._failures, RECONNECT_S, MAX_RECONNECT_S)
+            rand = self._clocks.random()
+            wait_s = jittered_s(self._failures, RECONNECT_S, MAX_RECONNECT_S, rand)
             self._tell_down(why, wait_s)
-            halt.wait(wait_s)
+            self._clocks.wait(halt, wait_s)
 
     def _one_life(self, halt: threading.Event) -> str:
         """Run one connection to its end; return why it ended."""
@@ -203,7 +198,7 @@ class AmqpNotices(Notices):
             self._tell(NoticesStatus(state="push"))
 
     def _tell_down(self, why: str, wait_s: float) -> None:
-        at = datetime.now(UTC) + timedelta(seconds=wait_s)
+        at = self._clocks.utc() + timedelta(seconds=wait_s)
         deaf = self._deaf and why.startswith("deaf")
         if why != self.status.reason:
             extra = {"event": "down", "wait_s": wait_s}
@@ -213,7 +208,7 @@ class AmqpNotices(Notices):
 
     def _notice(self) -> None:
         with self._lock:
-            self._hearing = self._hearing.heard(self._clock())
+            self._hearing = self._hearing.heard(self._clocks.monotonic())
         self._failures = 0
         if self._deaf:
             self._deaf = False
@@ -222,7 +217,9 @@ class AmqpNotices(Notices):
 
     def _check(self, link: Link) -> None:
         with self._lock:
-            deaf = link is self._link and self._hearing.is_deaf(self._clock())
+            deaf = link is self._link and self._hearing.is_deaf(
+                self._clocks.monotonic()
+            )
         if deaf:
             self._deaf = True
             link.close(_DEAF.format(label=self.address.label))

@@ -234,10 +234,12 @@ class PollLoop:
             self._tools.missed()
 
     def _failed(self, reason: WakeReason, error: Exception) -> None:
-        weather = isinstance(error, (PreconditionFailed, Aborted))
+        lost_race = isinstance(error, (PreconditionFailed, Aborted))
         with self._lock:
             now, rand = self._tools.clock(), self._tools.rng()
-            self._schedule = self._schedule.failed(now, reason, rand, weather=weather)
+            self._schedule = self._schedule.failed(
+                now, reason, rand, lost_race=lost_race
+            )
             wait_s = self._schedule.next_look(now).at - now
         detail = one_line(error)
         self._board.looked("error", reason, detail)

@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable
 
 from ermpoll.backoff import seconds
-from ermpoll.notices.base import Notices
-from ermpoll.notices.sources import open_notices
+from ermpoll.notices import Notices, open_notices
 from ermpoll.polling import registry
 from ermpoll.polling.loop import Clocks, Look, PollLoop
 from ermpoll.polling.schedule import Schedule

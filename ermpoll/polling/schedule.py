@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ermpoll.backoff import backoff_s
+from ermpoll.backoff import backoff_s, jittered_s
 from ermpoll.records import LookResult, WakeReason
 
 #: The longest gap between two looks while notices come in, in seconds.
@@ -30,8 +30,8 @@ QUIET_S = 1.0
 SOON_S = 1.0
 #: A failed look is tried again within this; it doubles with each failure ...
 RETRY_S = 1.0
-#: ... and within this when the failure was weather (a lost race).
-WEATHER_S = 0.1
+#: ... and within this when the failure was a lost race.
+LOST_RACE_S = 0.1
 #: The longest back-off, in seconds.
 MAX_RETRY_S = 60.0
 
@@ -79,7 +79,7 @@ class Schedule:
     def gap_s(self) -> float:
         """The shortest time from the last look to one that a notice asks for."""
         cap_s = max(MAX_GAP_S, self.coalesce_s)
-        return min(cap_s, self.coalesce_s * 2.0 ** min(max(self.step - 1, 0), 30))
+        return backoff_s(self.step, self.coalesce_s, cap_s)
 
     def ask(self, reason: WakeReason, now: float) -> Schedule:
         """Want a look; of two reasons the more telling one stays."""
@@ -121,14 +121,14 @@ class Schedule:
         return this._want("more") if looked.more else this
 
     def failed(
-        self, now: float, reason: WakeReason, rand: float, *, weather: bool = False
+        self, now: float, reason: WakeReason, rand: float, *, lost_race: bool = False
     ) -> Schedule:
         """Take note that the look failed: its reason stands, after a back-off."""
         # A person asked for that one look, not for each of its repetitions.
         again: WakeReason = "start" if reason == "manual" else reason
         failures = self.failures + 1
-        base_s = WEATHER_S if weather else RETRY_S
-        retry_at = now + rand * backoff_s(failures, base_s, MAX_RETRY_S)
+        base_s = LOST_RACE_S if lost_race else RETRY_S
+        retry_at = now + jittered_s(failures, base_s, MAX_RETRY_S, rand)
         this = self._moved(now)._want(again)
         return replace(this, failures=failures, retry_at=retry_at)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ermpoll.catalog.clock import etag_login, etag_time
+from ermpoll.catalog.etags import etag_login, etag_time
 from ermpoll.errors import CatalogError, Denied
 from ermpoll.records import JSON, LookResult, Page
 

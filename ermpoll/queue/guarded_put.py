@@ -13,16 +13,16 @@ Knows statuses and versions, nothing of states. The rules:
 from __future__ import annotations
 
 import logging
-import random
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from ermpoll.backoff import REAL, Clocks, Deadline
 from ermpoll.catalog.client import Catalog
-from ermpoll.catalog.clock import etag_time, parse_time, time_text
-from ermpoll.catalog.write_lock import write_lock_of
+from ermpoll.catalog.clock import parse_time, time_text
+from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.shared import shared_of
 from ermpoll.errors import (
     Aborted,
     BadRequest,
@@ -51,10 +51,6 @@ class Reader(Protocol):
         None where the rows have no place for a mark. Asked only when no copy of
         the write can be under way any more.
         """
-
-
-FIRST_WAIT_S = 0.02
-LONGEST_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +107,13 @@ class GuardedPut:
         *,
         row_policy: bool = False,
         stop: threading.Event | None = None,
-        rng: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
+        clocks: Clocks = REAL,
     ) -> None:
         self._catalog = catalog
         self._refusals = (BadRequest, Conflict, *((Denied,) if row_policy else ()))
         self._stop = stop or threading.Event()
-        self._rng = rng
-        self._monotonic = monotonic
-        self._lane = write_lock_of(catalog.url)
+        self._clocks = clocks
+        self._write_lock = shared_of(catalog.url).write_lock
 
     def send(self, put: PlannedPut, reader: Reader, *, until: float) -> PutResult:
         """Send a PUT and return what became of its rows, whatever came of it.
@@ -148,6 +142,7 @@ class GuardedPut:
 
     def _until_certain(self, put: PlannedPut, until: float) -> _Answer:
         answer = _Answer()
+        deadline = self._deadline(until)
         while True:
             answer.sent += 1
             try:
@@ -168,11 +163,11 @@ class GuardedPut:
                 logger.error("%s: %s", put.path, traceback_places(error))
                 answer.doubtful = True
                 return answer
-            if answer.page or answer.refusal or not self._wait(answer.sent, until):
+            if answer.page or answer.refusal or not deadline.wait():
                 return answer
 
     def _put(self, put: PlannedPut) -> Page:
-        with self._lane.turn(self._stop):
+        with self._write_lock.hold(self._stop):
             page = self._catalog.put(put.path, put.rows)
         if all(isinstance(row, Mapping) and "RID" in row for row in page.rows):
             return page
@@ -230,26 +225,20 @@ class GuardedPut:
         until: float,
     ) -> Mapping[str, str] | None:
         """Read back; None when it can't be had, now or by ``until``."""
-        tries = 0
+        deadline = self._deadline(until)
         while True:
-            tries += 1
             try:
                 return read(rids)
             except Unavailable as error:
-                if not self._wait(tries, until):
+                if not deadline.wait():
                     logger.warning("a write can't be read back: %s", one_line(error))
                     return None
             except Exception as error:  # noqa: BLE001  the write stands all the same
                 logger.warning("a write can't be read back: %s", one_line(error))
                 return None
 
-    def _wait(self, tries: int, until: float) -> bool:
-        """Wait with full jitter; False when there is no time left, or on a stop."""
-        longest = min(FIRST_WAIT_S * 2 ** min(tries, 16), LONGEST_WAIT_S)
-        wait_s = longest * self._rng()
-        if self._monotonic() + wait_s >= until:
-            return False
-        return not self._stop.wait(wait_s)
+    def _deadline(self, until: float) -> Deadline:
+        return Deadline(until, stop=self._stop, clocks=self._clocks)
 
 
 @dataclass(slots=True)

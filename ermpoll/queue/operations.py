@@ -6,8 +6,7 @@ Each act is one INFO record on ``ermpoll.audit``: who, table, RIDs, counts; no v
 from __future__ import annotations
 
 import logging
-import random
-import threading
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ermpoll.backoff import Deadline
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
 from ermpoll.queue import plan as planning
@@ -48,8 +48,8 @@ def claim(
     """Claim candidates; see `Queue.claim`."""
     check_right(jobs)
     rids = rids_of(rows) if rows is not None else None
-    pause = threading.Event()
-    for round_ in range(1 if token else ROUNDS):
+    pause = Deadline(math.inf)
+    for _ in range(1 if token else ROUNDS):
         chosen = jobs.choose(limit, transform=transform, rids=rids, token=token)
         _check_chosen(chosen)
         sent_at = time.monotonic()
@@ -57,7 +57,7 @@ def claim(
         if done.written.won or not done.written.missed:
             break
         # all went to others: the next rows may be contested less
-        pause.wait(random.random() * 0.05 * 2**round_)
+        pause.wait()
     outcome = outcome_of(jobs, "claim", done, read=False)
     return Claim(jobs, held_rows(jobs, done, sent_at), outcome)
 

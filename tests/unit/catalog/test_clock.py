@@ -10,8 +10,6 @@ from ermpoll.catalog.clock import (
     DATE_MARGIN,
     ServerClock,
     date_time,
-    etag_login,
-    etag_time,
     parse_time,
     time_text,
 )
@@ -180,38 +178,7 @@ def test_what_is_no_time_with_a_zone_is_none(text):
 @given(st.text())
 def test_no_text_makes_it_fail(text):
     assert parse_time(text) is None or parse_time(text).tzinfo is UTC
-    etag_time(text)
-    etag_time(f'"a;b;{text}"')
     date_time(text)
-
-
-@pytest.mark.parametrize(
-    ("etag", "at"),
-    [
-        (
-            '"r==;*/*;2026-11-24 03:40:49.850372+00:00"',
-            (2026, 11, 24, 3, 40, 49, 850372),
-        ),
-        ('W/"r;a/b;2026-11-24 03:40:49+00:00"', (2026, 11, 24, 3, 40, 49)),
-        (
-            '"r;text/csv; charset=x;2026-11-24 03:40:49+00:00"',
-            (2026, 11, 24, 3, 40, 49),
-        ),
-        ('"r;a/b;0"', (1970, 1, 1)),
-        ('"abc"', None),
-        ("", None),
-        (None, None),
-        ('"r;a/b;ZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZ"', None),
-    ],
-)
-def test_the_time_in_an_etag(etag, at):
-    assert etag_time(etag) == (at and datetime(*at, tzinfo=UTC))
-
-
-def test_the_login_in_an_etag():
-    assert etag_login('"vl2g0QHR==;*/*;2026-11-24 03:40:49+00:00"') == "vl2g0QHR=="
-    assert etag_login('"abc"') is None
-    assert etag_login(None) is None
 
 
 @pytest.mark.parametrize(

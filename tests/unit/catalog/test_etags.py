@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
-from ermpoll.catalog.etags import SharedETag, shared_etag_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ermpoll.catalog.etags import SharedETag, etag_login, etag_time
 from ermpoll.records import Page
 
 
@@ -19,18 +24,16 @@ class Asked:
 
 
 def test_an_answer_since_the_news_serves_everybody():
-    clock = iter([10.0])
-    known, first, second = SharedETag(lambda: next(clock)), Asked(), Asked()
+    known, first, second = SharedETag(), Asked(), Asked()
 
-    assert known.ask("e1", 9.0, first) is None
+    assert known.ask("e1", 9.0, first, lambda: 10.0) is None
     assert known.ask("e1", 10.0, second) is None
     assert (first.times, second.times) == (1, 0)
 
 
 def test_an_answer_from_before_the_news_does_not():
-    clock = iter([10.0, 11.0])
-    known, again = SharedETag(lambda: next(clock)), Asked()
-    known.ask("e1", 9.0, Asked())
+    known, again = SharedETag(), Asked()
+    known.ask("e1", 9.0, Asked(), lambda: 10.0)
 
     known.ask("e1", 10.5, again)
 
@@ -39,11 +42,10 @@ def test_an_answer_from_before_the_news_does_not():
 
 def test_another_etag_is_asked_about():
     page = Page(rows=[], etag="e2", url="")
-    clock = iter([10.0, 11.0])
-    known, other = SharedETag(lambda: next(clock)), Asked(page)
-    known.ask("e1", 9.0, Asked(page))
+    known, other = SharedETag(), Asked(page)
+    known.ask("e1", 9.0, Asked(page), lambda: 10.0)
 
-    assert known.ask("e1", 9.0, other) is page
+    assert known.ask("e1", 9.0, other, lambda: 11.0) is page
     assert known.ask("e2", 9.0, Asked()) is None
 
 
@@ -71,8 +73,52 @@ def test_one_asks_while_the_others_wait():
     assert [asked.times for asked in others] == [0] * 4
 
 
-def test_a_catalog_has_one_freshness_for_as_long_as_it_is_used():
-    known = shared_etag_of("http://a")
+def test_an_answer_that_comes_late_is_not_the_newest_one():
+    known, asked = SharedETag(), Asked()
+    late = Page(rows=[], etag="old", url="")
 
-    assert shared_etag_of("http://a") is known
-    assert shared_etag_of("http://b") is not known
+    def overtaken() -> Page:
+        known.ask("old", 5.0, Asked(Page(rows=[], etag="new", url="")), lambda: 6.0)
+        return late
+
+    assert known.ask("old", 1.0, overtaken, lambda: 2.0) is late
+    assert known.ask("new", 5.0, asked) is None
+    assert asked.times == 0
+
+
+# -- what an ETag says
+
+
+@pytest.mark.parametrize(
+    ("etag", "at"),
+    [
+        (
+            '"r==;*/*;2026-11-24 03:40:49.850372+00:00"',
+            (2026, 11, 24, 3, 40, 49, 850372),
+        ),
+        ('W/"r;a/b;2026-11-24 03:40:49+00:00"', (2026, 11, 24, 3, 40, 49)),
+        (
+            '"r;text/csv; charset=x;2026-11-24 03:40:49+00:00"',
+            (2026, 11, 24, 3, 40, 49),
+        ),
+        ('"r;a/b;0"', (1970, 1, 1)),
+        ('"abc"', None),
+        ("", None),
+        (None, None),
+        ('"r;a/b;ZZZZ-ZZZZ-ZZZZ-ZZZZ-ZZZZ"', None),
+    ],
+)
+def test_the_time_in_an_etag(etag, at):
+    assert etag_time(etag) == (at and datetime(*at, tzinfo=UTC))
+
+
+def test_the_login_in_an_etag():
+    assert etag_login('"vl2g0QHR==;*/*;2026-11-24 03:40:49+00:00"') == "vl2g0QHR=="
+    assert etag_login('"abc"') is None
+    assert etag_login(None) is None
+
+
+@given(st.text())
+def test_no_etag_makes_it_fail(text):
+    etag_time(text)
+    etag_time(f'"a;b;{text}"')

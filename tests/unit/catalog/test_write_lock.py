@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ermpoll.catalog import write_lock
+from ermpoll.catalog.turns import LONGEST_WAIT_S
 from ermpoll.catalog.write_lock import WriteLock
 from tests.helpers.conditions import let_pass
 
@@ -22,12 +22,13 @@ _OTHER = """
 import sys
 import time
 from ermpoll.catalog.write_lock import WriteLock
-lane = WriteLock({url!r})
-with lane.turn():
+lock = WriteLock({url!r})
+with lock.hold():
     print("in", flush=True)
     sys.stdin.readline()
-with lane.turn():
+with lock.hold():
     print(time.monotonic(), flush=True)
+    sys.stdin.readline()
 """
 
 
@@ -55,25 +56,25 @@ def another_process_in(url: str) -> Iterator[subprocess.Popen[str]]:
         other.communicate()
 
 
-def entered_after(lane: WriteLock, stop: threading.Event | None = None) -> float:
+def entered_after(lock: WriteLock, stop: threading.Event | None = None) -> float:
     begun = time.monotonic()
-    with lane.turn(stop):
+    with lock.hold(stop):
         return time.monotonic() - begun
 
 
 def test_a_turn_within_a_turn_is_the_same() -> None:
-    lane = WriteLock(URL)
+    lock = WriteLock(URL)
 
-    with lane.turn(), lane.turn():
+    with lock.hold(), lock.hold():
         pass
 
     assert entered_after(WriteLock(URL)) < 0.5
 
 
 def test_a_free_lane_costs_nearly_nothing() -> None:
-    lane = WriteLock(URL)
+    lock = WriteLock(URL)
 
-    took = min(entered_after(lane) for _ in range(20))
+    took = min(entered_after(lock) for _ in range(20))
 
     assert took < 0.002
 
@@ -85,7 +86,7 @@ def test_another_process_is_waited_for() -> None:
         took = entered_after(WriteLock(URL))
         timer.join()
 
-    assert 0.1 < took < write_lock.LONGEST_WAIT_S
+    assert 0.1 < took < LONGEST_WAIT_S
 
 
 def test_a_process_that_dies_leaves_the_lane_free() -> None:
@@ -96,20 +97,66 @@ def test_a_process_that_dies_leaves_the_lane_free() -> None:
         assert entered_after(WriteLock(URL)) < 0.5
 
 
-def test_nobody_waits_for_ever_and_then_not_again() -> None:
-    lane = WriteLock(URL)
+def test_who_hangs_is_waited_for_once_until_it_moves() -> None:
+    lock = WriteLock(URL)
 
-    with another_process_in(URL):
-        waits = [entered_after(lane), entered_after(lane)]
+    with another_process_in(URL) as other:
+        waits = [entered_after(lock) for _ in range(3)]
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write("out\n")
+        other.stdin.flush()
+        other.stdout.readline()
+        again = threading.Timer(0.2, lambda: other.communicate("out\n"))
+        again.start()
+        moved = entered_after(lock)
+        again.join()
 
-    assert waits[0] == pytest.approx(write_lock.LONGEST_WAIT_S, abs=0.3)
-    assert waits[1] < 0.1
+    assert waits[0] == pytest.approx(LONGEST_WAIT_S, abs=0.3)
+    assert max(waits[1:]) < 0.1
+    assert moved > 0.1
+
+
+def test_who_hangs_in_this_process_costs_the_others_one_wait() -> None:
+    """And they go on to take turns among themselves."""
+    lock, go, inside = WriteLock(URL), threading.Event(), threading.Event()
+    waits: list[float] = []
+    together: list[int] = []
+
+    def hang() -> None:
+        with lock.hold():
+            inside.set()
+            go.wait(20)
+
+    def write() -> None:
+        begun = time.monotonic()
+        for _ in range(20):
+            with lock.hold():
+                together.append(1)
+                assert sum(together) == 1
+                together.remove(1)
+        waits.append(time.monotonic() - begun)
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    assert inside.wait(5)
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(20)
+    go.set()
+    hanging.join()
+
+    assert len(waits) == 3
+    assert max(waits) < LONGEST_WAIT_S + 1
+    assert entered_after(lock) < 0.5
 
 
 def test_a_shorter_wait_can_be_asked_for() -> None:
     with another_process_in(URL):
         begun = time.monotonic()
-        with WriteLock(URL).turn(longest_s=0.1):
+        with WriteLock(URL).hold(longest_s=0.1):
             took = time.monotonic() - begun
 
     assert 0.1 <= took < 1
@@ -129,7 +176,7 @@ def test_other_catalogs_are_not_waited_for() -> None:
 
 
 def test_the_files_are_their_owners_alone(folder: Path) -> None:
-    with WriteLock(URL).turn():
+    with WriteLock(URL).hold():
         pass
 
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
@@ -147,14 +194,14 @@ def test_who_waits_comes_before_who_just_left() -> None:
     entered: list[float] = []
 
     def wait() -> None:
-        with WriteLock(URL).turn():
+        with WriteLock(URL).hold():
             entered.append(time.monotonic())
 
     with another_process_in(URL) as other:
         waiter = threading.Thread(target=wait)
         waiter.start()
         let_pass(0.1)
-        said, _ = other.communicate("out\n")
+        said, _ = other.communicate("out\nout\n")
         waiter.join()
 
     assert entered[0] < float(said)

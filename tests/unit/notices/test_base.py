@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from ermpoll.errors import NoticeError, UsageError
+from ermpoll.notices import open_notices
 from ermpoll.notices.base import LocalNotices, Notices
-from ermpoll.notices.sources import open_notices
 from ermpoll.records import NoticesStatus
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -8,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ermpoll.backoff import backoff_s, seconds
-from ermpoll.errors import UsageError
-from ermpoll.polling.schedule import MAX_GAP_S, MAX_RETRY_S, Next, Schedule
+from ermpoll.polling.schedule import MAX_GAP_S, Next, Schedule
 from ermpoll.records import LookResult
 
 EMPTY = LookResult()
@@ -298,7 +295,7 @@ def test_a_person_goes_before_a_back_off_once():
 
 
 def test_weather_is_waited_out_for_a_moment_only():
-    schedule = Schedule().began(0.0).failed(0.0, "start", 0.9, weather=True)
+    schedule = Schedule().began(0.0).failed(0.0, "start", 0.9, lost_race=True)
 
     assert schedule.next_look(0.0).at == pytest.approx(0.09)
 
@@ -309,20 +306,6 @@ def test_success_ends_the_back_off():
     schedule = schedule.ended(1.0, "start", EMPTY, 0.5).began(2.0)
 
     assert schedule.failed(2.0, "timer", 0.9).next_look(2.0).at == pytest.approx(2.9)
-
-
-@given(st.integers(1, 1000))
-def test_a_back_off_doubles_up_to_its_cap(failures):
-    waited_s = backoff_s(failures, 1.0, MAX_RETRY_S)
-
-    assert waited_s == min(MAX_RETRY_S, 2.0 ** (failures - 1))
-    assert backoff_s(10**9, 1.0, MAX_RETRY_S) == MAX_RETRY_S
-
-
-@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "1", None])
-def test_a_time_that_is_none_is_refused(wrong):
-    with pytest.raises(UsageError, match=r"poll_s is .*: give a number of seconds"):
-        seconds("poll_s", wrong)
 
 
 WAITING = Schedule(poll_s=600).began(5.0).ended(5.0, "start", EMPTY, 0.5)

@@ -254,7 +254,9 @@ def test_a_certificate_is_trusted_when_its_authority_is_named(tmp_path):
     with serving(tls=tmp_path) as peer:
         trusting = ermpoll.connect(peer.url, LOGIN, ca=tmp_path / "ca.pem")
         assert trusting.get("entity/S:T").rows == []
-        assert pickle.loads(pickle.dumps(trusting))._wire.ca == str(tmp_path / "ca.pem")
+        assert pickle.loads(pickle.dumps(trusting))._transport.ca == str(
+            tmp_path / "ca.pem"
+        )
         trusting.close()
         sent = len(peer.sent)
 

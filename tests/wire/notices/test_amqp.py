@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+from ermpoll.backoff import Clocks
 from ermpoll.errors import NoticeError
 from ermpoll.notices.amqp import AmqpNotices, Hearing
 from ermpoll.notices.amqp_url import Address
@@ -172,7 +173,7 @@ def test_a_broker_that_stays_away_is_logged_once(caplog):
     caplog.set_level(logging.WARNING, logger="ermpoll")
     url, tries = f"amqp://127.0.0.1:{free_port()}", set()
 
-    with hearing(url, rng=lambda: 0.0) as hearer:
+    with hearing(url, clocks=Clocks(random=lambda: 0.0)) as hearer:
         wait_until(
             lambda: tries.add(hearer.notices.status.next_try_at) or len(tries) > 3
         )

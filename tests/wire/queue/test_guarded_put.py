@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 import pytest
 
 import ermpoll
-from ermpoll.catalog.write_lock import write_lock_of
 from ermpoll.errors import Denied, Unavailable
 from ermpoll.queue.guarded_put import GuardedPut
 from ermpoll.queue.writer import by_then
@@ -199,7 +198,7 @@ def test_a_stop_ends_the_waiting(box, catalog):
     assert written.unsent == (rid,)
 
 
-def test_writers_of_one_process_share_a_lane(catalog):
+def test_writers_of_one_process_take_turns(catalog):
     rids = add(catalog, *[{}] * 16)
     puts = [put(catalog, [rid]) for rid in rids]
     results = []
@@ -214,4 +213,3 @@ def test_writers_of_one_process_share_a_lane(catalog):
 
     assert sum(len(w.won) for w in results) == 16
     assert sum(w.wasted for w in results) == 0
-    assert write_lock_of(catalog.url) is write_lock_of(catalog.url)

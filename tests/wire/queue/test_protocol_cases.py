@@ -12,7 +12,8 @@ from datetime import timedelta
 import pytest
 
 import ermpoll
-from ermpoll.catalog.clock import etag_time, parse_time, time_text
+from ermpoll.catalog.clock import parse_time, time_text
+from ermpoll.catalog.etags import etag_time
 from ermpoll.errors import BadRequest, Conflict, UsageError
 from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import JOB, OPTIONAL, add, edit, make_table, queue, read

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ermpoll.compat.state_change import LostRace
-from ermpoll.compat.weather import is_transient
+from ermpoll.compat.state_change import LostRace, is_transient
 from ermpoll.errors import Denied, PreconditionFailed, Unavailable
 
 

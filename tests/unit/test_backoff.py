@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ermpoll.backoff import Clocks, Deadline, backoff_s, jittered_s, seconds
+from ermpoll.errors import UsageError
+
+
+class Virtual:
+    """A clock that only waiting moves."""
+
+    def __init__(self, rand: float = 0.5) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+        self.clocks = Clocks(
+            monotonic=lambda: self.now, random=lambda: rand, wait=self.wait
+        )
+
+    def wait(self, event: threading.Event, wait_s: float) -> bool:
+        self.waits.append(wait_s)
+        self.now += wait_s
+        return event.is_set()
+
+
+@given(st.integers(1, 1000))
+def test_a_back_off_doubles_up_to_its_cap(failures):
+    assert backoff_s(failures, 1.0, 60.0) == min(60.0, 2.0 ** (failures - 1))
+
+
+@given(st.integers(-5, 10**12), st.floats(0, 0.999))
+def test_no_number_of_failures_is_too_large(failures, rand):
+    assert 0 <= jittered_s(failures, 10.0, 3600.0, rand) < 3600.0
+
+
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "1", None])
+def test_a_time_that_is_none_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"poll_s is .*: give a number of seconds"):
+        seconds("poll_s", wrong)
+
+
+def test_a_deadline_waits_longer_each_time_and_never_past_its_end():
+    here = Virtual()
+    deadline = Deadline.within(1.0, cap_s=0.4, clocks=here.clocks)
+
+    while deadline.wait():
+        pass
+
+    assert here.waits == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.2, 0.2, 0.2])
+    assert here.now < 1.0
+
+
+def test_a_stop_ends_the_trying():
+    here, stop = Virtual(), threading.Event()
+    stop.set()
+
+    assert not Deadline(math.inf, stop=stop, clocks=here.clocks).wait()
