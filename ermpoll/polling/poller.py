@@ -1,7 +1,7 @@
 """The poller: one step as :meth:`Poller.tick`, and one thread around it.
 
-It knows when the thread begins and ends and who wakes it. When to look is
-``schedule``'s, the step is ``steps``', what a look does is its owner's affair.
+It owns the status and the schedule, and knows when the thread begins and ends and
+who wakes it. The step is ``loop``'s, what a look does is its owner's affair.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
-import random
 import threading
-import time
 from collections.abc import Callable
 
-from ermpoll.backoff import seconds
+from ermpoll.backoff import REAL, Clocks, seconds
 from ermpoll.notices import Notices, open_notices
 from ermpoll.polling import registry
-from ermpoll.polling.loop import Clocks, Look, PollLoop
+from ermpoll.polling.loop import Look, PollLoop, Timetable
 from ermpoll.polling.schedule import Schedule
 from ermpoll.polling.status import Decorate, Listener, StatusBoard
 from ermpoll.polling.thread import ControlledThread
@@ -27,7 +25,7 @@ from ermpoll.redact import traceback_places
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("ermpoll.audit")
 
-#: How often a caller's stop event is asked for: one can't wait for two events.
+#: How often a caller's stop event is asked for: nobody can wait for two events.
 _STOP_SLICE_S = 0.02
 _numbers = itertools.count(1)
 
@@ -38,7 +36,7 @@ class Poller:
     Parameters
     ----------
     look
-        Called without arguments, never twice at a time. True, or a Looked with
+        Called without arguments, never twice at a time. True, or a LookResult with
         ``more``: there may be more, look again at once. What it raises is shown in
         the status and tried again after a back-off; it never ends the poller.
     notices
@@ -51,8 +49,8 @@ class Poller:
     name
         Under it the poller is listed by :func:`ermpoll.agents`, and replaces the
         running one of that name. Without a name it is not listed.
-    clock, rng
-        Rising seconds, and a number in [0, 1): for tests.
+    clocks
+        Time, chance and waiting: for tests.
     decorate
         For an owner (an agent): fills in its half of each Status.
     listed_as
@@ -76,8 +74,7 @@ class Poller:
         poll_s: float = 600,
         coalesce_s: float = 0.1,
         name: str | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        rng: Callable[[], float] = random.random,
+        clocks: Clocks = REAL,
         decorate: Decorate | None = None,
         listed_as: registry.Runs | None = None,
         idle: Callable[[], bool] | None = None,
@@ -85,24 +82,33 @@ class Poller:
         schedule = Schedule(
             poll_s=seconds("poll_s", poll_s),
             coalesce_s=seconds("coalesce_s", coalesce_s),
-            now=clock(),
+            now=clocks.monotonic(),
         )
         self.notices = open_notices(notices)
         self.name = name or f"poller {next(_numbers)}"
         self._listed = name is not None
         self._entry: registry.Runs = listed_as or self
         self._idle = idle or (lambda: True)
+        self._clocks = clocks
+        self._timetable = Timetable(schedule, clocks.monotonic)
         self._board = StatusBoard(
-            self.name, notices=lambda: self.notices.status, decorate=decorate
+            self.name,
+            notices=lambda: self.notices.status,
+            next_look_s=self._timetable.next_look_s,
+            decorate=decorate,
+            clocks=clocks,
         )
-        tools = Clocks(clock=clock, rng=rng, missed=lambda: self.notices.missed())
-        self._steps = PollLoop(look, schedule, self._board, tools)
+        self._loop = PollLoop(
+            look, self._timetable, self._board, clocks, self.notices.missed
+        )
         self._woken = threading.Event()
-        self._runner = ControlledThread(
+        self._thread = ControlledThread(
             wake=self._woken.set,
             begun=self._begun,
             ended=self._ended,
-            told=self._steps.tell_news,
+            may_run=lambda: not self._listed or registry.claim(self._entry),
+            late=lambda: self._board.note("stopping", "a look is still going on"),
+            told=self._board.tell_news,
         )
 
     def __repr__(self) -> str:
@@ -117,17 +123,17 @@ class Poller:
     @property
     def status(self) -> Status:
         """All that it says of itself at this moment, frozen."""
-        return self._steps.status()
+        return self._board.status()
 
     @property
     def because(self) -> WakeReason | None:
         """Why the look that is going on was begun; None outside of a look."""
-        return self._steps.because
+        return self._loop.because
 
     @property
     def noticed_at(self) -> float | None:
         """When the last notice came, on the poller's clock, or None."""
-        return self._steps.noticed_at
+        return self._board.noticed_at
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each Event, after the status is stored.
@@ -144,7 +150,7 @@ class Poller:
 
     def emit(self, kind: EventKind, reason: str = "", rid: str | None = None) -> None:
         """Tell the listeners that something happened (for an owner)."""
-        self._board.emit(lambda: self.status, kind, reason, rid)
+        self._board.emit(kind, reason, rid)
 
     def log_in(
         self, login: str | None, detail: str = "", left_s: float | None = None
@@ -154,12 +160,12 @@ class Poller:
         Who is new, or gone, is logged and told, in the words of ``detail`` if there
         are any. A login that is gone stays the reason of the status until it is back.
         """
-        self._steps.log_in(login, detail, left_s)
+        self._board.log_in(login, detail, left_s)
         self._woken.set()
 
     def wrote(self) -> None:
         """Say that a write of ours was committed: its echo is due (for an owner)."""
-        self._steps.wrote()
+        self._loop.echo_due = True
         try:
             self.notices.wrote()
         except Exception as error:  # noqa: BLE001 - the edge: notices are only a hint
@@ -170,7 +176,7 @@ class Poller:
 
         "more" and "manual" are looked at at once, "notice" within the gap.
         """
-        self._steps.ask(reason)
+        self._timetable.move(lambda this, now: this.ask(reason, now))
         self._woken.set()
 
     def look_now(self) -> None:
@@ -179,13 +185,13 @@ class Poller:
 
     def pause(self) -> None:
         """Look no more until :meth:`resume`; a look that is going on ends first."""
-        self._steps.paused = True
+        self._loop.paused = True
         self._woken.set()
 
     def resume(self) -> None:
         """Look again, beginning at once. Without a :meth:`pause`: does nothing."""
-        if self._steps.paused:
-            self._steps.paused = False
+        if self._loop.paused:
+            self._loop.paused = False
             self.wake("manual")
 
     def tick(self) -> float:
@@ -197,18 +203,20 @@ class Poller:
             Seconds until there is something to do again, unless woken; 0 when a
             look was made. Opens no notices: :meth:`start` and :meth:`run` do.
         """
-        return self._steps.tick()
+        return self._loop.tick()
 
     def start(self) -> Poller:
         """Look in the background, on one daemon thread, until :meth:`stop`.
 
-        Twice is the same as once. A running one of the same name is stopped first.
+        Twice is the same as once. A running one of the same name is stopped first;
+        of two that start at the same time the later one runs.
         """
-        self._take_name()
-        started = self._runner.start(f"ermpoll-poller-{self.name}", self._loop)
+        if self._listed:
+            registry.take(self._entry)
+        started = self._thread.start(f"ermpoll-poller-{self.name}", self._run)
         if started == "resumed":
             self.wake("start")
-        if started != "running":
+        if started in ("begun", "resumed"):
             self._audit("start")
         return self
 
@@ -222,12 +230,12 @@ class Poller:
             ``timeout_s`` seconds (the status says so; it stops when the look ends),
             or when called from within a look or a listener. May be called twice.
         """
-        if self._runner.running:
+        if self._thread.running:
             self._audit("stop")
-        if self._runner.stop(timeout_s):
-            return True
-        self._steps.enter("stopping", "a look is still going on")
-        return False
+        stopped = self._thread.stop(timeout_s)
+        if not stopped:
+            self._board.tell_news()
+        return stopped
 
     def __enter__(self) -> Poller:
         return self.start()
@@ -253,9 +261,10 @@ class Poller:
         UsageError
             When it is running already.
         """
-        self._take_name()
+        if self._listed:
+            registry.take(self._entry)
         try:
-            self._runner.run(self.name, lambda halt: self._loop(halt, stop, until_idle))
+            self._thread.run(self.name, lambda halt: self._run(halt, stop, until_idle))
         except KeyboardInterrupt:
             logger.info("%s: interrupted", self.name)
 
@@ -266,57 +275,62 @@ class Poller:
         return made
 
     def _begun(self) -> None:
-        self._steps.restart()
-        if self._listed:
-            # Again: a run that ended just now may have taken the name off the list.
-            registry.register(self._entry)
+        self._loop.paused, self._board.left = False, None
+        self._timetable.move(Schedule.anew)
+        self._board.note("starting")
         logger.info("%s: started", self.name, extra={"event": "started"})
 
     def _ended(self, why: str) -> None:
-        self._steps.end(why)
+        self._board.note("stopped", why)
         if self._listed:
-            registry.unregister(self._entry)
+            registry.leave(self._entry)
         logger.info("%s: stopped", self.name, extra={"event": "stopped"})
 
-    def _loop(
+    def _run(
         self,
         halt: threading.Event,
         stop: threading.Event | None = None,
         until_idle: bool = False,
     ) -> None:
-        self._steps.enter("starting")
         leave = self.notices.subscribe(self._on_notice, self._on_status)
         try:
-            self._steps.pushing(self.notices.status.state == "push")
+            self._push(self.notices.status.state == "push")
             while True:
                 # Cleared before the stop is asked for, or a stop could be lost.
                 self._woken.clear()
                 if halt.is_set() or (stop is not None and stop.is_set()):
                     return
                 wait_s = self.tick()
-                if until_idle and self._steps.is_idle and self._idle():
+                if self._board.left is not None:
+                    raise self._board.left
+                if until_idle and self._timetable.schedule.is_idle and self._idle():
                     return
-                if wait_s > 0:
-                    slice_s = wait_s if stop is None else min(wait_s, _STOP_SLICE_S)
-                    self._woken.wait(slice_s)
+                self._wait(wait_s, stop)
         finally:
             leave()
 
+    def _wait(self, wait_s: float, stop: threading.Event | None) -> None:
+        """Wait to be woken, or for the caller's event, that long at most."""
+        until = self._clocks.monotonic() + wait_s
+        while (left_s := until - self._clocks.monotonic()) > 0:
+            slice_s = left_s if stop is None else min(left_s, _STOP_SLICE_S)
+            if self._clocks.wait(self._woken, slice_s) or (stop and stop.is_set()):
+                return
+
     def _on_notice(self) -> None:
-        self._steps.noticed()
-        self._woken.set()
+        self._board.noticed()
+        self.wake("notice")
 
     def _on_status(self, status: NoticesStatus) -> None:
-        self._steps.pushing(status.state == "push")
+        self._push(status.state == "push")
         news = f"{status.state}: {status.reason}" if status.reason else status.state
-        self._steps.tell("broker", news)
+        self._board.post("broker", news)
         self._woken.set()
 
-    def _take_name(self) -> None:
-        replaced = registry.register(self._entry) if self._listed else None
-        if replaced is not None:
-            logger.info("%s: stops the running one of that name", self.name)
-            replaced.stop()
+    def _push(self, push: bool) -> None:
+        """Say whether notices come in now."""
+        if push != self._timetable.schedule.push:
+            self._timetable.move(lambda this, now: this.pushing(now, push))
 
     def _audit(self, act: str) -> None:
         if self._listed:

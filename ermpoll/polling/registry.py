@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ermpoll.records import Status
+
+
+logger = logging.getLogger(__name__)
 
 
 class Runs(Protocol):
@@ -28,18 +32,23 @@ _lock = threading.Lock()
 _running: dict[str, Runs] = {}
 
 
-def register(thing: Runs) -> Runs | None:
-    """List a thing that starts; returns the other one that had its name, or None.
-
-    The caller stops that one.
-    """
+def take(thing: Runs) -> None:
+    """List a thing that is to start, and stop the other one that had its name."""
     with _lock:
         before = _running.get(thing.name)
         _running[thing.name] = thing
-    return None if before is thing else before
+    if before is not None and before is not thing:
+        logger.info("%s: stops the running one of that name", thing.name)
+        before.stop()
 
 
-def unregister(thing: Runs) -> None:
+def claim(thing: Runs) -> bool:
+    """List a thing that begins to run; False when another has its name by now."""
+    with _lock:
+        return _running.setdefault(thing.name, thing) is thing
+
+
+def leave(thing: Runs) -> None:
     """Take a thing off the list, unless another has its name by now."""
     with _lock:
         if _running.get(thing.name) is thing:

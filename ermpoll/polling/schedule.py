@@ -81,6 +81,16 @@ class Schedule:
         cap_s = max(MAX_GAP_S, self.coalesce_s)
         return backoff_s(self.step, self.coalesce_s, cap_s)
 
+    @property
+    def is_idle(self) -> bool:
+        """True when the last look went well and nothing asks for another soon."""
+        wanted = self.asked is not None or self.due_at is not None
+        return self.looked_at is not None and not wanted
+
+    def anew(self, now: float) -> Schedule:
+        """Forget the past: look at once, and by the first intervals."""
+        return Schedule(poll_s=self.poll_s, coalesce_s=self.coalesce_s, now=now)
+
     def ask(self, reason: WakeReason, now: float) -> Schedule:
         """Want a look; of two reasons the more telling one stays."""
         this = self._moved(now)

@@ -1,8 +1,8 @@
 """The board: what a poller says of itself, and to whom it says it.
 
 Safe from any thread. Knows neither when to look nor how: it keeps the state, the
-log and the counts, makes the one frozen Status of them, and calls listeners after
-the news is stored.
+login, the log and the counts, makes the one frozen Status of them, and calls
+listeners after the news is stored.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from ermpoll.backoff import REAL, Clocks
 from ermpoll.records import (
     Event,
     EventKind,
@@ -24,10 +25,11 @@ from ermpoll.records import (
     Wake,
     WakeReason,
 )
-from ermpoll.redact import traceback_places
+from ermpoll.redact import redacted, traceback_places
 
 logger = logging.getLogger(__name__)
 
+_LOGGED_OUT = "login expired: nobody is logged in, rows may be hidden; log in again"
 #: How many lines the log keeps.
 LOG_LINES = 200
 #: How many minutes the counts by minute go back.
@@ -62,14 +64,14 @@ class PerMinute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Seat:
+class Subscription:
     """One listener; compared by identity, so that leaving leaves once."""
 
     listener: Listener
 
 
 class StatusBoard:
-    """The status of one poller, and its listeners.
+    """The status of one poller, its news, and its listeners.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ class StatusBoard:
         What the status is called.
     notices
         Asked for the state of the notices whenever a status is made.
+    next_look_s
+        Asked for the seconds until the next look at the latest.
     decorate
         Fills in what only the owner knows (an agent's half). Called without any
         lock of the board; it must not wait.
@@ -87,31 +91,40 @@ class StatusBoard:
         name: str,
         *,
         notices: Callable[[], NoticesStatus],
+        next_look_s: Callable[[], float],
         decorate: Decorate | None = None,
+        clocks: Clocks = REAL,
     ) -> None:
         self._lock = threading.Lock()
         self._notices = notices
+        self._next_look_s = next_look_s
         self._decorate = decorate
+        self._clocks = clocks
         self._base = Status(name=name)
         self._log: deque[Wake] = deque(maxlen=LOG_LINES)
         self._dropped = 0
         self._looks: Counter[str] = Counter()
         self._per_minute = PerMinute()
-        self._seats: tuple[_Seat, ...] = ()
-        # When the login ends, on the caller's clock, or None.
+        self._subscriptions: tuple[Subscription, ...] = ()
+        #: News of other threads; whoever calls `tell_news` tells the listeners.
+        self._news: list[tuple[EventKind, str]] = []
+        self._fresh = 0
+        # Who was logged in last, also when nobody is any more; and until when.
+        self._user: str | None = None
         self._login_ends: float | None = None
+        #: What is wrong although the looks go well (an expired login), or "".
+        self.complaint = ""
+        #: Notices so far, and when the last one came on the clock, or None.
+        self.heard = 0
+        self.noticed_at: float | None = None
+        #: What a listener raised to end its thread (a SystemExit), or None.
+        self.left: BaseException | None = None
 
-    def status(self, next_look_s: float | None, now: float) -> Status:
-        """Make the status of this moment.
-
-        Parameters
-        ----------
-        next_look_s
-            Seconds until the next look at the latest, or None.
-        now
-            The clock that notices are counted by, in seconds.
-        """
-        wall = datetime.now(UTC)
+    def status(self) -> Status:
+        """Make the status of this moment."""
+        wall, now = self._clocks.utc(), self._clocks.monotonic()
+        looks = self._base.state not in ("stopped", "stopping", "paused")
+        next_look_s = self._next_look_s() if looks else None
         with self._lock:
             ends = self._login_ends
             status = replace(
@@ -131,27 +144,50 @@ class StatusBoard:
         """The present state."""
         return self._base.state
 
-    def enter(self, state: RunState, reason: str = "") -> bool:
-        """Change the state; False when it was this state for this reason already."""
+    def enter(self, state: RunState, reason: str = "") -> None:
+        """Change the state and tell the listeners."""
+        if self._changed(state, reason):
+            self.emit("state", reason or state)
+
+    def note(self, state: RunState, reason: str = "") -> None:
+        """Change the state; listeners hear of it by `tell_news`."""
+        if self._changed(state, reason):
+            self.post("state", reason or state)
+
+    def _changed(self, state: RunState, reason: str) -> bool:
         with self._lock:
             if (self._base.state, self._base.reason) == (state, reason):
                 return False
             since = self._base.since
             if self._base.state != state:
-                since = datetime.now(UTC)
+                since = self._clocks.utc()
             self._base = replace(self._base, state=state, reason=reason, since=since)
         return True
 
-    def log_in(self, login: str | None, left_s: float | None, now: float) -> None:
-        """Store who is logged in, and for how many seconds more."""
+    def log_in(self, login: str | None, detail: str, left_s: float | None) -> None:
+        """Store who is logged in, and for how many seconds more; post what is new."""
         with self._lock:
+            known, before = self._user, self._base.login
+            self._user = login or known
             self._base = replace(self._base, login=login)
+            now = self._clocks.monotonic()
             self._login_ends = None if left_s is None else now + left_s
+        news = redacted(detail)
+        if not news and known is not None and login != before:
+            news = f"logged in as {login}" if login else _LOGGED_OUT
+        if login or news:
+            self.complaint = "" if login else news
+        if news:
+            self.post("login", news)
 
-    def noticed(self, now: float) -> None:
+    def noticed(self) -> None:
         """Count a notice."""
+        now = self._clocks.monotonic()
         with self._lock:
             self._per_minute.add(now)
+            self.heard += 1
+            self._fresh += 1
+            self.noticed_at = now
 
     def looked(
         self, outcome: str, reason: WakeReason, detail: str, ours: bool = False
@@ -159,9 +195,27 @@ class StatusBoard:
         """Count a look and write it into the log."""
         with self._lock:
             self._looks[outcome] += 1
-        self.write(Wake(at=datetime.now(UTC), reason=reason, detail=detail, ours=ours))
+        at = self._clocks.utc()
+        self._write(Wake(at=at, reason=reason, detail=detail, ours=ours))
 
-    def write(self, line: Wake) -> None:
+    def post(self, kind: EventKind, reason: str) -> None:
+        """Write news into the log; listeners hear of it by `tell_news`."""
+        if kind in ("broker", "login"):
+            self._write(Wake(at=self._clocks.utc(), reason=kind, detail=reason))
+        with self._lock:
+            self._news.append((kind, reason))
+
+    def tell_news(self) -> None:
+        """Tell the listeners what came up since the last time."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, 0
+            news, self._news = self._news, []
+        if fresh:
+            self.emit("notice", "a notice" if fresh == 1 else f"{fresh} notices")
+        for kind, reason in news:
+            self.emit(kind, reason)
+
+    def _write(self, line: Wake) -> None:
         """Put a line on top of the log; the oldest goes when it is full."""
         with self._lock:
             self._dropped += len(self._log) == LOG_LINES
@@ -169,34 +223,39 @@ class StatusBoard:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each event; returns what ends that."""
-        seat = _Seat(listener=listener)
+        mine = Subscription(listener=listener)
         with self._lock:
-            self._seats = (*self._seats, seat)
+            self._subscriptions = (*self._subscriptions, mine)
 
         def leave() -> None:
             with self._lock:
-                self._seats = tuple(s for s in self._seats if s is not seat)
+                left = (one for one in self._subscriptions if one is not mine)
+                self._subscriptions = tuple(left)
 
         return leave
 
-    def emit(
-        self,
-        status: Callable[[], Status],
-        kind: EventKind,
-        reason: str = "",
-        rid: str | None = None,
-    ) -> None:
-        """Tell the listeners. One that raises is logged and told again next time."""
-        seats = self._seats
-        if not seats:
+    def emit(self, kind: EventKind, reason: str = "", rid: str | None = None) -> None:
+        """Tell the listeners. One that raises is logged and told again next time.
+
+        What is more than an Exception is kept in `left`: whoever runs the looks
+        ends then, but not in the middle of one.
+        """
+        subscriptions = self._subscriptions
+        if not subscriptions:
             return
         event = Event(
-            kind=kind, at=datetime.now(UTC), rid=rid, reason=reason, status=status()
+            kind=kind,
+            at=self._clocks.utc(),
+            rid=rid,
+            reason=reason,
+            status=self.status(),
         )
-        for seat in seats:
+        for one in subscriptions:
             try:
-                seat.listener(event)
-            except Exception as error:  # noqa: BLE001 - the edge: it can't hurt us
+                one.listener(event)
+            except BaseException as error:  # noqa: BLE001 - the edge: it can't hurt us
+                if not isinstance(error, Exception):
+                    self.left = error
                 logger.error(
                     "a listener of %s: %s", self._base.name, traceback_places(error)
                 )

@@ -29,8 +29,9 @@ class _Run:
     over: threading.Event | None = None
 
 
-#: What a start did: begin a thread, take back a stop, or nothing.
-Started: TypeAlias = Literal["begun", "resumed", "running"]
+#: What a start did: begin a thread, take back a stop, nothing, or nothing since
+#: another one runs in its place.
+Started: TypeAlias = Literal["begun", "resumed", "running", "replaced"]
 
 
 class ControlledThread:
@@ -42,10 +43,14 @@ class ControlledThread:
         Wakes the body from whatever it waits for.
     begun, ended
         Called before the body and after it, for each run; ``ended`` with the reason
-        when the body left its thread (a SystemExit), else "". They must not wait,
-        nor call anything that might.
+        when the body left its thread (a SystemExit), else "".
+    may_run
+        Asked at each start, after ``begun``; False: another one runs in its place.
+    late
+        Called when a stop did not end the run in time.
     told
-        Called when a run is over; may call whom it likes.
+        Called when a run is over; may call whom it likes. The others must not wait,
+        nor call anything that might: they are called under a lock.
     """
 
     def __init__(
@@ -54,11 +59,15 @@ class ControlledThread:
         wake: Callable[[], None],
         begun: Callable[[], None],
         ended: Callable[[str], None],
+        may_run: Callable[[], bool] = lambda: True,
+        late: Callable[[], None] = lambda: None,
         told: Callable[[], None] = lambda: None,
     ) -> None:
         self._wake = wake
         self._begun = begun
         self._ended = ended
+        self._may_run = may_run
+        self._late = late
         self._told = told
         self._lock = threading.RLock()
         self._run: _Run | None = None
@@ -75,18 +84,21 @@ class ControlledThread:
         """
         with self._lock:
             if self._run is not None:
+                if not self._may_run():
+                    return "replaced"
                 stopping = self._run.stop.is_set()
                 self._run.stop.clear()
                 return "resumed" if stopping else "running"
             thread = threading.Thread(
                 target=self._thread, args=(body,), name=name, daemon=True
             )
-            self._begin(thread)
+            if self._begin(thread) is None:
+                return "replaced"
             thread.start()
         return "begun"
 
     def run(self, name: str, body: Body) -> None:
-        """Run on the caller's thread until stopped.
+        """Run on the caller's thread until stopped; not if another one runs.
 
         Raises
         ------
@@ -97,11 +109,17 @@ class ControlledThread:
             if self._run is not None:
                 raise UsageError(f"{name} is running already: stop() it first.")
             run = self._begin(threading.current_thread(), over=threading.Event())
+        if run is None:
+            return
+        why = ""
         try:
             body(run.stop)
+        except BaseException as error:
+            why = _why(error)
+            raise
         finally:
             run.stop.set()
-            self._end(run)
+            self._end(run, why)
 
     def stop(self, timeout_s: float) -> bool:
         """Stop, and wait; False when it has not ended within ``timeout_s`` seconds.
@@ -118,12 +136,21 @@ class ControlledThread:
             run.over.wait(0 if run.thread is threading.current_thread() else timeout_s)
         elif run.thread is not threading.current_thread():
             run.thread.join(timeout_s)
-        return self._run is not run
+        with self._lock:
+            # under the lock: it may end at this moment, and must have the last word
+            if self._run is run:
+                self._late()
+                return False
+        return True
 
     def _begin(
         self, thread: threading.Thread, over: threading.Event | None = None
-    ) -> _Run:
+    ) -> _Run | None:
+        # first, so that nobody takes it for one that need not be stopped
         self._begun()
+        if not self._may_run():
+            self._ended("")
+            return None
         self._run = _Run(thread=thread, stop=threading.Event(), over=over)
         return self._run
 
@@ -154,4 +181,9 @@ class ControlledThread:
                 "%s left its thread: %s", run.thread.name, traceback_places(error)
             )
             run.stop.set()
-            self._end(run, f"ended by {one_line(error)}")
+            self._end(run, _why(error))
+
+
+def _why(error: BaseException) -> str:
+    """Say why a body was left; an interrupt is a stop like any other."""
+    return "" if isinstance(error, KeyboardInterrupt) else f"ended by {one_line(error)}"

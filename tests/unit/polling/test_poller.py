@@ -7,11 +7,15 @@ import time
 import pytest
 
 import ermpoll
+from ermpoll.backoff import Clocks
 from ermpoll.errors import Aborted, PreconditionFailed, Unavailable, UsageError
 from ermpoll.notices.base import LocalNotices
 from ermpoll.polling.poller import Poller
 from ermpoll.records import Event, LookResult
 from tests.helpers.conditions import let_pass, wait_until
+
+#: Back-offs are short ones.
+SOON = Clocks(random=lambda: 0.05)
 
 
 class FakeClock:
@@ -45,7 +49,8 @@ class Looks:
 def ticking(look: object, **options: object) -> tuple[Poller, FakeClock]:
     """A poller that is stepped by hand, on a clock that stands still."""
     clock = FakeClock()
-    poller = Poller(look, clock=clock, rng=lambda: 0.5, **options)  # type: ignore[arg-type]
+    clocks = Clocks(monotonic=clock, random=lambda: 0.5)
+    poller = Poller(look, clocks=clocks, **options)  # type: ignore[arg-type]
     return poller, clock
 
 
@@ -285,7 +290,7 @@ def test_a_change_that_a_notice_told_of_is_no_miss():
     """Also when the look for that notice did not ask: an agent that is full."""
     notices, full = Ears(), LookResult()
     poller, clock = ticking(Looks(UNMOVED, full, MOVED), notices=notices)
-    leave = notices.subscribe(poller._steps.noticed)
+    leave = notices.subscribe(poller._on_notice)
     drain(poller)
     clock.now += 0.5
     notices.notify()
@@ -539,6 +544,104 @@ def test_a_look_that_leaves_its_thread_is_not_shown_as_running():
     assert poller.status.reason == "ended by SystemExit"
 
 
+def test_a_stop_by_a_listener_returns_at_once_and_counts():
+    answers: list[tuple[bool, float]] = []
+    look = Looks()
+
+    def stop(event: Event) -> None:
+        if event.kind == "state" and event.reason == "waiting":
+            began = time.perf_counter()
+            answers.append((poller.stop(), time.perf_counter() - began))
+
+    poller = Poller(look)
+    poller.subscribe(stop)
+    poller.start()
+    wait_for(lambda: poller.status.state == "stopped")
+
+    [(stopped, took_s)] = answers
+    assert not stopped
+    assert took_s < 0.05
+    assert len(look) == 1
+
+
+@pytest.mark.parametrize("leave", [SystemExit(3), GeneratorExit()])
+def test_a_listener_that_exits_ends_the_poller_in_order(leave, caplog):
+    """The look ends first, and all others hear of it."""
+    told: list[str] = []
+    looked = threading.Event()
+
+    def bad(event: Event) -> None:
+        raise leave
+
+    poller = Poller(lambda: looked.set(), name="left")
+    poller.subscribe(bad)
+    poller.subscribe(lambda event: told.append(event.reason))
+
+    poller.start()
+    wait_for(lambda: poller.status.state == "stopped")
+
+    assert looked.is_set()
+    assert poller.status.reason.startswith(f"ended by {type(leave).__name__}")
+    assert told[-1] == poller.status.reason
+    assert "a listener of left" in caplog.text
+    assert poller.stop()
+    assert poller not in ermpoll.agents()
+
+
+def test_a_listener_that_exits_ends_a_run_in_the_foreground():
+    def leave(event: Event) -> None:
+        raise SystemExit(3)
+
+    poller = Poller(Looks())
+    poller.subscribe(leave)
+
+    with pytest.raises(SystemExit):
+        poller.run()
+
+    assert poller.status.reason == "ended by SystemExit: 3"
+
+
+def test_run_ticks_only_when_there_is_something_to_do():
+    class Counting(Poller):
+        ticks = 0
+
+        def tick(self) -> float:
+            self.ticks += 1
+            return super().tick()
+
+    stop, poller = threading.Event(), Counting(Looks())
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+
+    poller.run(stop=stop)
+    timer.join()
+
+    assert poller.ticks == 2
+
+
+def test_a_whole_day_passes_at_once_on_a_clock_of_ones_own():
+    class Day:
+        now = 0.0
+
+        def wait(self, woken: threading.Event, wait_s: float) -> bool:
+            self.now += wait_s
+            return woken.is_set()
+
+    day, looks = Day(), []
+    clocks = Clocks(monotonic=lambda: day.now, random=lambda: 0.5, wait=day.wait)
+
+    def look() -> None:
+        looks.append(day.now)
+        if day.now > 86400:
+            poller.stop()
+
+    poller = Poller(look, poll_s=600, clocks=clocks)
+    poller.run()
+
+    assert looks[:4] == [0.0, 1.0, 3.0, 7.0]
+    assert 86400 / 600 < len(looks) < 86400 / 600 + 12
+
+
 def test_a_poller_can_be_started_again():
     look = Looks()
     poller = Poller(look)
@@ -651,7 +754,7 @@ def test_run_ends_when_idle():
 
 def test_run_until_idle_waits_for_what_is_due_and_for_the_owner():
     look = Looks(LookResult(due_s=0.05), OSError("down"), False)
-    poller = Poller(look, idle=lambda: len(look) >= 4, rng=lambda: 0.05)
+    poller = Poller(look, idle=lambda: len(look) >= 4, clocks=SOON)
     timer = threading.Timer(0.2, poller.look_now)
     timer.start()
 

@@ -91,3 +91,44 @@ def test_a_start_between_the_end_of_the_body_and_of_the_run_is_not_lost(
     assert not again.is_set()
     assert runner.stop(5)
     assert bodies == ["ermpoll-test", "resumed", "ermpoll-test"]
+
+
+def test_a_run_that_ends_while_a_stop_gives_up_has_the_last_word() -> None:
+    said: list[str] = []
+    go, ended = threading.Event(), threading.Event()
+
+    def late() -> None:
+        go.set()
+        # the body ends now, and this is not over yet
+        assert not ended.wait(0.1)
+        said.append("late")
+
+    runner = ControlledThread(
+        wake=lambda: None,
+        begun=lambda: None,
+        ended=lambda why: (said.append("ended"), ended.set()),
+        late=late,
+    )
+    runner.start("ermpoll-test", lambda stop: go.wait(5))
+
+    stopped = runner.stop(0.01)
+
+    assert not stopped
+    assert ended.wait(5)
+    assert said == ["late", "ended"]
+
+
+def test_a_start_in_another_one_s_place_begins_nothing() -> None:
+    calls: list[str] = []
+    runner = ControlledThread(
+        wake=lambda: None,
+        begun=lambda: calls.append("begun"),
+        ended=lambda why: calls.append("ended"),
+        may_run=lambda: False,
+    )
+
+    assert runner.start("ermpoll-test", idle) == "replaced"
+    runner.run("ermpoll-test", idle)
+
+    assert not runner.running
+    assert calls == ["begun", "ended"] * 2

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import ermpoll
+from ermpoll.backoff import Clocks
 from ermpoll.polling.poller import Poller
 from ermpoll.records import LookResult
 from tests.helpers.conditions import let_pass, wait_until
@@ -163,7 +164,9 @@ def asking(box) -> Poller:
         page = catalog.get(QUERY)
         return LookResult(outcome="rows" if page and page.rows else "empty")
 
-    return Poller(look, notices=box.amqp_url, poll_s=0.2, rng=lambda: 0.05)
+    return Poller(
+        look, notices=box.amqp_url, poll_s=0.2, clocks=Clocks(random=lambda: 0.05)
+    )
 
 
 def recovers(poller: Poller) -> None:
@@ -223,7 +226,7 @@ def test_a_server_that_goes_and_comes_back(tmp_path):
         page = catalog.get(QUERY)
         return LookResult(outcome="rows" if page and page.rows else "empty")
 
-    poller = Poller(look, poll_s=0.2, rng=lambda: 0.05)
+    poller = Poller(look, poll_s=0.2, clocks=Clocks(random=lambda: 0.05))
     with sandbox(port, data):
         poller.start()
         wait_until(lambda: poller.status.looks.get("rows"))
