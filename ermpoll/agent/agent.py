@@ -141,7 +141,7 @@ class Agent:
             workers,
             name=self.name,
             changed=self._job_ended,
-            told=lambda news: self._poller.emit("state", news),
+            told=lambda news: self._poller.board.emit("state", news),
         )
         parts = AgentContext(
             jobs=jobs,
@@ -151,9 +151,9 @@ class Agent:
             tally=self._tally,
             writer=jobs.writer(self._halt),
             execution=self._execution,
-            emit=self._poller.emit,
+            emit=self._poller.board.emit,
             wrote=self._poller.wrote,
-            log_in=self._poller.log_in,
+            log_in=self._poller.board.log_in,
             news_at=self._news_at,
             spreading=Spreading(spread),
             time_limit_s=time_limit_s,
@@ -407,7 +407,7 @@ class Agent:
 
     def _news_at(self) -> float:
         """When the news came that made it look: an answer since then will do."""
-        noticed_at = self._poller.noticed_at
+        noticed_at = self._poller.board.noticed_at
         if self._poller.because == "notice" and noticed_at is not None:
             return noticed_at
         return time.monotonic()

@@ -19,7 +19,7 @@ from ermpoll.polling.loop import Look, PollLoop, Timetable
 from ermpoll.polling.schedule import Schedule
 from ermpoll.polling.status import Decorate, Listener, StatusBoard
 from ermpoll.polling.thread import ControlledThread
-from ermpoll.records import EventKind, LivePanel, NoticesStatus, Status, WakeReason
+from ermpoll.records import LivePanel, NoticesStatus, Status, WakeReason
 from ermpoll.redact import traceback_places
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ class Poller:
         self._idle = idle or (lambda: True)
         self._clocks = clocks
         self._timetable = Timetable(schedule, clocks.monotonic)
-        self._board = StatusBoard(
+        #: What it says of itself; an owner (an agent) says more there.
+        self.board = StatusBoard(
             self.name,
             notices=lambda: self.notices.status,
             next_look_s=self._timetable.next_look_s,
@@ -99,7 +100,7 @@ class Poller:
             clocks=clocks,
         )
         self._loop = PollLoop(
-            look, self._timetable, self._board, clocks, self.notices.missed
+            look, self._timetable, self.board, clocks, self.notices.missed
         )
         self._woken = threading.Event()
         self._thread = ControlledThread(
@@ -107,12 +108,12 @@ class Poller:
             begun=self._begun,
             ended=self._ended,
             may_run=lambda: not self._listed or registry.claim(self._entry),
-            late=lambda: self._board.note("stopping", "a look is still going on"),
-            told=self._board.tell_news,
+            late=lambda: self.board.note("stopping", "a look is still going on"),
+            told=self.board.tell_news,
         )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} {self._board.state}>"
+        return f"<{type(self).__name__} {self.name!r} {self.board.state}>"
 
     def _repr_html_(self) -> str:
         # Only who shows it pays for jinja2.
@@ -123,45 +124,22 @@ class Poller:
     @property
     def status(self) -> Status:
         """All that it says of itself at this moment, frozen."""
-        return self._board.status()
+        return self.board.status()
 
     @property
     def because(self) -> WakeReason | None:
         """Why the look that is going on was begun; None outside of a look."""
         return self._loop.because
 
-    @property
-    def noticed_at(self) -> float | None:
-        """When the last notice came, on the poller's clock, or None."""
-        return self._board.noticed_at
-
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each Event, after the status is stored.
 
         It is called on whichever thread brought the news, mostly the poller's own:
-        a slow listener delays the looks. One that raises is logged, no more.
-
-        Returns
-        -------
-        callable
-            Ends the subscription.
+        a slow listener delays the looks. One that raises is logged, no more; one
+        that exits (SystemExit) ends the poller after the look. Returns what ends
+        the subscription.
         """
-        return self._board.subscribe(listener)
-
-    def emit(self, kind: EventKind, reason: str = "", rid: str | None = None) -> None:
-        """Tell the listeners that something happened (for an owner)."""
-        self._board.emit(kind, reason, rid)
-
-    def log_in(
-        self, login: str | None, detail: str = "", left_s: float | None = None
-    ) -> None:
-        """Show who is logged in, for ``left_s`` seconds more (for an owner).
-
-        Who is new, or gone, is logged and told, in the words of ``detail`` if there
-        are any. A login that is gone stays the reason of the status until it is back.
-        """
-        self._board.log_in(login, detail, left_s)
-        self._woken.set()
+        return self.board.subscribe(listener)
 
     def wrote(self) -> None:
         """Say that a write of ours was committed: its echo is due (for an owner)."""
@@ -195,14 +173,7 @@ class Poller:
             self.wake("manual")
 
     def tick(self) -> float:
-        """Do what is due now: at most one look. For tests and for owners.
-
-        Returns
-        -------
-        float
-            Seconds until there is something to do again, unless woken; 0 when a
-            look was made. Opens no notices: :meth:`start` and :meth:`run` do.
-        """
+        """Do what is due now, as `PollLoop.tick` does. Opens no notices."""
         return self._loop.tick()
 
     def start(self) -> Poller:
@@ -234,7 +205,7 @@ class Poller:
             self._audit("stop")
         stopped = self._thread.stop(timeout_s)
         if not stopped:
-            self._board.tell_news()
+            self.board.tell_news()
         return stopped
 
     def __enter__(self) -> Poller:
@@ -275,13 +246,13 @@ class Poller:
         return made
 
     def _begun(self) -> None:
-        self._loop.paused, self._board.left = False, None
+        self._loop.paused, self.board.left = False, None
         self._timetable.move(Schedule.anew)
-        self._board.note("starting")
+        self.board.note("starting")
         logger.info("%s: started", self.name, extra={"event": "started"})
 
     def _ended(self, why: str) -> None:
-        self._board.note("stopped", why)
+        self.board.note("stopped", why)
         if self._listed:
             registry.leave(self._entry)
         logger.info("%s: stopped", self.name, extra={"event": "stopped"})
@@ -301,8 +272,8 @@ class Poller:
                 if halt.is_set() or (stop is not None and stop.is_set()):
                     return
                 wait_s = self.tick()
-                if self._board.left is not None:
-                    raise self._board.left
+                if self.board.left is not None:
+                    raise self.board.left
                 if until_idle and self._timetable.schedule.is_idle and self._idle():
                     return
                 self._wait(wait_s, stop)
@@ -318,13 +289,13 @@ class Poller:
                 return
 
     def _on_notice(self) -> None:
-        self._board.noticed()
+        self.board.noticed()
         self.wake("notice")
 
     def _on_status(self, status: NoticesStatus) -> None:
         self._push(status.state == "push")
         news = f"{status.state}: {status.reason}" if status.reason else status.state
-        self._board.post("broker", news)
+        self.board.post("broker", news)
         self._woken.set()
 
     def _push(self, push: bool) -> None:

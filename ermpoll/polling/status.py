@@ -164,8 +164,14 @@ class StatusBoard:
             self._base = replace(self._base, state=state, reason=reason, since=since)
         return True
 
-    def log_in(self, login: str | None, detail: str, left_s: float | None) -> None:
-        """Store who is logged in, and for how many seconds more; post what is new."""
+    def log_in(
+        self, login: str | None, left_s: float | None = None, detail: str = ""
+    ) -> None:
+        """Store who is logged in, and for how many seconds more; post what is new.
+
+        In the words of ``detail`` if there are any. A login that is gone stays the
+        reason of the status until it is back.
+        """
         with self._lock:
             known, before = self._user, self._base.login
             self._user = login or known

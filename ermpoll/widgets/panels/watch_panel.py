@@ -38,7 +38,7 @@ class CandidateWatch:
                 noun="candidate",
                 due_s=self._due_s,
             ),
-            log_in=lambda name, left_s: self.poller.log_in(name, left_s=left_s),
+            log_in=self.poller.board.log_in,
         )
 
     def look(self) -> LookResult:

@@ -307,7 +307,7 @@ def test_the_login_is_shown_with_the_time_it_has_left():
     poller, clock = ticking(Looks())
     drain(poller)
 
-    poller.log_in("Ann", left_s=100.0)
+    poller.board.log_in("Ann", left_s=100.0)
     clock.now += 30
     status = poller.status
 
@@ -321,10 +321,10 @@ def test_a_lost_login_stays_in_the_status_until_it_is_back():
     poller.subscribe(events.append)
     drain(poller)
 
-    poller.log_in(None, "login expired: log in again")
+    poller.board.log_in(None, detail="login expired: log in again")
     drain(poller)
     lost = poller.status
-    poller.log_in("Ann", "logged in again")
+    poller.board.log_in("Ann", detail="logged in again")
     drain(poller)
 
     assert (lost.reason, lost.login) == ("login expired: log in again", None)
@@ -338,7 +338,7 @@ def test_a_login_that_goes_is_told_in_our_words():
     poller, _ = ticking(Looks())
 
     for login in (None, "Ann", "Ann", None, None, "Ann", "Ben"):
-        poller.log_in(login)
+        poller.board.log_in(login)
 
     assert [wake.detail for wake in reversed(poller.status.log)] == [
         "login expired: nobody is logged in, rows may be hidden; log in again",
@@ -556,7 +556,7 @@ def test_a_stop_by_a_listener_returns_at_once_and_counts():
     poller = Poller(look)
     poller.subscribe(stop)
     poller.start()
-    wait_for(lambda: poller.status.state == "stopped")
+    wait_until(lambda: poller.status.state == "stopped")
 
     [(stopped, took_s)] = answers
     assert not stopped
@@ -578,7 +578,7 @@ def test_a_listener_that_exits_ends_the_poller_in_order(leave, caplog):
     poller.subscribe(lambda event: told.append(event.reason))
 
     poller.start()
-    wait_for(lambda: poller.status.state == "stopped")
+    wait_until(lambda: poller.status.state == "stopped")
 
     assert looked.is_set()
     assert poller.status.reason.startswith(f"ended by {type(leave).__name__}")

@@ -103,7 +103,7 @@ def test_2_a_row_is_seen_when_its_time_comes(catalog):
         limit=3,
         due_s=lambda: 3.0 if clock.now < 103.0 else passed[0] or None,
     )
-    watcher = QueryWatcher(catalog, query, clock=clock)
+    watcher = QueryWatcher(catalog, query, monotonic=clock)
 
     early = watcher.look()
     clock.now += 1.0
@@ -147,7 +147,7 @@ def test_22_a_write_of_nothing_is_looked_at_and_answered_by_nothing(box, catalog
 def test_idle_is_an_empty_query_with_nothing_due(catalog):
     clock, due = Clock(), [5.0]
     query = Query(path=lambda: PATH, limit=3, due_s=lambda: due.pop() if due else None)
-    watcher = QueryWatcher(catalog, query, clock=clock)
+    watcher = QueryWatcher(catalog, query, monotonic=clock)
 
     before = watcher.is_idle
     watcher.look()
