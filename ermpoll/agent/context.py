@@ -38,7 +38,7 @@ class AgentContext:
     execution: Execution
     emit: Emit
     wrote: Callable[[], None]
-    log_in: Callable[[str | None], None]
+    log_in: Callable[[str | None, float | None], None]
     #: When the news came that made it look, on the monotonic clock.
     news_at: Callable[[], float]
     spreading: Spreading = field(default_factory=Spreading)

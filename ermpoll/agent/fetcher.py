@@ -1,7 +1,6 @@
 """What an agent could begin with: candidates to claim, overdue claims to rescue.
 
-Knows when a read may be conditional: its ETag comes from a read that left nothing
-to do, and no stored time has come since.
+Knows what was left to do; what that means for the next read is `ConditionalReader`'s.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from dataclasses import dataclass
 
 from ermpoll.agent.context import AgentContext
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
-from ermpoll.catalog.etags import etag_login
-from ermpoll.catalog.shared import shared_of
+from ermpoll.catalog.conditional import ConditionalReader
 from ermpoll.queue import transitions
 from ermpoll.queue.tokens import new_token
 from ermpoll.queue.transitions import Transition
@@ -47,20 +45,14 @@ class Fetcher:
         self._limbo = limbo
         self._spec = parts.jobs.spec
         self._catalog = parts.jobs.catalog
-        self._freshness = shared_of(self._catalog.url).etag
-        #: ETag of a read that left nothing to do, or None.
-        self._baseline: str | None = None
-        self._last_etag: str | None = None
-        self._moved = False
-        #: When a time that is stored in a row comes, on the monotonic clock.
-        self._due_at: float | None = None
+        self._reader = ConditionalReader(self._catalog, log_in=parts.log_in)
         self._rescued_at = float("-inf")
         #: Candidates that can't be worked on, to be marked as failed.
         self.park: list[Transition] = []
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
-        self._baseline = None
+        self._reader.forget()
 
     def parked(self) -> list[Transition]:
         """Return the moves that mark candidates which can't be worked on, once."""
@@ -76,16 +68,13 @@ class Fetcher:
         idle
             Nothing of what was read is left to do.
         """
-        moved = choice.etag is not None and self._moved
         if choice.looked:
-            now = time.monotonic()
-            self._baseline = choice.etag if idle else None
-            self._due_at = None if choice.due_s is None else now + choice.due_s
-        return moved
+            self._reader.keep(choice.etag if idle else None, choice.due_s)
+        return choice.etag is not None and self._reader.moved
 
     def due_s(self) -> float | None:
         """Return the seconds until a time that is stored in a row comes, or None."""
-        return None if self._due_at is None else max(self._due_at - time.monotonic(), 0)
+        return self._reader.due_s()
 
     def choose(self, room: int, conditional: bool, rids: Sequence[str] | None) -> Fetch:
         """Decide what to claim and what to rescue, for so many rows at most."""
@@ -101,7 +90,6 @@ class Fetcher:
         page = self._read(wanted, conditional)
         if page is None:
             return Fetch(unchanged=True)
-        self._watch_login(page)
         rows = _Rows(self._new_rows(page, wanted))
         chosen = jobs.chooser.claims(rows, room, parts.transform, self._token)
         full = not rows.exhausted
@@ -120,14 +108,8 @@ class Fetcher:
         path = parts.jobs.queries.candidates(
             self._catalog.now(), limit, shard=parts.spreading.filter
         )
-        # a conditional read can't see that time has passed
-        due = self._due_at is not None and time.monotonic() >= self._due_at
-        etag = self._baseline
-        if etag is None or due or self._limbo or not conditional:
-            return self._catalog.get(path)
-        return self._freshness.ask(
-            etag, parts.news_at(), lambda: self._catalog.get(path, etag=etag)
-        )
+        must = bool(self._limbo) or not conditional
+        return self._reader.read(path, unconditional=must, since=parts.news_at())
 
     def _new_rows(self, page: Page, limit: int) -> Iterator[dict[str, JSON]]:
         """Return candidates, page by page for as long as they are asked for."""
@@ -184,14 +166,6 @@ class Fetcher:
                 else:
                     due.append(-overdue_s)
         return rescued, min(due, default=None)
-
-    def _watch_login(self, page: Page) -> None:
-        before, self._last_etag = self._last_etag, page.etag
-        # Against the last read, not the baseline: that is None while work is held.
-        self._moved = before is not None and before != page.etag
-        if before is None or etag_login(before) != etag_login(page.etag):
-            session = self._catalog.session()
-            self._parts.log_in(session.name if session else None)
 
 
 class _Rows:
