@@ -16,6 +16,8 @@ JSON: TypeAlias = (
     "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 )
 Row: TypeAlias = Mapping[str, JSON]
+#: Columns that every table has and the catalog sets.
+SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
 #: From a row to the changes to write, or None to leave it alone.
 Transform: TypeAlias = Callable[[Row], Row | None]
 #: From a claimed row to the changes to write when it is done, or None.

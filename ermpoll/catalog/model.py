@@ -5,13 +5,60 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote
 
 from ermpoll.catalog.paths import quote
 from ermpoll.errors import Conflict, NotFound, UsageError
+from ermpoll.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
 
-SYSTEM_COLUMNS = ("RID", "RCT", "RMT", "RCB", "RMB")
+
+@dataclass(frozen=True, slots=True)
+class BaseType:
+    """A type below all domains."""
+
+    kind: Literal[
+        "integer", "float", "number", "boolean", "time", "uuid", "json", "text"
+    ]
+    #: The pandas type that holds it; ``string`` also where pandas has none (dates).
+    dtype: str = "string"
+    #: Integers are below it, and not below its negative.
+    limit: int = 0
+
+
+_INT2, _INT4, _INT8 = (BaseType("integer", "Int64", 2**n) for n in (15, 31, 63))
+_TEXT = BaseType("text")
+#: All that have a meaning here; any other is text.
+TYPES: Mapping[str, BaseType] = {
+    "int2": _INT2,
+    "int4": _INT4,
+    "int8": _INT8,
+    "float4": BaseType("float", "Float64"),
+    "float8": BaseType("float", "Float64"),
+    "numeric": BaseType("number", "Float64"),
+    "boolean": BaseType("boolean", "boolean"),
+    "timestamptz": BaseType("time", "datetime64[us, UTC]"),
+    "timestamp": BaseType("time", "datetime64[us]"),
+    "date": BaseType("time"),
+    "uuid": BaseType("uuid"),
+    "json": BaseType("json", "object"),
+    "jsonb": BaseType("json", "object"),
+}
+_TEXTS = (
+    "varchar longtext markdown gene_sequence color_rgb_hex uri ermrest_uri curie "
+    "ermrest_curie ermrest_rid ermrest_rcb ermrest_rmb"
+)
+#: Other names of the base types, and the domains ERMrest ships.
+_BASES = {
+    **dict.fromkeys(_TEXTS.split(), "text"),
+    **dict.fromkeys(("smallint", "serial2"), "int2"),
+    **dict.fromkeys(("integer", "serial4"), "int4"),
+    **dict.fromkeys(("bigint", "serial8"), "int8"),
+    **dict.fromkeys(("ermrest_rct", "ermrest_rmt"), "timestamptz"),
+    "bool": "boolean",
+    "real": "float4",
+    "double precision": "float8",
+}
 
 
 class ModelSource(Protocol):
@@ -36,9 +83,19 @@ class Column:
     may_update: bool | None = True
 
     @property
+    def type(self) -> BaseType:
+        """What is known of its type, or of its elements'."""
+        return TYPES.get(self.base, _TEXT)
+
+    @property
+    def dtype(self) -> str:
+        """The pandas type that holds it: ``object`` for json and arrays."""
+        return "object" if self.is_array else self.type.dtype
+
+    @property
     def is_json(self) -> bool:
         """True for json and jsonb, whose NULL a PUT can't tell from JSON null."""
-        return self.base in ("json", "jsonb") and not self.is_array
+        return self.type.kind == "json" and not self.is_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,34 +196,6 @@ def _column_of(document: Mapping[str, Any]) -> Column:
         nullok=document.get("nullok", True),
         may_update=document.get("rights", {}).get("update", True),
     )
-
-
-#: Other names of the base types, and the domains ERMrest ships.
-_BASES = {
-    "integer": "int4",
-    "bigint": "int8",
-    "smallint": "int2",
-    "serial2": "int2",
-    "serial4": "int4",
-    "serial8": "int8",
-    "bool": "boolean",
-    "double precision": "float8",
-    "real": "float4",
-    "varchar": "text",
-    "longtext": "text",
-    "markdown": "text",
-    "gene_sequence": "text",
-    "color_rgb_hex": "text",
-    "uri": "text",
-    "ermrest_uri": "text",
-    "curie": "text",
-    "ermrest_curie": "text",
-    "ermrest_rid": "text",
-    "ermrest_rcb": "text",
-    "ermrest_rmb": "text",
-    "ermrest_rct": "timestamptz",
-    "ermrest_rmt": "timestamptz",
-}
 
 
 def _references_of(documents: Iterable[Mapping[str, Any]]) -> Iterable[Reference]:

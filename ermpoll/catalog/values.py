@@ -17,12 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ermpoll.catalog.clock import parse_time
-from ermpoll.catalog.model import SYSTEM_COLUMNS, Column
+from ermpoll.catalog.model import SYSTEM_COLUMNS, BaseType, Column
 from ermpoll.errors import Unreadable, UsageError
 from ermpoll.records import JSON, Row
 from ermpoll.redact import told
 
-_RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 #: How deeply nested and how large what somebody's function gives back may be.
 DEEPEST, LARGEST = 200, 10_000_000
 #: What a number or a container counts for, in bytes: small ones cost time as well.
@@ -188,9 +187,9 @@ def refusal(column: Column, value: JSON) -> str | None:
     if column.is_array:
         if not isinstance(value, list):
             return f"{_show(value)} is no list, but the column is {column.typename}"
-        reasons = (_misfit(column.base, item) for item in value if item is not None)
+        reasons = (_misfit(column, item) for item in value if item is not None)
         return next((reason for reason in reasons if reason), None)
-    return _misfit(column.base, value)
+    return _misfit(column, value)
 
 
 def clean_text(text: str, length: int | None = None) -> str:
@@ -216,24 +215,24 @@ def _unclean(value: JSON) -> str | None:
     return None
 
 
-def _misfit(base: str, value: JSON) -> str | None:
-    check = _CHECKS.get(base)
-    return (
-        None if check is None or check(base, value) else f"{_show(value)} is no {base}"
-    )
+def _misfit(column: Column, value: JSON) -> str | None:
+    check = _CHECKS.get(column.type.kind)
+    if check is None or check(column.type, value):
+        return None
+    return f"{_show(value)} is no {column.base}"
 
 
-def _is_int(base: str, value: JSON) -> bool:
+def _is_int(base: BaseType, value: JSON) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, str):
         if not re.fullmatch(r"\s*[+-]?\d+\s*", value):
             return False
-        value = int(value) if len(value) < _LONGEST_INT else _RANGES[base]
-    return isinstance(value, int) and -_RANGES[base] <= value < _RANGES[base]
+        value = int(value) if len(value) < _LONGEST_INT else base.limit
+    return isinstance(value, int) and -base.limit <= value < base.limit
 
 
-def _is_float(base: str, value: JSON) -> bool:
+def _is_float(base: BaseType, value: JSON) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(value, str):
@@ -245,14 +244,14 @@ def _is_float(base: str, value: JSON) -> bool:
     return isinstance(value, int | float)
 
 
-def _is_boolean(base: str, value: JSON) -> bool:
+def _is_boolean(base: BaseType, value: JSON) -> bool:
     if isinstance(value, str):
         return value.strip().lower() in _BOOLEANS
     # the catalog reads a number as its text, and 0 and 1 are booleans
     return isinstance(value, int) and value in (0, 1)
 
 
-def _is_time(base: str, value: JSON) -> bool:
+def _is_time(base: BaseType, value: JSON) -> bool:
     # PostgreSQL reads many more forms than ISO; only what can be none is refused
     if isinstance(value, int) and not isinstance(value, bool):
         # read as its text, and 20260228 is a date
@@ -264,7 +263,7 @@ def _is_time(base: str, value: JSON) -> bool:
     )
 
 
-def _is_uuid(base: str, value: JSON) -> bool:
+def _is_uuid(base: BaseType, value: JSON) -> bool:
     try:
         uuid.UUID(str(value))
     except ValueError:
@@ -273,15 +272,10 @@ def _is_uuid(base: str, value: JSON) -> bool:
 
 
 _CHECKS = {
-    "int2": _is_int,
-    "int4": _is_int,
-    "int8": _is_int,
-    "float4": _is_float,
-    "float8": _is_float,
+    "integer": _is_int,
+    "float": _is_float,
     "boolean": _is_boolean,
-    "date": _is_time,
-    "timestamp": _is_time,
-    "timestamptz": _is_time,
+    "time": _is_time,
     "uuid": _is_uuid,
 }
 

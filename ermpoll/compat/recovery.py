@@ -17,9 +17,8 @@ from urllib.parse import unquote
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.etags import etag_time
-from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.errors import BadRequest, Conflict, NotFound
-from ermpoll.records import JSON, Page, Row
+from ermpoll.records import JSON, SYSTEM_COLUMNS, Page, Row
 
 logger = logging.getLogger(__name__)
 

@@ -152,9 +152,9 @@ class Queue:
 
     @property
     def types(self) -> Mapping[str, str]:
-        """The type of each column of the table, by name."""
+        """The pandas type of each column of the table, by name."""
         columns: Mapping[str, Column] = self.spec.table.columns
-        return {name: column.typename for name, column in columns.items()}
+        return {name: column.dtype for name, column in columns.items()}
 
     @property
     def state(self) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.clock import parse_time
+from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import GuardedPut, PutResult
 from ermpoll.queue.plan import pack
@@ -24,7 +25,6 @@ from ermpoll.redact import one_line
 logger = logging.getLogger(__name__)
 
 #: What the catalog writes itself.
-SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
 #: Acts on rows that we hold: a broken version may be made up for by the token.
 _HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
@@ -182,7 +182,7 @@ class _Reader:
         as_left = all(
             _is_same(left[name], value)
             for name, value in row.items()
-            if name in left and name not in SYSTEM
+            if name in left and name not in SYSTEM_COLUMNS
         )
         return str(row["RMT"]) if as_left else ""
 
@@ -192,7 +192,9 @@ class _Reader:
         for rid in rids:
             change = self._moves[rid].change
             known = (*change.before, *change.after)
-            columns |= dict.fromkeys(name for name in known if name not in SYSTEM)
+            columns |= dict.fromkeys(
+                name for name in known if name not in SYSTEM_COLUMNS
+            )
         pages = [self._catalog.get(path) for path in self._queries.marks(rids, columns)]
         return [row for page in pages if page for row in page.rows]
 

@@ -34,7 +34,7 @@ from ermpoll.render.tables import (
     shown_of,
     tally,
 )
-from ermpoll.render.values import clean, counted, line, pair
+from ermpoll.render.values import clean, counted, is_time, line, pair
 
 _KINDS = {
     "candidates": "candidates",
@@ -199,7 +199,7 @@ def _total(shown: CandidatesLike) -> int | None:
 
 
 def _zone_note(columns: Sequence[str], types: Mapping[str, str], zone: tzinfo) -> str:
-    timed = any(live.is_time(types.get(name, "")) for name in columns)
+    timed = any(is_time(types.get(name, "")) for name in columns)
     return f"; times in {live.zone_name(zone)}" if timed else ""
 
 

@@ -79,12 +79,12 @@ def _told(
     key: _Key,
     types: Mapping[str, str],
 ) -> tuple[Cell, Cell]:
-    typename = types.get(key[1], "")
+    dtype = types.get(key[1], "")
     if key in old and key in new:
-        return pair(old[key], new[key], typename, limit=60)
+        return pair(old[key], new[key], dtype, limit=60)
     return (
-        cell(old[key], typename, limit=60) if key in old else _UNTOUCHED,
-        cell(new[key], typename, limit=60) if key in new else _UNTOUCHED,
+        cell(old[key], dtype, limit=60) if key in old else _UNTOUCHED,
+        cell(new[key], dtype, limit=60) if key in new else _UNTOUCHED,
     )
 
 

@@ -1,7 +1,6 @@
 """From rows and changes to pandas frames with real column types.
 
-Knows the type names of ERMrest and nothing of HTTP, queues or pages. The only
-module that imports pandas.
+Knows nothing of HTTP, queues or pages. The only module that imports pandas.
 """
 
 from __future__ import annotations
@@ -13,18 +12,6 @@ import pandas as pd
 
 from ermpoll.records import Change, Row
 from ermpoll.render.shapes import OutcomeLike
-
-#: The pandas type of each ERMrest type; a type that is not here becomes ``string``.
-_DTYPES: Mapping[str, str] = {
-    **dict.fromkeys(("int2", "int4", "int8", "serial2", "serial4", "serial8"), "Int64"),
-    "boolean": "boolean",
-    **dict.fromkeys(("float4", "float8", "numeric"), "Float64"),
-    **dict.fromkeys(
-        ("timestamptz", "ermrest_rct", "ermrest_rmt"), "datetime64[us, UTC]"
-    ),
-    "timestamp": "datetime64[us]",
-    **dict.fromkeys(("json", "jsonb"), "object"),
-}
 
 
 def frame(
@@ -39,15 +26,13 @@ def frame(
     columns
         The columns of the frame, in this order, also when there are no rows.
     types
-        The ERMrest type name of each column; a column without one is ``object``.
+        The pandas type of each column; one without is ``object``. That of RIDs, and
+        of dates, for which pandas has no type, is ``string``.
 
     Returns
     -------
     DataFrame
-        Shape (rows, columns). Integers are ``Int64``, floats and numerics
-        ``Float64``, booleans ``boolean``, timestamptz ``datetime64[us, UTC]``,
-        timestamp ``datetime64[us]``, json and arrays ``object``; all else is
-        ``string``: RIDs too, and dates as ISO text, since pandas has no date type.
+        Shape (rows, columns).
 
     Notes
     -----
@@ -55,7 +40,7 @@ def frame(
     (``infinity``, an integer past 64 bits) stays ``object``, as the catalog sent it.
     """
     made = {
-        name: _series([row.get(name) for row in rows], types.get(name))
+        name: _series([row.get(name) for row in rows], types.get(name, "object"))
         for name in columns
     }
     return pd.DataFrame(made, columns=list(columns))
@@ -96,8 +81,7 @@ def outcome_frame(outcome: OutcomeLike) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["RID", "result", "reason"], dtype="string")
 
 
-def _series(values: Sequence[Any], typename: str | None) -> pd.Series[Any]:
-    dtype = _dtype(typename)
+def _series(values: Sequence[Any], dtype: str) -> pd.Series[Any]:
     if dtype == "object":
         return _objects(values)
     try:
@@ -108,12 +92,6 @@ def _series(values: Sequence[Any], typename: str | None) -> pd.Series[Any]:
         return pd.Series(list(values), dtype=dtype)
     except (ValueError, TypeError, OverflowError):
         return _objects(values)
-
-
-def _dtype(typename: str | None) -> str:
-    if typename is None or typename.endswith("[]"):
-        return "object"
-    return _DTYPES.get(typename, "string")
 
 
 def _times(values: Sequence[Any], dtype: str) -> pd.Series[Any]:

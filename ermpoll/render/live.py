@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from ermpoll.records import NoticesStatus, RunState, Status, Wake
+from ermpoll.records import (
+    SYSTEM_COLUMNS,
+    NoticesStatus,
+    RunState,
+    Status,
+    Wake,
+)
 from ermpoll.render.page import Line, fill
 from ermpoll.render.shapes import JobsLike
-from ermpoll.render.tables import SYSTEM, Grid, Head
+from ermpoll.render.tables import Grid, Head
 from ermpoll.render.values import (
     Cell,
     cell,
@@ -67,11 +73,6 @@ class HeadLine:
 def zone_name(zone: tzinfo) -> str:
     """The name of a zone, for people."""
     return line(str(zone) if zone is not UTC else "UTC", 60)
-
-
-def is_time(typename: str) -> bool:
-    """Tell whether values of a type are shown in a zone."""
-    return typename in ("timestamptz", "ermrest_rct", "ermrest_rmt")
 
 
 def head(status: Status, *, now: datetime, zone: tzinfo = UTC, said: str = "") -> str:
@@ -170,7 +171,7 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
         f" {status.held:,} held)"
     )
     columns = jobs.columns if jobs else ()
-    names = [name for name in columns if name not in SYSTEM][:1]
+    names = [name for name in columns if name not in SYSTEM_COLUMNS][:1]
     lines = [
         Line(
             rid=one.rid,

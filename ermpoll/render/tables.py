@@ -5,7 +5,6 @@ Knows records and columns; the templates turn a grid into HTML.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -27,9 +26,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
 }
-#: Columns that every table has, and that tell nothing of what a row is about.
-SYSTEM = ("RID", "RCT", "RMT", "RCB", "RMB")
-_NUMBER = re.compile(r"(int|float|serial)[248]|numeric")
+_NUMBERS = ("Int64", "Float64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,16 +149,15 @@ def _shown(columns: Sequence[str], caps: Caps) -> list[str]:
 
 def _heads(names: Sequence[str], types: Mapping[str, str]) -> list[Head]:
     return [
-        Head(text=clean(name, 40), number=bool(_NUMBER.fullmatch(types.get(name, ""))))
-        for name in names
+        Head(text=clean(name, 40), number=types.get(name) in _NUMBERS) for name in names
     ]
 
 
 def _change_cell(
     change: Change, name: str, types: Mapping[str, str], caps: Caps, zone: tzinfo
 ) -> Cell | tuple[Cell, Cell]:
-    typename = types.get(name, "")
+    dtype = types.get(name, "")
     if name in change.diff:
         old, new = change.diff[name]
-        return pair(old, new, typename, limit=caps.text, zone=zone)
-    return cell(change.before.get(name), typename, limit=caps.text, zone=zone)
+        return pair(old, new, dtype, limit=caps.text, zone=zone)
+    return cell(change.before.get(name), dtype, limit=caps.text, zone=zone)

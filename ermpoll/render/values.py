@@ -26,8 +26,6 @@ _HIDDEN = re.compile(
 )
 _SIGNS = {"\n": "↵", "\r": "␍", "\t": "⇥"}
 _EDGES = re.compile(r"^ +| +$")
-_TIMES = ("timestamptz", "ermrest_rct", "ermrest_rmt")
-_JSONS = ("json", "jsonb")
 
 Kind = Literal["text", "number", "flag", "null", "empty", "json", "time"]
 
@@ -67,23 +65,28 @@ def block(text: str, limit: int = 4000) -> str:
     return "\n".join(map(mark, kept.splitlines()))
 
 
+def is_time(dtype: str) -> bool:
+    """Tell whether values of a pandas type are shown in a zone."""
+    return dtype == "datetime64[us, UTC]"
+
+
 def cell(
     value: JSON,
-    typename: str = "",
+    dtype: str = "",
     *,
     limit: int = TEXT_LIMIT,
     zone: tzinfo = UTC,
 ) -> Cell:
-    """Put a value of a type into words."""
+    """Put a value of a pandas type into words."""
     if value is None:
         return Cell(text="NULL", kind="null")
     if isinstance(value, bool):
         return Cell(text="true" if value else "false", kind="flag")
     if isinstance(value, int | float):
         return Cell(text=_number(value, limit), kind="number")
-    if typename in _JSONS or not isinstance(value, str):
+    if dtype == "object" or not isinstance(value, str):
         return Cell(text=mark(_json_start(value, limit)), kind="json")
-    if typename in _TIMES:
+    if is_time(dtype):
         return _time(value, limit, zone)
     if not value:
         return Cell(text="empty text", kind="empty")
@@ -93,7 +96,7 @@ def cell(
 def pair(
     before: JSON,
     after: JSON,
-    typename: str = "",
+    dtype: str = "",
     *,
     limit: int = TEXT_LIMIT,
     zone: tzinfo = UTC,
@@ -103,8 +106,8 @@ def pair(
     Where they would read the same (a late difference in a long text, ``3`` and
     ``"3"``, a millisecond), both show the part that differs, as JSON.
     """
-    old = cell(before, typename, limit=limit, zone=zone)
-    new = cell(after, typename, limit=limit, zone=zone)
+    old = cell(before, dtype, limit=limit, zone=zone)
+    new = cell(after, dtype, limit=limit, zone=zone)
     if old.text[:limit] != new.text[:limit]:
         return old, new
     texts = [_json(value) for value in (before, after)]

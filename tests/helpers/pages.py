@@ -68,7 +68,11 @@ def jobs(**changed):
     made = {
         "title": "Imaging:Image",
         "columns": ("RID", "Filename", "Priority", "RMT"),
-        "types": {"Filename": "text", "Priority": "int4", "RMT": "ermrest_rmt"},
+        "types": {
+            "Filename": "string",
+            "Priority": "Int64",
+            "RMT": "datetime64[us, UTC]",
+        },
         "link": lambda rid: f"https://data.example/chaise/record/#1/S:T/RID={rid}",
     }
     return SimpleNamespace(**made | changed)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ermpoll.errors import UsageError
 from ermpoll.records import JSON, Row
-from ermpoll.render.live import is_time
 from ermpoll.render.page import Caps
 from ermpoll.render.tables import rid_of
-from ermpoll.render.values import cell
+from ermpoll.render.values import cell, is_time
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -85,7 +84,9 @@ class ITablesPicker:
 
         types = {name: jobs.types.get(name, "") for name in names}
         # Times as text: they sort alike, and itables knows no zones.
-        said = {name: "text" if is_time(kind) else kind for name, kind in types.items()}
+        said = {
+            name: "string" if is_time(kind) else kind for name, kind in types.items()
+        }
         cut = [
             {name: _cell(row.get(name), types[name], zone) for name in names}
             for row in rows
@@ -99,9 +100,9 @@ def _places(rows: Sequence[Row], rids: Sequence[str]) -> list[int]:
     return [at for at, row in enumerate(rows) if rid_of(row) in rids]
 
 
-def _cell(value: JSON, typename: str, zone: tzinfo) -> JSON:
-    if is_time(typename) and value is not None:
-        return cell(value, typename, zone=zone).text
+def _cell(value: JSON, dtype: str, zone: tzinfo) -> JSON:
+    if is_time(dtype) and value is not None:
+        return cell(value, dtype, zone=zone).text
     if isinstance(value, str) and len(value) > _CUT:
         return value[:_CUT] + "…"
     return value

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ermpoll.errors import ErmpollError
-from ermpoll.records import Status
-from ermpoll.render.tables import SYSTEM
+from ermpoll.records import SYSTEM_COLUMNS, Status
 from ermpoll.widgets.base import monotonic
 from ermpoll.widgets.threads import CommandThread
 
@@ -110,5 +109,5 @@ def reason_columns(jobs: Queue, rows: Candidates) -> list[str]:
         first = [spec.error or spec.state, spec.attempts, "RMT"]
     else:
         first = [spec.owner, "RMT", "RMB"]
-    what = [name for name in jobs.columns if name not in SYSTEM][:1]
+    what = [name for name in jobs.columns if name not in SYSTEM_COLUMNS][:1]
     return [name for name in (*first, *what) if name]

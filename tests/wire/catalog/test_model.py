@@ -165,3 +165,35 @@ def test_domains_and_arrays_are_read_as_a_real_service_writes_them():
     a, b = table.columns.values()
     assert (a.base, a.is_array, a.may_update) == ("text", True, None)
     assert (b.base, b.is_array, b.nullok) == ("int4", False, False)
+
+
+@pytest.mark.parametrize(
+    ("typename", "dtype"),
+    [
+        ("int4", "Int64"),
+        ("serial8", "Int64"),
+        ("numeric", "Float64"),
+        ("boolean", "boolean"),
+        ("timestamptz", "datetime64[us, UTC]"),
+        ("ermrest_rmt", "datetime64[us, UTC]"),
+        ("timestamp", "datetime64[us]"),
+        ("date", "string"),
+        ("markdown", "string"),
+        ("made_up_here", "string"),
+        ("jsonb", "object"),
+        ("text[]", "object"),
+    ],
+)
+def test_each_type_has_a_pandas_type(typename, dtype):
+    column = {"name": "x", "type": {"typename": typename}, "nullok": True}
+    table = table_of(
+        {
+            "schema_name": "S",
+            "table_name": "T",
+            "column_definitions": [column],
+            "keys": [],
+            "foreign_keys": [],
+        }
+    )
+
+    assert table.columns["x"].dtype == dtype
