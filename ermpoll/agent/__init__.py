@@ -11,6 +11,18 @@ of a write), `unconfirmed` (claims without an answer), `execution` (calling the 
 
 from __future__ import annotations
 
-from ermpoll.agent.agent import Agent
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ermpoll.agent.agent import Agent
 
 __all__ = ["Agent"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        # Work that travels to another process needs no agent there.
+        from ermpoll.agent import agent
+
+        return getattr(agent, name)
+    raise AttributeError(f"module 'ermpoll.agent' has no attribute {name!r}")

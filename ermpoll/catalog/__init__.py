@@ -12,6 +12,18 @@ tells of versions and time), `write_lock` (one write at a time), `write_permissi
 
 from __future__ import annotations
 
-from ermpoll.catalog.client import Catalog, connect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ermpoll.catalog.client import Catalog, connect
 
 __all__ = ["Catalog", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        # Work that travels to another process needs no requests to begin.
+        from ermpoll.catalog import client
+
+        return getattr(client, name)
+    raise AttributeError(f"module 'ermpoll.catalog' has no attribute {name!r}")
