@@ -21,10 +21,6 @@ FIRST_WAIT_S = 0.04
 LONGEST_WAIT_S = 5.0
 
 
-def _utc() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clocks:
     """What is taken from outside."""
@@ -36,7 +32,7 @@ class Clocks:
     #: Waits for an event, so many seconds at most; says whether it was set.
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
     #: The time of day, UTC, for people.
-    utc: Callable[[], datetime] = _utc
+    utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 #: Those of this machine.
@@ -73,8 +69,8 @@ class Deadline:
 
     Parameters
     ----------
-    until
-        On the monotonic clock.
+    within_s
+        Seconds from now.
     cap_s
         The longest wait, in seconds.
     stop
@@ -83,30 +79,17 @@ class Deadline:
 
     def __init__(
         self,
-        until: float,
-        *,
-        cap_s: float = LONGEST_WAIT_S,
-        stop: threading.Event | None = None,
-        clocks: Clocks = REAL,
-    ) -> None:
-        self._until = until
-        self._cap_s = cap_s
-        self._stop = stop or threading.Event()
-        self._clocks = clocks
-        self._tries = 0
-
-    @classmethod
-    def within(
-        cls,
         within_s: float,
         *,
         cap_s: float = LONGEST_WAIT_S,
         stop: threading.Event | None = None,
         clocks: Clocks = REAL,
-    ) -> Deadline:
-        """Return the one that ends in so many seconds."""
-        until = clocks.monotonic() + within_s
-        return cls(until, cap_s=cap_s, stop=stop, clocks=clocks)
+    ) -> None:
+        self._until = clocks.monotonic() + within_s
+        self._cap_s = cap_s
+        self._stop = stop or threading.Event()
+        self._clocks = clocks
+        self._tries = 0
 
     def wait(self) -> bool:
         """Wait before the next try; False, at once, when no time is left for one."""

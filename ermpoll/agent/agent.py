@@ -488,7 +488,7 @@ class Agent:
             raise
 
     def _write_what_ended(self) -> None:
-        deadline = Deadline.within(LAST_S, stop=self._halt)
+        deadline = Deadline(LAST_S, stop=self._halt)
         while True:
             self._hand.gather(0.2)
             try:

@@ -20,7 +20,7 @@ from ermpoll.agent.prefetch import Prefetch
 from ermpoll.agent.settler import Settled, Settler
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.shared import shared_of
-from ermpoll.catalog.turns import LONGEST_WAIT_S
+from ermpoll.catalog.write_lock import LONGEST_WAIT_S
 from ermpoll.queue import transitions
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Held, Transition

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ermpoll.catalog.clock import parse_time
-from ermpoll.catalog.turns import Turns
+from ermpoll.catalog.write_lock import Turns
 from ermpoll.records import Page
 
 _ETAG = re.compile(r'^(?:W/)?"(?P<roles>[^;]*);(?P<accept>.*);(?P<version>[^;"]*)"$')
@@ -45,8 +45,7 @@ class SharedETag:
         get
             Asks under the ETag; called by one at a time, unless that one hangs.
         """
-        turn = self._turns.begin()
-        try:
+        with self._turns.take():
             known, asked_at = self._known
             if known == etag and asked_at >= since:
                 return None
@@ -55,9 +54,6 @@ class SharedETag:
             if asked_at >= self._known[1]:
                 self._known = (etag if page is None else page.etag, asked_at)
             return page
-        finally:
-            if turn is not None:
-                self._turns.end(turn)
 
 
 def etag_time(etag: str | None) -> datetime | None:

@@ -15,18 +15,63 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-
-from ermpoll.catalog.turns import LONGEST_WAIT_S, Turns
 
 if sys.platform != "win32":
     import fcntl
 
+#: Nobody waits longer for a turn, in seconds: some of the largest writes take less.
+LONGEST_WAIT_S = 2.5
 #: How often a file's lock is asked for, in seconds: little beside a write's 16 ms.
 ASK_S = 0.002
+
+
+class Turns:
+    """Whose turn it is, of the threads of this process.
+
+    A turn that has lasted for `LONGEST_WAIT_S` is passed over: the next one begins,
+    and nobody waits for that one again.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        #: The thread whose turn it is, and since when; a new value for each turn.
+        self._turn: tuple[int, float] | None = None
+
+    @contextmanager
+    def take(self, longest_s: float = LONGEST_WAIT_S) -> Iterator[bool]:
+        """Wait for a turn, ``longest_s`` seconds at most.
+
+        Yields False when it is this thread's turn already, or when the wait was in
+        vain: then go without.
+        """
+        turn = self._begin(longest_s)
+        try:
+            yield turn is not None
+        finally:
+            with self._changed:
+                # unless it was passed over
+                if turn is not None and self._turn is turn:
+                    self._turn = None
+                    self._changed.notify()
+
+    def _begin(self, longest_s: float) -> tuple[int, float] | None:
+        me, until = threading.get_ident(), self._monotonic() + longest_s
+        with self._changed:
+            while self._turn is not None:
+                thread, since = self._turn
+                now, hangs_at = self._monotonic(), since + LONGEST_WAIT_S
+                if now >= hangs_at and thread != me:
+                    break
+                if now >= until or thread == me:
+                    return None
+                self._changed.wait(min(until, hangs_at) - now)
+            self._turn = (me, self._monotonic())
+            return self._turn
 
 
 class WriteLock:
@@ -38,10 +83,7 @@ class WriteLock:
 
     @contextmanager
     def hold(
-        self,
-        stop: threading.Event | None = None,
-        *,
-        longest_s: float = LONGEST_WAIT_S,
+        self, stop: threading.Event | None = None, *, longest_s: float = LONGEST_WAIT_S
     ) -> Iterator[None]:
         """Hold it for a while; a hold within a hold of this thread is the same.
 
@@ -50,25 +92,16 @@ class WriteLock:
         stop
             Set: don't wait for other processes any longer.
         longest_s
-            Seconds to wait at most.
-
-        Notes
-        -----
-        Not a lock to rely on: after ``longest_s`` it is entered all the same.
+            Seconds to wait at most; after that it is entered all the same.
         """
         until = time.monotonic() + longest_s
-        turn = self._turns.begin(longest_s)
-        if turn is None:
-            yield
-            return
-        file = None
-        try:
-            file = self._gate.enter(until, stop or threading.Event())
-            yield
-        finally:
-            if file is not None:
-                _unlock(file)
-            self._turns.end(turn)
+        with self._turns.take(longest_s) as mine:
+            file = self._gate.enter(until, stop or threading.Event()) if mine else None
+            try:
+                yield
+            finally:
+                if file is not None:
+                    _unlock(file)
 
 
 class _Gate:
@@ -89,30 +122,25 @@ class _Gate:
 
     def enter(self, until: float, stop: threading.Event) -> int | None:
         """Return the locked file, to be unlocked; None: go without."""
-        began = self._began()
+        file, began = None, self._began()
         if began is not None and began == self._hung:
             file = _locked(self._lane, 0.0, stop)
-        else:
-            file = self._in_order(until, stop)
+        elif (first := _locked(self._next, until, stop)) is not None:
+            try:
+                file = _locked(self._lane, until, stop)
+            finally:
+                _unlock(first)
         if file is not None:
             os.utime(file)
         elif time.monotonic() >= until and self._began() == began:
             self._hung = began
         return file
 
-    def _in_order(self, until: float, stop: threading.Event) -> int | None:
-        first = _locked(self._next, until, stop)
-        if first is None:
-            return None
-        try:
-            return _locked(self._lane, until, stop)
-        finally:
-            _unlock(first)
-
     def _began(self) -> int | None:
-        with suppress(OSError):
+        try:
             return self._lane.stat().st_mtime_ns
-        return None
+        except OSError:
+            return None
 
 
 def _locked(path: Path, until: float, stop: threading.Event) -> int | None:

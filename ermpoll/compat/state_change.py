@@ -95,7 +95,7 @@ def state_change_once(
     write a value of your own with the state, or use a `Queue` with an owner column.
     """
     _check(catalog, transform)
-    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
+    deadline = Deadline(PATIENCE_S, cap_s=LONGEST_WAIT_S)
     while True:
         with shared_of(catalog.url).turn:
             page = catalog.get(query, etag=idle_etag)
@@ -236,7 +236,7 @@ def _written(
             url=catalog.url,
         )
     rows = [asked for _, asked in plan]
-    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
+    deadline = Deadline(PATIENCE_S, cap_s=LONGEST_WAIT_S)
     doubtful = False
     while True:
         try:
@@ -265,7 +265,7 @@ def _settled(
     """Return the rows of a write whose answer was lost, if it was committed."""
     if update is None:
         return None
-    deadline = Deadline.within(PATIENCE_S, cap_s=LONGEST_WAIT_S)
+    deadline = Deadline(PATIENCE_S, cap_s=LONGEST_WAIT_S)
     while True:
         try:
             return recovery.read_back(catalog, update, rows, since=etag)

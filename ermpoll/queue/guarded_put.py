@@ -238,7 +238,8 @@ class GuardedPut:
                 return None
 
     def _deadline(self, until: float) -> Deadline:
-        return Deadline(until, stop=self._stop, clocks=self._clocks)
+        left_s = until - self._clocks.monotonic()
+        return Deadline(left_s, stop=self._stop, clocks=self._clocks)
 
 
 @dataclass(slots=True)

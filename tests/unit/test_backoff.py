@@ -45,7 +45,7 @@ def test_a_time_that_is_none_is_refused(wrong):
 
 def test_a_deadline_waits_longer_each_time_and_never_past_its_end():
     here = Virtual()
-    deadline = Deadline.within(1.0, cap_s=0.4, clocks=here.clocks)
+    deadline = Deadline(1.0, cap_s=0.4, clocks=here.clocks)
 
     while deadline.wait():
         pass

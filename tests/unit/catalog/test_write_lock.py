@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ermpoll.catalog.turns import LONGEST_WAIT_S
-from ermpoll.catalog.write_lock import WriteLock
+from ermpoll.catalog.write_lock import LONGEST_WAIT_S, Turns, WriteLock
 from tests.helpers.conditions import let_pass
 
 URL = "http://localhost:1/ermrest/catalog/1"
@@ -205,3 +204,78 @@ def test_who_waits_comes_before_who_just_left() -> None:
         waiter.join()
 
     assert entered[0] < float(said)
+
+
+# -- turns within a process
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def had_by_another(turns: Turns) -> bool:
+    """Whether another thread, that waits for a moment only, gets a turn."""
+    got: list[bool] = []
+
+    def take() -> None:
+        with turns.take(0.01) as mine:
+            got.append(mine)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join(5)
+    return got == [True]
+
+
+def test_it_is_one_thread_s_turn_at_a_time() -> None:
+    turns = Turns()
+
+    with turns.take() as mine, turns.take() as again:
+        other = had_by_another(turns)
+
+    assert (mine, again, other) == (True, False, False)
+    assert had_by_another(turns)
+
+
+def test_who_waits_is_woken_by_the_end_of_a_turn() -> None:
+    turns, began, took = Turns(), threading.Event(), []
+
+    def wait() -> None:
+        at = time.monotonic()
+        began.set()
+        with turns.take():
+            took.append(time.monotonic() - at)
+
+    thread = threading.Thread(target=wait)
+    with turns.take():
+        thread.start()
+        assert began.wait(5)
+    thread.join(5)
+
+    assert took[0] < LONGEST_WAIT_S / 2
+
+
+def test_a_turn_that_hangs_is_passed_over_and_ends_no_other() -> None:
+    clock = Clock()
+    turns, theirs = Turns(clock), threading.Event()
+
+    def keep() -> None:
+        with turns.take():
+            theirs.set()
+            go.wait(5)
+
+    go = threading.Event()
+    other = threading.Thread(target=keep)
+    with turns.take():
+        clock.now += LONGEST_WAIT_S
+        other.start()
+        assert theirs.wait(5)
+    with turns.take(0) as mine:
+        pass
+    go.set()
+    other.join(5)
+
+    assert not mine
