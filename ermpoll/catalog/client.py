@@ -24,6 +24,7 @@ from ermpoll.catalog.credentials import (
     catalog_url,
     find_credentials,
     of_deriva,
+    session_of,
 )
 from ermpoll.catalog.etags import etag_time
 from ermpoll.catalog.transport import Reply, Transport
@@ -156,15 +157,9 @@ class Catalog:
         parts = urlsplit(self.url)
         try:
             url = f"{parts.scheme}://{parts.netloc}/authn/session"
-            found = self._transport.request("GET", url).json
+            return session_of(self._transport.request("GET", url).json)
         except NotFound:
             return None
-        client = found.get("client") or {}
-        return Session(
-            name=str(client.get("display_name") or client.get("id") or "somebody"),
-            id=str(client.get("id") or ""),
-            left_s=found.get("seconds_remaining"),
-        )
 
     def whoami(self) -> str | None:
         """Return the name of who is logged in, or None for nobody."""

@@ -11,22 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ermpoll.catalog.credentials import Session
 from ermpoll.catalog.etags import etag_login, etag_time
 from ermpoll.catalog.shared import shared_of
 from ermpoll.errors import CatalogError, Denied
 from ermpoll.records import Page
-
-
-class LoggedIn(Protocol):
-    """A login as the server sees it."""
-
-    @property
-    def name(self) -> str:
-        """Its name, for people."""
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds until it expires, or None."""
 
 
 class Reads(Protocol):
@@ -39,7 +28,7 @@ class Reads(Protocol):
     def get(self, path: str, *, etag: str | None = None) -> Page | None:
         """Read rows; None for 304."""
 
-    def session(self) -> LoggedIn | None:
+    def session(self) -> Session | None:
         """Ask who is logged in."""
 
 

@@ -155,6 +155,16 @@ class Session:
     left_s: float | None
 
 
+def session_of(document: Mapping[str, Any]) -> Session:
+    """Read what a server says of a login."""
+    client = document.get("client") or {}
+    return Session(
+        name=str(client.get("display_name") or client.get("id") or "somebody"),
+        id=str(client.get("id") or ""),
+        left_s=document.get("seconds_remaining"),
+    )
+
+
 def find_credentials(
     url: str, environ: Mapping[str, str] = os.environ, home: Path | None = None
 ) -> Mapping[str, Any] | None:
@@ -227,24 +237,21 @@ def is_loopback(host: str) -> bool:
 def _header_of(
     credentials: Mapping[str, Any],
 ) -> tuple[str, tuple[str, str] | None]:
-    if not isinstance(credentials, Mapping):
-        raise UsageError(
-            "expected credentials {'bearer-token': ...} or {'cookie': ...}, "
-            f"found {type(credentials).__name__}"
-        )
-    for key, header, prefix in (
-        ("bearer-token", "Authorization", "Bearer "),
-        ("cookie", "Cookie", ""),
-    ):
-        value = credentials.get(key)
-        if value:
-            return key, (header, prefix + _printable(str(value)))
-    if credentials:
-        raise UsageError(
-            "expected credentials {'bearer-token': ...} or {'cookie': ...}, "
-            f"found the keys {sorted(map(str, credentials))}"
-        )
-    return "anonymous", None
+    found = type(credentials).__name__
+    if isinstance(credentials, Mapping):
+        for key, header, prefix in (
+            ("bearer-token", "Authorization", "Bearer "),
+            ("cookie", "Cookie", ""),
+        ):
+            if value := credentials.get(key):
+                return key, (header, prefix + _printable(str(value)))
+        if not credentials:
+            return "anonymous", None
+        found = f"the keys {sorted(map(str, credentials))}"
+    raise UsageError(
+        "expected credentials {'bearer-token': ...} or {'cookie': ...}, "
+        f"found {found}"
+    )
 
 
 def _printable(secret: str) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ermpoll.catalog import write_permission
 from ermpoll.catalog.connection import ReadsOnly
+from ermpoll.catalog.credentials import Session, session_of
 from ermpoll.catalog.transport import error_of
 from ermpoll.compat import state_change
 from ermpoll.errors import (
@@ -206,19 +206,12 @@ class _Door:
         call = partial(self._catalog.put, _rooted(path), json=[*rows], headers=headers)
         return _page(_asked("PUT", path, call))
 
-    def session(self) -> LoggedIn | None:
+    def session(self) -> Session | None:
         try:
             response = _asked("GET", "/authn/session", self._catalog.get_authn_session)
         except NotFound:
             return None
-        return LoggedIn(id=str(response.json()["client"]["id"]))
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """Who is logged in."""
-
-    id: str
+        return session_of(response.json())
 
 
 def _rooted(path: str) -> str:

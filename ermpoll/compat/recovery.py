@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time
+from ermpoll.catalog.conditional import Reads
 from ermpoll.catalog.etags import etag_time
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.records import JSON, SYSTEM_COLUMNS, Page, Row
@@ -28,36 +29,11 @@ _GROUP = re.compile(
 _ENTITY = re.compile(r"/?entity/(?P<table>[^/?]+)/?(?:\?.*)?")
 
 
-class Reads(Protocol):
-    """What reads rows: a catalog."""
-
-    def get(self, path: str) -> Page | None:
-        """Read rows."""
-
-
-class LoggedIn(Protocol):
-    """A login as the server sees it."""
-
-    @property
-    def id(self) -> str:
-        """Its id, as RMB has it."""
-
-
-class Door(Protocol):
+class Door(Reads, Protocol):
     """What reads and writes: a catalog."""
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-
-    def get(self, path: str, *, etag: str | None = None) -> Page | None:
-        """Read rows; None for 304."""
 
     def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
         """Write rows under an ETag."""
-
-    def session(self) -> LoggedIn | None:
-        """Return who is logged in; None when it isn't known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
