@@ -82,7 +82,6 @@ class Poller:
         schedule = Schedule(
             poll_s=seconds("poll_s", poll_s),
             coalesce_s=seconds("coalesce_s", coalesce_s),
-            now=clocks.monotonic(),
         )
         self.notices = open_notices(notices)
         self.name = name or f"poller {next(_numbers)}"
@@ -187,8 +186,7 @@ class Poller:
         started = self._thread.start(f"ermpoll-poller-{self.name}", self._run)
         if started == "resumed":
             self.wake("start")
-        if started in ("begun", "resumed"):
-            self._audit("start")
+        self._audit("start", started in ("begun", "resumed"))
         return self
 
     def stop(self, timeout_s: float = 30) -> bool:
@@ -201,11 +199,9 @@ class Poller:
             ``timeout_s`` seconds (the status says so; it stops when the look ends),
             or when called from within a look or a listener. May be called twice.
         """
-        if self._thread.running:
-            self._audit("stop")
+        self._audit("stop", self._thread.running)
         stopped = self._thread.stop(timeout_s)
-        if not stopped:
-            self.board.tell_news()
+        self.board.tell_news()
         return stopped
 
     def __enter__(self) -> Poller:
@@ -301,8 +297,8 @@ class Poller:
     def _push(self, push: bool) -> None:
         """Say whether notices come in now."""
         if push != self._timetable.schedule.push:
-            self._timetable.move(lambda this, now: this.pushing(now, push))
+            self._timetable.move(lambda this, now: this.pushing(push))
 
-    def _audit(self, act: str) -> None:
-        if self._listed:
+    def _audit(self, act: str, done: bool) -> None:
+        if self._listed and done:
             audit.info("%s %s", act, self.name, extra={"event": act})

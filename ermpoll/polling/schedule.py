@@ -53,8 +53,6 @@ class Schedule:
 
     poll_s: float = 600.0
     coalesce_s: float = 0.1
-    #: The latest clock reading; the others are kept right when it goes back.
-    now: float = 0.0
     #: Why a look is wanted, or None.
     asked: WakeReason | None = "start"
     #: When the last look began, or None.
@@ -87,47 +85,46 @@ class Schedule:
         wanted = self.asked is not None or self.due_at is not None
         return self.looked_at is not None and not wanted
 
-    def anew(self, now: float) -> Schedule:
+    def anew(self, _: float = 0.0) -> Schedule:
         """Forget the past: look at once, and by the first intervals."""
-        return Schedule(poll_s=self.poll_s, coalesce_s=self.coalesce_s, now=now)
+        return Schedule(poll_s=self.poll_s, coalesce_s=self.coalesce_s)
 
     def ask(self, reason: WakeReason, now: float) -> Schedule:
         """Want a look; of two reasons the more telling one stays."""
-        this = self._moved(now)
-        if reason == "notice":
-            step = 0 if this._is_quiet(now) else this.step
-            this = replace(this, noticed_at=now, step=step)
-        return this._want(reason)
+        if reason != "notice":
+            return self._want(reason)
+        step = 0 if self._is_quiet(now) else self.step
+        return replace(self, noticed_at=now, step=step)._want(reason)
 
     def next_look(self, now: float) -> Next:
         """Say when the next look is, and why. May lie before ``now``."""
-        this = self._moved(now)
-        if this.asked == "manual":
+        if self.asked == "manual":
             return Next(at=now, reason="manual")
-        if this.retry_at is not None:
-            return Next(at=this.retry_at, reason=this.asked or "timer")
-        first = min(this._wishes(now), key=lambda wish: wish.at)
-        due = [wish.reason for wish in this._wishes(now) if wish.at <= now]
+        if self.retry_at is not None:
+            return Next(at=self.retry_at, reason=self.asked or "timer")
+        wishes = self._wishes(now)
+        first = min(wishes, key=lambda wish: wish.at)
+        due = [wish.reason for wish in wishes if wish.at <= now]
         return Next(at=first.at, reason=min(due or [first.reason], key=_RANK.index))
 
     def began(self, now: float) -> Schedule:
         """Take note that a look begins; it answers all that was asked for."""
-        this = self._moved(now)
-        due_at = None if this.due_at is None or this.due_at <= now else this.due_at
-        return replace(this, asked=None, looked_at=now, retry_at=None, due_at=due_at)
+        due_at = None if self.due_at is None or self.due_at <= now else self.due_at
+        return replace(self, asked=None, looked_at=now, retry_at=None, due_at=due_at)
 
     def ended(
         self, now: float, reason: WakeReason, looked: LookResult, rand: float
     ) -> Schedule:
         """Take note of what the look that ``reason`` asked for has found."""
+        interval_s = self._interval(reason, looked)
         this = replace(
-            self._moved(now),
+            self,
             step=1 if looked.found else self.step + 1,
             failures=0,
             due_at=_due_at(now, looked.due_s),
-            interval_s=self._interval(reason, looked),
+            interval_s=interval_s,
+            timer_at=now + interval_s * (0.9 + 0.2 * rand),
         )
-        this = replace(this, timer_at=now + this.interval_s * (0.9 + 0.2 * rand))
         return this._want("more") if looked.more else this
 
     def failed(
@@ -139,17 +136,15 @@ class Schedule:
         failures = self.failures + 1
         base_s = LOST_RACE_S if lost_race else RETRY_S
         retry_at = now + jittered_s(failures, base_s, MAX_RETRY_S, rand)
-        this = self._moved(now)._want(again)
-        return replace(this, failures=failures, retry_at=retry_at)
+        return replace(self._want(again), failures=failures, retry_at=retry_at)
 
-    def pushing(self, now: float, push: bool) -> Schedule:
+    def pushing(self, push: bool) -> Schedule:
         """Take note that notices come in from now on, or no longer do.
 
         Either way something may have been missed, so a look is asked for.
         """
         interval_s = self.poll_s if push else min(self.poll_s, SOON_S)
-        this = replace(self._moved(now), push=push, interval_s=interval_s)
-        return this._want("notice")
+        return replace(self, push=push, interval_s=interval_s)._want("notice")
 
     def _is_quiet(self, now: float) -> bool:
         """Say whether a notice that comes now is a first one."""
@@ -184,25 +179,6 @@ class Schedule:
             return min(self.poll_s, SOON_S)
         grows = 2.0 if reason == "timer" else 1.0
         return min(self.poll_s, self.interval_s * grows)
-
-    def _moved(self, now: float) -> Schedule:
-        """Move the clock; when it went back, everything moves with it."""
-        back_s = self.now - now
-        if back_s <= 0:
-            return replace(self, now=now)
-
-        def shifted(at: float | None) -> float | None:
-            return None if at is None else at - back_s
-
-        return replace(
-            self,
-            now=now,
-            looked_at=shifted(self.looked_at),
-            noticed_at=shifted(self.noticed_at),
-            due_at=shifted(self.due_at),
-            timer_at=shifted(self.timer_at),
-            retry_at=shifted(self.retry_at),
-        )
 
 
 def _due_at(now: float, due_s: float | None) -> float | None:
