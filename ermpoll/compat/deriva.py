@@ -43,7 +43,7 @@ else:
 CACHED = 100
 
 
-class LostRace(ConcurrentUpdate):  # type: ignore[misc]
+class LostUpdate(ConcurrentUpdate):  # type: ignore[misc]
     """Others kept writing to the catalog; nothing was written."""
 
     #: `blocking_poll` waits it out. A ConcurrentUpdate of the job itself ends it.
@@ -144,7 +144,7 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
 
         Raises
         ------
-        LostRace
+        LostUpdate
             A ConcurrentUpdate: others kept writing for a minute.
         requests.RequestException
             As deriva-py's class: the catalog refuses, or can't be reached.
@@ -158,7 +158,7 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
                 idle_etag,
             )
         except state_change.LostRace as error:
-            raise LostRace(str(error)) from error
+            raise LostUpdate(str(error)) from error
         except CatalogError as error:
             # deriva-py's callers know the errors of requests
             if isinstance(error.__cause__, OSError):

@@ -55,7 +55,7 @@ def leave(thing: Runs) -> None:
             del _running[thing.name]
 
 
-class Running(list[Runs]):
+class RunningThings(list[Runs]):
     """What runs, as a list; a notebook shows it as a table, a line each."""
 
     def _repr_html_(self) -> str:
@@ -65,7 +65,7 @@ class Running(list[Runs]):
         return render.agents(self)
 
 
-def agents() -> Running:
+def agents() -> RunningThings:
     """Return the agents and pollers that run in this process, by name."""
     with _lock:
-        return Running(_running[name] for name in sorted(_running))
+        return RunningThings(_running[name] for name in sorted(_running))

@@ -21,7 +21,7 @@ from deriva.core.ermrest_catalog import ErmrestCatalog
 from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog as Theirs
 
 import ermpoll
-from ermpoll.compat.deriva import CACHED, LostRace, _Door
+from ermpoll.compat.deriva import CACHED, LostUpdate, _Door
 from ermpoll.compat.deriva import PollingErmrestCatalog as Ours
 from ermpoll.errors import NotFound, WriteRefused
 from ermpoll.sandbox import Box
@@ -379,7 +379,7 @@ def test_a_race_that_is_lost_for_long_is_a_concurrent_update(
     with pytest.raises(ConcurrentUpdate) as lost:
         opened(Ours).state_change_once("/entity/Ops:Job?limit=1", UPDATE, touch)
 
-    assert isinstance(lost.value, LostRace)
+    assert isinstance(lost.value, LostUpdate)
 
 
 def test_errors_are_those_of_requests_as_before(opened):
@@ -398,7 +398,7 @@ def test_what_a_transform_raises_is_passed_on(opened):
     with pytest.raises(ConcurrentUpdate, match="mine") as raised:
         opened(Ours).state_change_once("/entity/Ops:Job", UPDATE, failing)
 
-    assert not isinstance(raised.value, LostRace)
+    assert not isinstance(raised.value, LostUpdate)
 
 
 def test_an_error_of_ermpoll_in_a_transform_is_passed_on(opened):
