@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
 
 import ermpoll
+from ermpoll.catalog.write_lock import LONGEST_WAIT_S
 from ermpoll.errors import Denied, Unavailable
 from ermpoll.queue.guarded_put import GuardedPut
 from ermpoll.queue.writer import by_then
 from ermpoll.records import PlannedPut
 from tests.helpers.peers import Reply, serving
-from tests.helpers.rabbitmq import write_certificates
+from tests.helpers.rabbitmq import wait_for, write_certificates
 from tests.helpers.tables import add, make_table, queue, read
 
 
@@ -213,3 +215,22 @@ def test_writers_of_one_process_take_turns(catalog):
 
     assert sum(len(w.won) for w in results) == 16
     assert sum(w.wasted for w in results) == 0
+
+
+def test_a_put_that_hangs_costs_the_other_writers_one_wait(box, catalog):
+    patient = ermpoll.connect(catalog.url, timeout_s=30)
+    rids = add(catalog, *[{}] * 13)
+    hangs, *others = [put(catalog, [rid]) for rid in rids]
+    box.faults(delay_s=8, times=1, methods=["PUT"])
+    hanging = threading.Thread(target=lambda: send(patient, hangs, 20))
+    hanging.start()
+    wait_for(lambda: patient.writes == 1)
+
+    begun = time.monotonic()
+    written = [send(catalog, one) for one in others]
+    took_s = time.monotonic() - begun
+    hanging.join()
+    patient.close()
+
+    assert all(len(one.won) == 1 for one in written)
+    assert took_s < LONGEST_WAIT_S + 2
