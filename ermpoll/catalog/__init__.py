@@ -2,12 +2,13 @@
 
 It knows the service's protocol: statuses, ETags, snapshot times, the model document,
 how values and addresses are written. It knows no queue, no state word and no thread
-but the caller's. requests has its one door in `transport`.
+but the caller's. requests has its doors in `connection` and `transport`.
 
 Open `client` first: `connect` and `Catalog`, with `get`, `put`, `post`, `delete`.
 Then `transport` (one request and its answer), `etags` and `clock` (what an answer
-tells of versions and time), `write_lock` (one write at a time), `write_permission`
-(a dry run refuses writes), and `model`, `values`, `paths` for what is sent.
+tells of versions and time), `conditional` (reading again and again), `write_lock`
+(one write at a time), `write_permission` (a dry run refuses writes), and `model`,
+`values`, `paths` for what is sent. `shared` is what one process has of a catalog.
 """
 
 from __future__ import annotations

@@ -155,13 +155,16 @@ class Session:
     left_s: float | None
 
 
-def session_of(document: Mapping[str, Any]) -> Session:
-    """Read what a server says of a login."""
-    client = document.get("client") or {}
+def session_of(document: object) -> Session:
+    """Read what a server says of a login; "somebody" where it says nothing."""
+    told = document if isinstance(document, Mapping) else {}
+    client = told.get("client")
+    who = client if isinstance(client, Mapping) else {}
+    left_s = told.get("seconds_remaining")
     return Session(
-        name=str(client.get("display_name") or client.get("id") or "somebody"),
-        id=str(client.get("id") or ""),
-        left_s=document.get("seconds_remaining"),
+        name=str(who.get("display_name") or who.get("id") or "somebody"),
+        id=str(who.get("id") or ""),
+        left_s=left_s if isinstance(left_s, int | float) else None,
     )
 
 

@@ -15,12 +15,14 @@ from deriva.core import DerivaServer, ErmrestCatalog
 import ermpoll
 from ermpoll.catalog.credentials import (
     Login,
+    Session,
     catalog_url,
     find_credentials,
     is_loopback,
     is_safe,
     of_deriva,
     origin,
+    session_of,
 )
 from ermpoll.errors import UsageError
 
@@ -242,6 +244,17 @@ def test_an_origin_is_scheme_host_and_port():
     assert origin("https://Data.Example.org/x?y#z") == "https://data.example.org:443"
     assert origin("http://u:p@[::1]:80/x") == "http://::1:80"
     assert is_loopback("::1")
+
+
+@pytest.mark.parametrize("said", [[], None, "<html>", {}, {"client": []}])
+def test_a_server_that_says_nothing_of_a_login_has_somebody_there(said):
+    assert session_of(said) == Session(name="somebody", id="", left_s=None)
+
+
+def test_a_login_is_known_by_its_name_and_the_time_it_has_left():
+    said = {"client": {"id": "id1", "display_name": "Ann"}, "seconds_remaining": 9.5}
+
+    assert session_of(said) == Session(name="Ann", id="id1", left_s=9.5)
 
 
 # -- addresses
