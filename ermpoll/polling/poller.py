@@ -157,7 +157,7 @@ class Poller:
         self._woken.set()
 
     def look_now(self) -> None:
-        """Ask for a look at once, even in a back-off. When paused: at ``resume``."""
+        """Ask for a look at once, even in a back-off; when paused, at ``resume``."""
         self.wake("manual")
 
     def pause(self) -> None:
@@ -245,13 +245,12 @@ class Poller:
         self._loop.paused, self.board.left = False, None
         self._timetable.move(Schedule.anew)
         self.board.note("starting")
-        logger.info("%s: started", self.name, extra={"event": "started"})
 
     def _ended(self, why: str) -> None:
         self.board.note("stopped", why)
         if self._listed:
             registry.leave(self._entry)
-        logger.info("%s: stopped", self.name, extra={"event": "stopped"})
+        logger.info("%s: %s", self.name, why or "stopped", extra={"event": "stopped"})
 
     def _run(
         self,
@@ -259,6 +258,7 @@ class Poller:
         stop: threading.Event | None = None,
         until_idle: bool = False,
     ) -> None:
+        logger.info("%s: started", self.name, extra={"event": "started"})
         leave = self.notices.subscribe(self._on_notice, self._on_status)
         try:
             self._push(self.notices.status.state == "push")

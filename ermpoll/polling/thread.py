@@ -92,10 +92,11 @@ class ControlledThread:
             thread = threading.Thread(
                 target=self._thread, args=(body,), name=name, daemon=True
             )
-            if self._begin(thread) is None:
-                return "replaced"
-            thread.start()
-        return "begun"
+            if self._begin(thread) is not None:
+                thread.start()
+                return "begun"
+        self._told()
+        return "replaced"
 
     def run(self, name: str, body: Body) -> None:
         """Run on the caller's thread until stopped; not if another one runs.
@@ -110,6 +111,7 @@ class ControlledThread:
                 raise UsageError(f"{name} is running already: stop() it first.")
             run = self._begin(threading.current_thread(), over=threading.Event())
         if run is None:
+            self._told()
             return
         why = ""
         try:
@@ -137,11 +139,12 @@ class ControlledThread:
         elif run.thread is not threading.current_thread():
             run.thread.join(timeout_s)
         with self._lock:
+            if self._run is not run:
+                return True
             # under the lock: it may end at this moment, and must have the last word
-            if self._run is run:
+            if run.stop.is_set():
                 self._late()
-                return False
-        return True
+            return False
 
     def _begin(
         self, thread: threading.Thread, over: threading.Event | None = None
@@ -149,7 +152,7 @@ class ControlledThread:
         # first, so that nobody takes it for one that need not be stopped
         self._begun()
         if not self._may_run():
-            self._ended("")
+            self._ended("another one of its name was started")
             return None
         self._run = _Run(thread=thread, stop=threading.Event(), over=over)
         return self._run

@@ -59,8 +59,10 @@ def test_a_start_that_was_overtaken_begins_nothing():
     )
     second.start()
     states = [one.status.state for one in (first, second)]
+    reason = second.status.reason
     listed = [*ermpoll.agents()]
     later.stop()
 
     assert states == ["stopped", "stopped"]
+    assert reason == "another one of its name was started"
     assert listed == [later]

@@ -132,3 +132,30 @@ def test_a_start_in_another_one_s_place_begins_nothing() -> None:
 
     assert not runner.running
     assert calls == ["begun", "ended"] * 2
+
+
+def test_a_stop_that_was_taken_back_is_not_told_as_late() -> None:
+    late: list[bool] = []
+    stopping = threading.Event()
+    runner = ControlledThread(
+        wake=stopping.set,
+        begun=lambda: None,
+        ended=lambda why: None,
+        late=lambda: late.append(True),
+    )
+    go = threading.Event()
+
+    def body(stop: threading.Event) -> None:
+        go.wait(10)
+
+    runner.start("ermpoll-test", body)
+    answers: list[bool] = []
+    stopper = threading.Thread(target=lambda: answers.append(runner.stop(0.2)))
+    stopper.start()
+    assert stopping.wait(5)
+    resumed = runner.start("ermpoll-test", body)
+    stopper.join(5)
+    go.set()
+    ended = runner.stop(5)
+
+    assert (resumed, answers, late, ended) == ("resumed", [False], [], True)
