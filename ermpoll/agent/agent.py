@@ -34,8 +34,7 @@ from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
-from ermpoll.queue.operations import check_right
-from ermpoll.queue.results import rids_of
+from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
 from ermpoll.records import LivePanel, LookResult, Status, Transform, Work
 
@@ -143,13 +142,14 @@ class Agent:
             changed=self._job_ended,
             told=lambda news: self._poller.board.emit("state", news),
         )
+        holder = f"{worker_name()} {self.name}"
         parts = AgentContext(
             jobs=jobs,
-            name=f"{worker_name()} {self.name}",
+            name=holder,
             transform=transform,
             hand=self._hand,
             tally=self._tally,
-            writer=jobs.writer(self._halt),
+            writer=jobs.writer(self._halt, holder),
             execution=self._execution,
             emit=self._poller.board.emit,
             wrote=self._poller.wrote,
@@ -158,7 +158,9 @@ class Agent:
             spreading=Spreading(spread),
             time_limit_s=time_limit_s,
         )
-        pace = Prefetch(workers=workers, lease_s=jobs.spec.lease_s, prefetch=prefetch)
+        pace = Prefetch(
+            workers=workers, lease_s=jobs.definition.lease_s, prefetch=prefetch
+        )
         self._cycle = Cycle(parts, pace)
 
     def __repr__(self) -> str:
@@ -416,7 +418,7 @@ class Agent:
         self._poller.wake("more")
 
     def _decorate(self, status: Status) -> Status:
-        status = self._tally.fill(status, self._hand, self.jobs.spec.attempts)
+        status = self._tally.fill(status, self._hand, self.jobs.definition.attempts)
         status = replace(status, workers=self._workers)
         if status.state == "stopped":
             return status
@@ -435,7 +437,7 @@ class Agent:
     # beginning and ending
 
     def _begin(self) -> None:
-        check_right(self.jobs)
+        self.jobs.check_right()
         self.jobs.catalog.check_permit(f"run {self.name}")
         self._draining = self._abandoning = self._ends_itself = self._paused = False
         self._until_idle = False
@@ -504,6 +506,6 @@ class Agent:
 
 def _default_name(jobs: Queue) -> str:
     address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
-    ready = "|".join(jobs.spec.label(word) for word in jobs.ready)
-    narrow = jobs.spec.path or jobs.spec.where
-    return f"{address} {jobs.title} {jobs.state}={ready} {narrow}".strip()
+    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
+    narrow = jobs.definition.path or jobs.definition.where
+    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()

@@ -10,7 +10,8 @@ from typing import Any
 
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.polling.status import PerMinute
-from ermpoll.queue.guarded_put import PutResult
+from ermpoll.queue.guarded_put import Fate
+from ermpoll.queue.writer import WriteResult
 from ermpoll.records import Failure, Status
 
 #: How many failures a status tells of.
@@ -38,12 +39,12 @@ class Counters:
         with self._lock:
             self._failures.appendleft(failure)
 
-    def wrote(self, written: PutResult) -> None:
+    def wrote(self, done: WriteResult) -> None:
         """Count the PUTs of a write."""
         with self._lock:
-            self._counts["writes"] += written.sent
-            self._counts["wasted"] += written.wasted
-            self._counts["unknown"] += len(written.unknown)
+            self._counts["writes"] += done.sent
+            self._counts["wasted"] += done.wasted
+            self._counts["unknown"] += len(done.rids(Fate.UNKNOWN))
 
     def __getitem__(self, what: str) -> int:
         return self._counts[what]

@@ -21,7 +21,9 @@ from ermpoll.agent.settler import Settled, Settler
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S
+from ermpoll.errors import Unavailable
 from ermpoll.queue import transitions
+from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult, by_then
@@ -38,7 +40,7 @@ class Cycle:
 
     def __init__(self, parts: AgentContext, pace: Prefetch) -> None:
         self._parts = parts
-        self._spec = parts.jobs.spec
+        self._spec = parts.jobs.definition
         self.pace = pace
         self._limbo = UnconfirmedClaims(parts.jobs)
         self._picker = Fetcher(parts, self._limbo)
@@ -84,7 +86,10 @@ class Cycle:
             # what ended before this write is in hand until it is settled
             ran_dry = parts.hand.busy - len(ended) < self.pace.workers
             self.pace = self.pace.cycled(time.monotonic() - begun, ran_dry)
-        return self._looked(choice, done, self._settler.settle(done, ended, begun))
+        noted = self._settler.settle(done, ended, begun)
+        if done.error is not None and not isinstance(done.error, Unavailable):
+            raise done.error
+        return self._looked(choice, done, noted)
 
     def give_back(self, held: Sequence[Held]) -> None:
         """Release rows; the attempt does not count."""
@@ -147,35 +152,35 @@ class Cycle:
 
     def _write(self, chosen: Sequence[Transition]) -> WriteResult:
         if not chosen:
-            return WriteResult.nothing()
+            return WriteResult()
         deadlines = [
             held.deadline for held in self._parts.hand.held(m.rid for m in chosen)
         ]
         until = min([by_then(PATIENCE_S), *deadlines])
         done = self._parts.writer.write(chosen, until=until)
-        self._parts.tally.wrote(done.written)
-        if done.written.won:
+        self._parts.tally.wrote(done)
+        if done.written():
             self._parts.wrote()
-        if done.written.wasted:
+        if done.wasted:
             logger.info(
                 "%s: %d writes came to nothing, sent again",
                 self._parts.name,
-                done.written.wasted,
-                extra={"event": "wasted", "writes": done.written.wasted},
+                done.wasted,
+                extra={"event": "wasted", "writes": done.wasted},
             )
         return done
 
     def _looked(self, choice: Fetch, done: WriteResult, noted: Settled) -> LookResult:
         claimed = noted.claimed
         settled = not (
-            done.written.unknown or noted.unread or self._limbo or self._picker.park
+            done.rids(Fate.UNKNOWN) or noted.unread or self._limbo or self._picker.park
         )
         # a row that was freed just now is a candidate that this look did not read
-        unread = choice.full or done.written.missed or done.won("rescue")
+        unread = choice.full or done.rids(Fate.MISSED) or done.written("rescue")
         moved = self._picker.settle(choice, idle=settled and not unread)
         hand = self._parts.hand
         if choice.looked:
-            self._busy = bool(claimed or done.written.missed)
+            self._busy = bool(claimed or done.rids(Fate.MISSED))
         due = [
             self._picker.due_s(),
             hand.renewal_due_s(self._spec.lease_s, time.monotonic()),
@@ -189,10 +194,14 @@ class Cycle:
             due = [1.0]
         return LookResult(
             more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
-            found=bool(claimed or done.won()),
+            found=bool(claimed or done.written()),
             due_s=min((s for s in due if s is not None), default=None),
             outcome=(
-                "unchanged" if choice.unchanged else "rows" if done.moves else "empty"
+                "unchanged"
+                if choice.unchanged
+                else "rows"
+                if done.transitions
+                else "empty"
             ),
             etag_moved=moved,
             detail=_words(choice, done, noted, self._parts.execution.reason),
@@ -203,15 +212,15 @@ def _words(choice: Fetch, done: WriteResult, noted: Settled, trouble: str) -> st
     if choice.unchanged:
         return "304, nothing new"
     parts = [f"took {noted.claimed}"] if noted.claimed else []
-    finished = len(done.won("complete", "fail", "retry later"))
+    finished = len(done.written("complete", "fail", "retry later"))
     parts += [f"finished {finished}"] if finished else []
-    missed = len(done.written.missed) - noted.unread
+    missed = len(done.rids(Fate.MISSED)) - noted.unread
     parts += [f"lost {missed}"] if missed else []
     parts += [f"could not read back {noted.unread}"] if noted.unread else []
     if parts:
         return ("looked, " if choice.looked else "") + ", ".join(parts)
     if choice.looked:
         return "nothing to take"
-    if done.moves:
+    if done.transitions:
         return "wrote what was due"
     return "the executor does no work" if trouble else "holds all that it can"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from ermpoll import render
 from ermpoll.agent.work_calls import Report, do_dry, here, read, reason_of
-from ermpoll.errors import ExecutorError, Unreadable
-from ermpoll.queue import plan as planning
-from ermpoll.queue.definition import check_change_of_state
+from ermpoll.errors import ExecutorError, UsageError
+from ermpoll.queue import operations
+from ermpoll.queue.plan import copied, finishing_changes
 from ermpoll.queue.results import Plan
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.redact import one_line
@@ -53,14 +53,14 @@ def dry_run(
 ) -> DryRun:
     """Decide a claim, and with ``work`` call it while every write is refused."""
     with jobs.catalog.dry_run() as refused:
-        moves = jobs.choose(limit, transform=transform)
-        plan = Plan(jobs, tuple(moves), "apply")
+        steps = jobs.selector.choose(limit, transform=transform)
+        plan = operations.plan(jobs, "apply", steps)
         if work is None:
             return DryRun(plan=plan)
         rows = {
-            move.rid: {**move.change.before, **move.change.after}
-            for move in moves
-            if move.change.kind == "changed"
+            change.rid: {**change.before, **change.after}
+            for change in plan.changes
+            if change.kind == "changed"
         }
         answers = _called(executor, work, rows)
         results: dict[str, Mapping[str, JSON] | None] = {}
@@ -92,7 +92,7 @@ def _called(
     answers: dict[str, tuple[Report, list[str]]] = {}
     try:
         futures = {
-            rid: executor.submit(do_dry, work, planning.copied(row), here())
+            rid: executor.submit(do_dry, work, copied(row), here())
             for rid, row in rows.items()
         }
         for rid, future in futures.items():
@@ -112,10 +112,7 @@ def _checked(
     """Check a result as the real run does."""
     if error:
         return None, error
-    table = jobs.spec.table
     try:
-        changes = {} if result is None else planning.changes_of(result, row, table)
-    except Unreadable as wrong:
-        return None, str(wrong)
-    refusal = planning.first_refusal(changes, table)
-    return changes, refusal or check_change_of_state(jobs.spec, changes) or ""
+        return finishing_changes(jobs.definition, result, row), ""
+    except UsageError as refusal:
+        return None, str(refusal)

@@ -13,7 +13,6 @@ from ermpoll.agent.context import AgentContext
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.conditional import ConditionalReader
 from ermpoll.queue import transitions
-from ermpoll.queue.tokens import new_token
 from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Page
 
@@ -43,7 +42,7 @@ class Fetcher:
     def __init__(self, parts: AgentContext, limbo: UnconfirmedClaims) -> None:
         self._parts = parts
         self._limbo = limbo
-        self._spec = parts.jobs.spec
+        self._spec = parts.jobs.definition
         self._catalog = parts.jobs.catalog
         self._reader = ConditionalReader(self._catalog, log_in=parts.log_in)
         self._rescued_at = float("-inf")
@@ -82,16 +81,14 @@ class Fetcher:
         if room <= 0:
             return Fetch(full=True)
         if rids is not None:
-            chosen = jobs.choose(
-                room, transform=parts.transform, rids=rids, name=parts.name
-            )
+            chosen = jobs.selector.choose(room, transform=parts.transform, rids=rids)
             return Fetch(moves=self._startable(chosen), looked=True)
         wanted = parts.spreading.rows(room) + 1
         page = self._read(wanted, conditional)
         if page is None:
             return Fetch(unchanged=True)
         rows = _Rows(self._new_rows(page, wanted))
-        chosen = jobs.chooser.claims(rows, room, parts.transform, self._token)
+        chosen = jobs.selector.claims(rows, room, parts.transform)
         full = not rows.exhausted
         rescued, due_s = self._overdue() if self._is_rescue_due(full) else ([], None)
         return Fetch(
@@ -120,18 +117,15 @@ class Fetcher:
                 yield row
         if len(page.rows) >= limit:
             # only a transform that refuses rows gets this far
-            yield from parts.jobs.chooser.after(
+            yield from parts.jobs.selector.after(
                 page.rows[-1], max(limit, REFUSED_PAGE), parts.spreading.filter
             )
-
-    def _token(self) -> str:
-        return new_token(self._parts.name, self._spec.lease_s)
 
     def _startable(self, chosen: list[Transition]) -> list[Transition]:
         """Return the claims among the moves; the others are marked as failed."""
         for move in chosen:
             if move.change.kind != "changed":
-                self.park.append(transitions.park(self._spec, move.change))
+                self.park.append(transitions.reject(self._spec, move.change))
         return [move for move in chosen if move.change.kind == "changed"]
 
     def _is_rescue_due(self, full: bool) -> bool:
@@ -152,9 +146,10 @@ class Fetcher:
         path = jobs.queries.next_retry(now)
         if path is not None:
             page = self._catalog.get(path)
-            due += [
+            retries = (
                 transitions.due_s(spec, row, now) for row in (page.rows if page else ())
-            ]
+            )
+            due += [seconds for seconds in retries if seconds is not None]
         if spec.owner:
             for row in jobs.held().rows:
                 ours = str(row["RID"]) in self._parts.hand

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.work_calls import reason_of
 from ermpoll.backoff import jittered_s
-from ermpoll.errors import Unreadable
-from ermpoll.queue import plan as planning
+from ermpoll.errors import Unreadable, UsageError
 from ermpoll.queue import transitions
-from ermpoll.queue.definition import QueueDefinition, check_change_of_state
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.plan import finishing_changes
 from ermpoll.queue.transitions import Transition
-from ermpoll.records import JSON
 
 #: First and longest wait before a failed row is tried again, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
@@ -30,9 +29,10 @@ def finishing_move(
     error = one.error if one.cause is None else reason_of(one.cause)
     final = one.final or isinstance(one.cause, Unreadable)
     if not error:
-        changes = _changes(spec, one)
-        if isinstance(changes, str):
-            return transitions.fail(spec, one.held, changes)
+        try:
+            changes = finishing_changes(spec, one.result, one.held.row)
+        except UsageError as refusal:
+            return transitions.fail(spec, one.held, str(refusal))
         return transitions.complete(spec, one.held, changes)
     tried = transitions.attempts_of(spec, one.held.row)
     if spec.attempts and tried < spec.max_attempts and not final:
@@ -40,17 +40,3 @@ def finishing_move(
         at = now + timedelta(seconds=wait_s)
         return transitions.retry_later(spec, one.held, error, at)
     return transitions.fail(spec, one.held, error)
-
-
-def _changes(spec: QueueDefinition, one: Finished) -> dict[str, JSON] | str:
-    if one.result is None:
-        return {}
-    try:
-        changes = planning.changes_of(one.result, one.held.row, spec.table)
-    except Unreadable as error:
-        return str(error)
-    return (
-        planning.first_refusal(changes, spec.table)
-        or check_change_of_state(spec, changes)
-        or changes
-    )

@@ -13,9 +13,10 @@ from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
+from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.operations import held_rows
 from ermpoll.queue.transitions import Held, Transition
-from ermpoll.queue.writer import WriteResult, try_rows
+from ermpoll.queue.writer import WriteResult
 from ermpoll.records import JSON, EventKind, Failure, Row
 from ermpoll.redact import clipped
 
@@ -64,7 +65,7 @@ class Settler:
     ) -> None:
         self._parts = parts
         self._limbo = limbo
-        self._spec = parts.jobs.spec
+        self._spec = parts.jobs.definition
         self._catalog = parts.jobs.catalog
         self._park = park
         self._news: list[_News] = []
@@ -77,26 +78,24 @@ class Settler:
         What has to be read is read first: where that fails, the rows it is about
         are left for a later look, and what the answer said of all others stands.
         """
-        hand, written = self._parts.hand, done.written
+        hand, missed = self._parts.hand, done.rids(Fate.MISSED)
         self._limbo.add(done, sent_at)
-        asked = [rid for rid in written.missed if self._is_doubted(done.moves[rid])]
+        asked = [rid for rid in missed if self._is_doubted(done.transitions[rid])]
         now = self._read([*self._limbo.rids, *asked])
         # from here on nothing can fail: half of a write must not be forgotten
-        left = {*written.unsent, *written.unknown, *(asked if now is None else ())}
+        open_ = (*done.rids(Fate.UNSENT), *done.rids(Fate.UNKNOWN))
+        left = {*open_, *(asked if now is None else ())}
         causes = {one.held.rid: one for one in ended}
         hand.put_back(causes[rid] for rid in left if rid in causes)
-        claimed = held_rows(self._parts.jobs, done, sent_at)
+        claimed = held_rows(self._spec, done, sent_at)
         claimed.update(self._limbo.found(now) if now is not None else {})
-        for rid in written.missed:
+        for rid in missed:
             if rid not in left:
-                self._missed(done.moves[rid], now.get(rid) if now else None)
-        for rid, reason in written.refused.items():
-            self._refused(done.moves[rid], reason, causes.get(rid))
-        for move in done.won():
-            cause = causes.get(move.rid)
-            # the version of a write by token covers an edit that we haven't seen
-            rmt = "" if move.rid in done.edited else written.won[move.rid]
-            self._won(move, rmt, sent_at, cause)
+                self._missed(done.transitions[rid], now.get(rid) if now else None)
+        for rid, reason in done.reasons(Fate.REFUSED).items():
+            self._refused(done.transitions[rid], reason, causes.get(rid))
+        for rid, move in done.written().items():
+            self._won(move, done.rows[rid].rmt, sent_at, causes.get(rid))
         self._parts.tally.add("claimed", len(claimed))
         hand.take(claimed.values(), self._parts.execution.submit)
         self._tell_claimed(claimed, done)
@@ -112,17 +111,17 @@ class Settler:
 
     def _is_doubted(self, move: Transition) -> bool:
         """Whether only the row itself can tell why its write was missed."""
-        return move.act not in ("claim", "rescue") and move.rid in self._parts.hand
+        return move.kind not in ("claim", "rescue") and move.rid in self._parts.hand
 
     def _read(self, rids: Sequence[str]) -> dict[str, dict[str, JSON]] | None:
         if not rids:
             return {}
-        return try_rows(self._catalog, self._parts.jobs.queries, rids)
+        return self._parts.jobs.try_rows(rids)
 
     def _waited_s(self, done: WriteResult) -> float:
         """Return for how long the longest waiting of the claimed rows was ready."""
         now = self._catalog.now()
-        ready = [parse_time(move.change.rmt) for move in done.won("claim")]
+        ready = [parse_time(move.change.rmt) for move in done.written("claim").values()]
         waited = ((now - at).total_seconds() for at in ready if at is not None)
         return max(waited, default=0.0)
 
@@ -130,12 +129,12 @@ class Settler:
         self, move: Transition, rmt: str, sent_at: float, cause: Finished | None = None
     ) -> None:
         parts = self._parts
-        if move.act == "renew":
+        if move.kind == "renew":
             for held in parts.hand.held([move.rid]):
                 lease_end = sent_at + self._spec.lease_s
                 parts.hand.renewed(replace(held, rmt=rmt, deadline=lease_end))
             return
-        kind = _KINDS.get(move.act)
+        kind = _KINDS.get(move.kind)
         if kind is None:
             return
         parts.hand.drop([move.rid])
@@ -154,29 +153,29 @@ class Settler:
         self._news.append(_News(event, move.rid, reason, worked_s, field))
 
     def _missed(self, move: Transition, now: Row | None) -> None:
-        if move.act in ("claim", "rescue"):
-            self._parts.tally.add("lost", move.act == "claim")
+        if move.kind in ("claim", "rescue"):
+            self._parts.tally.add("lost", move.kind == "claim")
             return
         if move.rid in self._parts.hand:
             # an earlier copy of this write may have been the one that counted
             if (
                 now
                 and transitions.is_marked(self._spec, move, now)
-                and move.act != "renew"
+                and move.kind != "renew"
             ):
                 self._won(move, str(now["RMT"]), time.monotonic(), None)
             else:
                 self._lose(move.rid, "somebody else took the row over")
 
     def _refused(self, move: Transition, reason: str, cause: Finished | None) -> None:
-        if move.act == "claim":
+        if move.kind == "claim":
             failed = replace(move.change, kind="problem", reason=reason)
-            self._park.append(transitions.park(self._spec, failed))
-        elif cause is not None and move.act not in ("fail", "release"):
+            self._park.append(transitions.reject(self._spec, failed))
+        elif cause is not None and move.kind not in ("fail", "release"):
             told = Finished(held=cause.held, error=reason, final=True)
             self._parts.hand.put_back([told])
         else:
-            act = "release" if move.act == "release" else "failure"
+            act = "release" if move.kind == "release" else "failure"
             self._lose(move.rid, f"the catalog refuses even its {act}: {reason}")
 
     def _lose(self, rid: str, reason: str) -> None:

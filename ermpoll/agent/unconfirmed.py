@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
+from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
 from ermpoll.records import JSON, Row
@@ -29,9 +30,10 @@ class UnconfirmedClaims:
 
     def add(self, done: WriteResult, sent_at: float) -> None:
         """Keep the claims of a write that got no certain answer."""
-        for rid in done.written.unknown:
-            if done.moves[rid].act == "claim" and self._jobs.spec.owner:
-                self._moves[rid] = (done.moves[rid], sent_at)
+        for rid in done.rids(Fate.UNKNOWN):
+            step = done.transitions[rid]
+            if step.kind == "claim" and self._jobs.definition.owner:
+                self._moves[rid] = (step, sent_at)
 
     @property
     def rids(self) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ class UnconfirmedClaims:
         Those that can't become ours any more are forgotten: the row has moved on
         without our token, or their lease is over.
         """
-        spec = self._jobs.spec
+        spec = self._jobs.definition
         held, open_ = {}, {}
         for rid, (move, sent_at) in self._moves.items():
             row, deadline = now.get(rid), sent_at + spec.lease_s

@@ -1,22 +1,33 @@
-"""What a queue is: a table, its state column and the words in it. Frozen, checked.
+"""What a queue is: a table, its state column and the words in it. Frozen.
 
-Knows no HTTP: the checks take the table's model as an argument.
+Knows no HTTP, and takes what it is told: `validation` says what can't be.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ermpoll.catalog import paths
-from ermpoll.catalog.model import Column, Table
+from ermpoll.catalog.model import Table
 from ermpoll.catalog.values import clean_text
 from ermpoll.errors import UsageError
-from ermpoll.records import JSON, Row
+from ermpoll.records import JSON
 
 #: Longest error text that is written, in characters.
 ERROR_LENGTH = 4000
+
+
+#: The columns that claiming itself reads and writes: of which types, and in words.
+COLUMN_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "state": (("text",), "text"),
+    "owner": (("text",), "text"),
+    "attempts": (("int2", "int4", "int8"), "an integer"),
+    # without its zone a time of the catalog can't be compared with any other
+    "retry_at": (("timestamptz",), "timestamptz"),
+    "error": (("text",), "text"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +63,8 @@ class QueueDefinition:
     @property
     def own_columns(self) -> tuple[str, ...]:
         """The columns that claiming itself reads and writes."""
-        optional = (self.owner, self.attempts, self.retry_at, self.error)
-        return (self.state, *(name for name in optional if name))
+        named = (getattr(self, use) for use in COLUMN_TYPES)
+        return tuple(name for name in named if name is not None)
 
     def is_ready(self, word: JSON) -> bool:
         """Whether a state word makes a row a candidate."""
@@ -95,117 +106,3 @@ def words_of(ready: str | Sequence[str | None] | None) -> tuple[str | None, ...]
     if not words:
         raise UsageError("expected at least one ready word, found none")
     return words
-
-
-def check(spec: QueueDefinition) -> None:
-    """Check a queue against its table.
-
-    Raises
-    ------
-    UsageError
-        A column that isn't there or has the wrong type; words that are equal, so
-        that a claim would not leave the query; a lease or number that can't be.
-    """
-    _check_words(spec)
-    _check_numbers(spec)
-    _check_path(spec)
-    for name, what, bases, wanted in (
-        (spec.state, "state", ("text",), "text"),
-        (spec.owner, "owner", ("text",), "text"),
-        (spec.error, "error", ("text",), "text"),
-        (spec.attempts, "attempts", ("int2", "int4", "int8"), "an integer"),
-        # without its zone a time of the catalog can't be compared with any other
-        (spec.retry_at, "retry_at", ("timestamptz",), "timestamptz"),
-    ):
-        if name is not None:
-            _check_column(spec.table.column(name, what), what, bases, wanted)
-    for name in ("RID", "RMT"):
-        spec.table.column(name, "table")
-    for name in (*(spec.columns or ()), *spec.order.columns):
-        spec.table.column(name, "columns" if name in (spec.columns or ()) else "order")
-    _check_distinct(spec)
-    _check_unique(spec)
-
-
-def _check_words(spec: QueueDefinition) -> None:
-    words = {"claimed": spec.claimed, "done": spec.done, "failed": spec.failed}
-    for what, word in words.items():
-        if not isinstance(word, str) or not word:
-            raise UsageError(f"{what}: expected a state word, found {word!r}")
-        if word in spec.ready:
-            raise UsageError(
-                f"{what}: expected a word that is not a ready one, found {word!r}; "
-                "a row in it would be a candidate again at once"
-            )
-    if len(set(words.values())) < len(words):
-        raise UsageError(
-            "expected different words for claimed, done and failed, found "
-            + ", ".join(f"{what}={word!r}" for what, word in words.items())
-        )
-    for other in (*spec.ready, spec.claimed, spec.done):
-        if spec.is_failed(other):
-            raise UsageError(
-                f"failed: expected a word unlike the others, found {spec.failed!r}, "
-                f"which also means {other!r}"
-            )
-
-
-def _check_numbers(spec: QueueDefinition) -> None:
-    if not spec.lease_s >= 1:
-        raise UsageError(
-            f"lease_s: expected at least 1 second, found {spec.lease_s}; "
-            "a shorter lease can't be kept by three renewals"
-        )
-    if spec.max_attempts < 1:
-        raise UsageError(f"max_attempts: expected 1 or more, found {spec.max_attempts}")
-
-
-def _check_path(spec: QueueDefinition) -> None:
-    for what, text in (("where", spec.where), ("path", spec.path or "")):
-        if re.search(r"[?@\s]", text):
-            raise UsageError(
-                f"{what}: expected ERMrest path text without '@', '?' and spaces, "
-                f"found {text!r}; use order= and limit=, and percent-encode values"
-            )
-    if spec.path is not None and spec.where:
-        raise UsageError("expected where or path, found both; put the filter in path")
-
-
-def _check_column(
-    column: Column, what: str, bases: tuple[str, ...], wanted: str
-) -> None:
-    if column.base not in bases or column.is_array:
-        raise UsageError(
-            f"{what}: expected a column of type {wanted}, found {column.name!r} of "
-            f"type {column.typename}"
-        )
-
-
-def _check_distinct(spec: QueueDefinition) -> None:
-    names = spec.own_columns
-    if len(set(names)) < len(names):
-        raise UsageError(
-            f"expected different columns for state, owner, attempts, retry_at and "
-            f"error, found {', '.join(names)}"
-        )
-
-
-def _check_unique(spec: QueueDefinition) -> None:
-    for key in spec.table.keys:
-        if len(key) == 1 and key[0] in spec.own_columns:
-            raise UsageError(
-                f"expected {key[0]!r} to hold one value for many rows, but it is a "
-                f"key of {spec.table.label}; two rows could not be claimed together"
-            )
-
-
-def check_change_of_state(spec: QueueDefinition, changes: Row) -> str | None:
-    """Say why the state that a finishing change asks for can't be; None if it can."""
-    if spec.state not in changes:
-        return None
-    word = changes[spec.state]
-    if spec.is_ready(word):
-        return f"{spec.state}: {word!r} would make the row a candidate again"
-    if word == spec.claimed:
-        return f"{spec.state}: {word!r} would leave the row claimed"
-    return None

@@ -4,45 +4,40 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ermpoll.catalog import paths
-from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
+from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import parse_token
-from ermpoll.queue.writer import read_rows
 from ermpoll.records import JSON
 
-if TYPE_CHECKING:
-    from ermpoll.queue.queue import Queue
 
-
-def why(jobs: Queue, rid: str) -> str:
+def why(table: QueueTable, rid: str) -> str:
     """Say in one sentence why a row is not taken, or that it would be."""
-    row = read_rows(jobs.catalog, jobs.queries, [rid]).get(rid)
+    row = table.read_rows([rid]).get(rid)
     if row is None:
-        return f"{rid} is not there: {jobs.title} has no such row."
-    spec, now = jobs.spec, jobs.catalog.now()
-    state = row[spec.state]
-    if state == spec.claimed:
-        return _held(jobs, rid, row, now)
-    if not spec.is_ready(state):
-        return _not_ready(jobs, rid, row)
-    reason = _waits(jobs, row, now) or _filtered(jobs, rid, now)
+        return f"{rid} is not there: {table.title} has no such row."
+    definition, now = table.definition, table.catalog.now()
+    state = row[definition.state]
+    if state == definition.claimed:
+        return _held(table, rid, row, now)
+    if not definition.is_ready(state):
+        return _not_ready(table, rid, row)
+    reason = _waits(table, row, now) or _filtered(table, rid, now)
     if reason:
         return f"{rid} is not taken: {reason}."
-    if not jobs.writable:
-        return f"{rid} is a candidate, but can't be taken: {jobs.why_not_writable}."
+    if table.why_not_writable:
+        return f"{rid} is a candidate, but can't be taken: {table.why_not_writable}."
     return f"{rid} is a candidate: nothing keeps the next claim from taking it."
 
 
-def _held(jobs: Queue, rid: str, row: dict[str, JSON], now: datetime) -> str:
-    spec = jobs.spec
-    token = parse_token(row.get(spec.owner)) if spec.owner else None
-    overdue = transitions.overdue_s(spec, row, now)
+def _held(table: QueueTable, rid: str, row: dict[str, JSON], now: datetime) -> str:
+    definition = table.definition
+    token = parse_token(row.get(definition.owner)) if definition.owner else None
+    overdue = transitions.overdue_s(definition, row, now)
     by = f"by {token.name}" if token else f"by {row.get('RMB') or 'somebody'}"
     if token is None:
-        since = f"untouched for {_duration(overdue + spec.lease_s)}"
+        since = f"untouched for {_duration(overdue + definition.lease_s)}"
         return f"{rid} is claimed {by} without a lease, {since}; rescue() frees it."
     if overdue <= 0:
         return f"{rid} is claimed {by} for another {_duration(-overdue)}."
@@ -52,40 +47,39 @@ def _held(jobs: Queue, rid: str, row: dict[str, JSON], now: datetime) -> str:
     )
 
 
-def _not_ready(jobs: Queue, rid: str, row: dict[str, JSON]) -> str:
-    spec, state = jobs.spec, row[jobs.spec.state]
-    ready = " or ".join(spec.label(word) for word in spec.ready)
-    if state == spec.done:
-        return f"{rid} is done: {spec.state} is {state!r}."
-    if spec.is_failed(state):
-        return f"{rid} has failed: {spec.state} is {state!r}; retry() makes it {ready}."
-    return f"{rid} is not taken: {spec.state} is {spec.label(state)!r}, not {ready}."
+def _not_ready(table: QueueTable, rid: str, row: dict[str, JSON]) -> str:
+    definition = table.definition
+    name, word = definition.state, row[definition.state]
+    ready = " or ".join(map(definition.label, definition.ready))
+    if word == definition.done:
+        return f"{rid} is done: {name} is {word!r}."
+    if definition.is_failed(word):
+        return f"{rid} has failed: {name} is {word!r}; retry() makes it {ready}."
+    return f"{rid} is not taken: {name} is {definition.label(word)!r}, not {ready}."
 
 
-def _waits(jobs: Queue, row: dict[str, JSON], now: datetime) -> str | None:
-    spec = jobs.spec
-    if spec.attempts and transitions.attempts_of(spec, row) >= spec.max_attempts:
-        return (
-            f"its attempts are used up ({transitions.attempts_of(spec, row)} of "
-            f"{spec.max_attempts}); retry() begins anew"
-        )
-    later = parse_time(row.get(spec.retry_at)) if spec.retry_at else None
-    if later and later > now:
-        return f"it waits another {_duration((later - now).total_seconds())} to retry"
-    return None
+def _waits(table: QueueTable, row: dict[str, JSON], now: datetime) -> str | None:
+    definition = table.definition
+    tried, most = transitions.attempts_of(definition, row), definition.max_attempts
+    if definition.attempts and tried >= most:
+        return f"its attempts are used up ({tried} of {most}); retry() begins anew"
+    wait_s = transitions.due_s(definition, row, now)
+    if wait_s is None:
+        return f"its {definition.retry_at} never comes"
+    return f"it waits another {_duration(wait_s)} to retry" if wait_s else None
 
 
-def _filtered(jobs: Queue, rid: str, now: datetime) -> str | None:
-    page = jobs.catalog.get(jobs.queries.candidates(now, 1, rids=[rid]))
+def _filtered(table: QueueTable, rid: str, now: datetime) -> str | None:
+    page = table.catalog.get(table.queries.candidates(now, 1, rids=[rid]))
     if page is None or page.rows:
         return None
-    spec = jobs.spec
-    for predicate in re.split(r"[/&]", spec.where):
-        path = paths.join("attribute", spec.table.path, paths.equals("RID", rid))
-        try_ = jobs.catalog.get(f"{path}/{predicate}/RID") if predicate else None
+    definition = table.definition
+    for predicate in re.split(r"[/&]", definition.where):
+        path = paths.join("attribute", definition.table.path, paths.equals("RID", rid))
+        try_ = table.catalog.get(f"{path}/{predicate}/RID") if predicate else None
         if try_ is not None and not try_.rows:
             return f"the filter {predicate} does not hold"
-    return f"the queue's {'path' if spec.path else 'filter'} does not find it"
+    return f"the queue's {'path' if definition.path else 'filter'} does not find it"
 
 
 def _duration(seconds: float) -> str:

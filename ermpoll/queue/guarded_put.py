@@ -7,16 +7,19 @@ Knows statuses and versions, nothing of states. The rules:
   row was read at, so at most one copy writes a row; after the certain answer no
   earlier copy can match any more, and reading the rows by their mark settles it.
 * "Nothing happened" (412, 503 aborted) is waited out with full jitter.
-* A PUT that is refused for one bad value is halved until that row stands alone.
+
+A PUT that is refused for one bad value is refused as a whole: whoever sends it
+decides what becomes of its other rows.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
 
 from ermpoll.backoff import REAL, Clocks, Deadline
 from ermpoll.catalog.client import Catalog
@@ -33,60 +36,68 @@ from ermpoll.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from ermpoll.records import Page, PlannedPut, Row
+from ermpoll.records import Page, PlannedPut
 from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
-    """Reads back the rows of a write."""
+class Fate(Enum):
+    """What became of a row of a write."""
 
-    def versions(self, rids: Iterable[str]) -> Mapping[str, str]:
-        """Return the version each of these rows has now: ``{RID: RMT}``."""
+    WON = "won"
+    #: It had changed since it was read; not written.
+    MISSED = "missed"
+    #: The catalog refuses to write it.
+    REFUSED = "refused"
+    #: No certain answer came in time.
+    UNKNOWN = "unknown"
+    #: Certainly not written: the catalog was busy, or out of reach.
+    UNSENT = "unsent"
 
-    def marked(self, rids: Iterable[str]) -> Mapping[str, str] | None:
-        """Return the versions of those rows that carry this write's mark.
 
-        None where the rows have no place for a mark. Asked only when no copy of
-        the write can be under way any more.
-        """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowResult:
+    """One row of a write."""
+
+    fate: Fate
+    #: Of a row won: its version, as a guard; empty where it can't be had.
+    rmt: str = ""
+    #: Of a row refused or unsent: why.
+    reason: str = ""
+    #: Won by its token: somebody had edited the row meanwhile.
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What a row shows of a write, read back after it."""
+
+    #: Its version, as a guard; empty where it is not as the write left it.
+    rmt: str
+    #: Whether it carries the write's mark; None where there is no place for one.
+    is_ours: bool | None
+
+
+#: Reads rows back: ``{RID: Trace}``, without those that are gone.
+ReadBack: TypeAlias = Callable[[Iterable[str]], Mapping[str, Trace]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutResult:
-    """What became of the rows of a write."""
+    """What became of the rows of a PUT."""
 
-    #: The version of each row written, as a value for the next guard.
-    won: Mapping[str, str] = field(default_factory=dict)
-    #: Each row written, as the server answered it.
-    rows: Mapping[str, Row] = field(default_factory=dict, repr=False)
-    #: RIDs of rows that had changed since they were read.
-    missed: tuple[str, ...] = ()
-    #: ``{RID: the server's reason}`` of rows the catalog refuses.
-    refused: Mapping[str, str] = field(default_factory=dict)
-    #: RIDs of rows of which no certain answer came in time.
-    unknown: tuple[str, ...] = ()
-    #: RIDs of rows that were certainly not written: busy, or out of reach.
-    unsent: tuple[str, ...] = ()
-    #: Why they were not.
+    rows: Mapping[str, RowResult] = field(default_factory=dict)
+    #: Why rows are unsent.
     error: ErmpollError | None = None
     #: PUTs sent, and those that came to nothing.
     sent: int = 0
     wasted: int = 0
 
-    def __add__(self, other: PutResult) -> PutResult:
-        return PutResult(
-            won={**self.won, **other.won},
-            rows={**self.rows, **other.rows},
-            missed=self.missed + other.missed,
-            refused={**self.refused, **other.refused},
-            unknown=self.unknown + other.unknown,
-            unsent=self.unsent + other.unsent,
-            error=self.error or other.error,
-            sent=self.sent + other.sent,
-            wasted=self.wasted + other.wasted,
-        )
+    @property
+    def fates(self) -> set[Fate]:
+        """Every fate that some row has."""
+        return {row.fate for row in self.rows.values()}
 
 
 class GuardedPut:
@@ -115,34 +126,29 @@ class GuardedPut:
         self._clocks = clocks
         self._write_lock = shared_of(catalog.url).write_lock
 
-    def send(self, put: PlannedPut, reader: Reader, *, until: float) -> PutResult:
+    def send(self, put: PlannedPut, read: ReadBack, *, until: float) -> PutResult:
         """Send a PUT and return what became of its rows, whatever came of it.
 
-        It does not raise: another PUT, or half of this one, may have been written.
+        It does not raise: what others of the same write came to must be told.
 
         Parameters
         ----------
-        reader
-            Reads back which rows carry this write's mark.
+        read
+            Reads rows back. Their marks count once no copy of the write can be under
+            way any more.
         until
             On the monotonic clock: when to give up and return rows as unknown.
         """
         answer = self._until_certain(put, until)
-        if answer.refusal is None:
-            return self._settled(put, answer, reader, until)
-        if len(put.rows) == 1:
-            reason = answer.refusal.detail or str(answer.refusal)
-            return answer.tally(refused={put.rids[0]: reason})
-        half = len(put.rows) // 2
-        first, second = (
-            self.send(replace(put, rows=rows), reader, until=until)
-            for rows in (put.rows[:half], put.rows[half:])
+        return PutResult(
+            rows=self._rows(put, answer, read, until),
+            error=None if answer.is_certain or answer.doubtful else answer.error,
+            sent=answer.sent,
+            wasted=answer.wasted,
         )
-        return answer.tally() + first + second
 
     def _until_certain(self, put: PlannedPut, until: float) -> _Answer:
-        answer = _Answer()
-        deadline = self._deadline(until)
+        answer, deadline = _Answer(), self._deadline(until)
         while True:
             answer.sent += 1
             try:
@@ -178,64 +184,62 @@ class GuardedPut:
             doubtful=True,
         )
 
-    def _settled(
-        self, put: PlannedPut, answer: _Answer, reader: Reader, until: float
-    ) -> PutResult:
-        if answer.page is None:
-            if answer.doubtful:
-                return answer.tally(unknown=put.rids)
-            return answer.tally(unsent=put.rids)
-        rows = {str(row["RID"]): row for row in answer.page.rows}
-        rest = [rid for rid in put.rids if rid not in rows]
-        won = self._versions(rows, answer.page, reader, until)
-        if answer.doubtful and rest:
-            found = self._read(reader.marked, rest, until)
-            if found is None:
-                return answer.tally(won=won, rows=rows, unknown=tuple(rest))
-            won = {**won, **found}
-            rest = [rid for rid in rest if rid not in found]
-        return answer.tally(won=won, rows=rows, missed=tuple(rest))
+    def _rows(
+        self, put: PlannedPut, answer: _Answer, read: ReadBack, until: float
+    ) -> dict[str, RowResult]:
+        rids = put.rids
+        answered = {row["RID"] for row in answer.page.rows} if answer.page else set()
+        won = [rid for rid in rids if rid in answered]
+        rest = [rid for rid in rids if rid not in answered]
+        versions = self._versions(won, answer.page, read, until)
+        other = answer.of_the_rest()
+        if rest and answer.doubtful and answer.is_certain:
+            found = self._traces(read, rest, until)
+            if found is None or None in {trace.is_ours for trace in found.values()}:
+                other = RowResult(fate=Fate.UNKNOWN)
+            elif ours := {rid: t.rmt for rid, t in found.items() if t.is_ours}:
+                # an earlier copy was written: the others it did not match
+                other = RowResult(fate=Fate.MISSED)
+                versions.update(ours)
+        wrote = {
+            rid: RowResult(fate=Fate.WON, rmt=rmt) for rid, rmt in versions.items()
+        }
+        return {rid: wrote.get(rid, other) for rid in rids}
 
     def _versions(
-        self, rows: Mapping[str, Row], page: Page, reader: Reader, until: float
+        self, rids: Sequence[str], page: Page | None, read: ReadBack, until: float
     ) -> dict[str, str]:
         """Return the versions of rows just written, from the ETag where it tells."""
-        if not rows:
+        if not rids or page is None:
             return {}
         written = etag_time(page.etag)
         catalog = self._catalog
         if written is not None and not catalog.etag_is_version:
-            sample = next(iter(rows))
-            seen = self._read(reader.versions, [sample], 0)
-            if seen is None:
+            sample = self._traces(read, rids[:1], 0)
+            if sample is None:
                 # very likely it is the version; a guard that is wrong only misses
-                return dict.fromkeys(rows, time_text(written))
+                return dict.fromkeys(rids, time_text(written))
             # no for an answer proves nothing: somebody may have edited that row
-            catalog.etag_is_version = parse_time(seen.get(sample)) == written
+            seen = [parse_time(trace.rmt) for trace in sample.values()]
+            catalog.etag_is_version = written in seen
         if written is not None and catalog.etag_is_version:
-            return dict.fromkeys(rows, time_text(written))
-        found = self._read(reader.versions, list(rows), until) or {}
+            return dict.fromkeys(rids, time_text(written))
+        found = self._traces(read, rids, until) or {}
         # a row whose version can't be had is finished by its token alone
-        return {rid: found.get(rid, "") for rid in rows}
+        return {rid: found[rid].rmt if rid in found else "" for rid in rids}
 
-    def _read(
-        self,
-        read: Callable[[Iterable[str]], Mapping[str, str] | None],
-        rids: Iterable[str],
-        until: float,
-    ) -> Mapping[str, str] | None:
-        """Read back; None when it can't be had, now or by ``until``."""
+    def _traces(
+        self, read: ReadBack, rids: Iterable[str], until: float
+    ) -> Mapping[str, Trace] | None:
+        """Read after a write; None where it can't be: the write counts all the same."""
         deadline = self._deadline(until)
         while True:
             try:
                 return read(rids)
-            except Unavailable as error:
-                if not deadline.wait():
+            except Exception as error:  # noqa: BLE001  the write counts all the same
+                if not (isinstance(error, Unavailable) and deadline.wait()):
                     logger.warning("a write can't be read back: %s", one_line(error))
                     return None
-            except Exception as error:  # noqa: BLE001  the write stands all the same
-                logger.warning("a write can't be read back: %s", one_line(error))
-                return None
 
     def _deadline(self, until: float) -> Deadline:
         left_s = until - self._clocks.monotonic()
@@ -253,7 +257,18 @@ class _Answer:
     sent: int = 0
     wasted: int = 0
 
-    def tally(self, **fates: Any) -> PutResult:
-        """Return what became of the rows, with the counts so far."""
-        error = self.error if fates.get("unsent") else None
-        return PutResult(sent=self.sent, wasted=self.wasted, error=error, **fates)
+    @property
+    def is_certain(self) -> bool:
+        """Whether the last copy was answered, so that nothing of it is to come."""
+        return self.page is not None or self.refusal is not None
+
+    def of_the_rest(self) -> RowResult:
+        """Return what became of the rows that no answer lists."""
+        if self.page is not None:
+            return RowResult(fate=Fate.MISSED)
+        if self.refusal is not None:
+            reason = self.refusal.detail or str(self.refusal)
+            return RowResult(fate=Fate.REFUSED, reason=reason)
+        if self.doubtful:
+            return RowResult(fate=Fate.UNKNOWN)
+        return RowResult(fate=Fate.UNSENT, reason=str(self.error))

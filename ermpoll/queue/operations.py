@@ -1,4 +1,4 @@
-"""What a queue does at a person's word: claim, finish, give back, retry, rescue.
+"""What a queue does at a person's word: plan, claim, finish, give back, retry, rescue.
 
 Each act is one INFO record on ``ermpoll.audit``: who, table, RIDs, counts; no values.
 """
@@ -8,228 +8,209 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from ermpoll.backoff import Deadline
-from ermpoll.catalog.clock import time_text
-from ermpoll.errors import Denied, TransformError, Unreadable, UsageError
-from ermpoll.queue import plan as planning
+from ermpoll.errors import TransformError, UsageError
 from ermpoll.queue import transitions
-from ermpoll.queue.definition import check_change_of_state
-from ermpoll.queue.results import Claim, Outcome, rids_of
-from ermpoll.queue.tokens import worker_name
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.guarded_put import Fate
+from ermpoll.queue.plan import apart, batches, put_by_version
+from ermpoll.queue.results import Acts, Claim, Outcome, Plan
+from ermpoll.queue.rids import rids_of, versions_of
+from ermpoll.queue.selection import Selector
+from ermpoll.queue.table import QueueTable
+from ermpoll.queue.tokens import token_source, worker_name
 from ermpoll.queue.transitions import Held, Transition
-from ermpoll.queue.writer import WriteResult, by_then, read_rows, try_rows
+from ermpoll.queue.writer import GuardedWriter, WriteResult, by_then
 from ermpoll.records import JSON, Change, Row, Transform
-from ermpoll.redact import text_of, told
-
-if TYPE_CHECKING:
-    from ermpoll.queue.queue import Queue
 
 audit = logging.getLogger("ermpoll.audit")
 
 #: Seconds that an act by hand goes on asking for a certain answer.
 PATIENCE_S = 30.0
-#: Rounds of a claim that lost all its rows to others.
+#: Rounds of a claim that won none of its rows.
 ROUNDS = 8
 
 
+def plan(table: QueueTable, action: str, steps: Sequence[Transition]) -> Plan:
+    """Plan steps of rows: the PUTs as they will be sent, tokens of claims included."""
+    definition = table.definition
+    new_token = token_source(worker_name(), definition.lease_s)
+    by_rid = {step.rid: step for step in reversed(steps)}
+    puts = []
+    for batch in batches((step.change for step in steps), definition.table):
+        sent = [by_rid[change.rid] for change in batch.changes]
+        sent = transitions.stamp(definition, sent, new_token)
+        by_rid.update((step.rid, step) for step in sent)
+        # what is shown is apart from what is sent: it may be scribbled on
+        changes = [apart(step.change) for step in sent]
+        puts.append(put_by_version(definition.table, batch.columns, changes))
+    return Plan(table, action, [by_rid[s.rid] for s in steps], puts, ACTS)
+
+
+def apply(table: QueueTable, action: str, steps: Sequence[Transition]) -> Outcome:
+    """Write the steps of a plan; see `Plan.apply`."""
+    table.check_right()
+    sent_at = time.monotonic()
+    done = GuardedWriter(table).write(steps, until=by_then(PATIENCE_S))
+    return _outcome(table, action, done, sent_at)
+
+
 def claim(
-    jobs: Queue,
+    table: QueueTable,
     limit: int,
     rows: object,
     transform: Transform | None,
     token: str | None,
 ) -> Claim:
     """Claim candidates; see `Queue.claim`."""
-    check_right(jobs)
+    table.check_right()
     rids = rids_of(rows) if rows is not None else None
+    selector = Selector(table)
+    writer = GuardedWriter(table, new_token=(lambda: token) if token else None)
+    refused: dict[str, str] = {}
     pause = Deadline(math.inf)
     for _ in range(1 if token else ROUNDS):
-        chosen = jobs.choose(limit, transform=transform, rids=rids, token=token)
+        chosen = selector.choose(
+            limit, transform=transform, rids=rids, without=refused.keys()
+        )
         _check_chosen(chosen)
         sent_at = time.monotonic()
-        done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
-        if done.written.won or not done.written.missed:
+        done = writer.write(chosen, until=by_then(PATIENCE_S))
+        refused.update(done.reasons(Fate.REFUSED))
+        if done.error or not done.fates or done.fates & {Fate.WON, Fate.UNKNOWN}:
             break
-        # all went to others: the next rows may be contested less
-        pause.wait()
-    outcome = outcome_of(jobs, "claim", done, read=False)
-    return Claim(jobs, held_rows(jobs, done, sent_at), outcome)
+        if Fate.MISSED in done.fates:
+            # all went to others: the next rows may be contested less
+            pause.wait()
+    return Claim(_outcome(table, "claim", done, sent_at, refused=refused, read=False))
 
 
-def carry_out(jobs: Queue, action: str, sent: Sequence[Transition]) -> Outcome:
-    """Write the moves of a plan; see `Plan.apply`."""
-    check_right(jobs)
-    sent_at = time.monotonic()
-    done = jobs.writer().write(sent, until=by_then(PATIENCE_S))
-    outcome = outcome_of(jobs, action, done)
-    return replace(outcome, held=held_rows(jobs, done, sent_at))
-
-
-def held_rows(jobs: Queue, done: WriteResult, sent_at: float) -> dict[str, Held]:
+def held_rows(
+    definition: QueueDefinition, done: WriteResult, sent_at: float
+) -> dict[str, Held]:
     """Return the rows that a write claimed, as their holder knows them.
 
     Their lease counts from when the claim was sent: the catalog can't have written
     it earlier.
     """
-    deadline = sent_at + jobs.spec.lease_s
+    deadline = sent_at + definition.lease_s
     return {
-        move.rid: transitions.held_of(
-            jobs.spec, move, done.written.won[move.rid], deadline
-        )
-        for move in done.won("claim")
+        rid: transitions.held_of(definition, step, done.rows[rid].rmt, deadline)
+        for rid, step in done.written("claim").items()
     }
 
 
 def finish(
-    jobs: Queue,
-    action: str,
-    claim: Claim,
-    rids: Iterable[str],
-    move: Callable[[Held], Transition],
+    table: QueueTable, kind: str, claim: Claim, steps: Sequence[Transition]
 ) -> Outcome:
-    """Write a finishing move for rows of a claim, but none whose lease is over."""
-    check_right(jobs)
-    rids = tuple(rids)
-    holding = {rid: claim.holding(rid) for rid in rids}
+    """Write steps of rows of a claim, but none whose lease is over."""
+    table.check_right()
     sent_at = time.monotonic()
-    over = tuple(rid for rid in rids if holding[rid].deadline <= sent_at)
-    chosen = [move(holding[rid]) for rid in rids if rid not in over]
-    until = min((holding[m.rid].deadline for m in chosen), default=sent_at)
-    until = min(until, by_then(PATIENCE_S))
-    done = jobs.writer().write(chosen, until=until)
-    if action == "renew":
-        for one in done.won():
-            old = holding[one.rid]
-            # the version of a write by token covers an edit that we haven't seen
-            rmt = "" if one.rid in done.edited else done.written.won[one.rid]
-            held = replace(old, rmt=rmt, deadline=sent_at + jobs.spec.lease_s)
-            claim.settle(held)
-    else:
-        claim.settle(None, *done.written.won)
-    claim.settle(None, *done.written.missed, *over)
-    return outcome_of(jobs, action, done, over=over, left=claim.unfinished)
+    holding = {step.rid: claim.holding(step.rid) for step in steps}
+    over = [rid for rid, held in holding.items() if held.deadline <= sent_at]
+    mine = [step for step in steps if step.rid not in over]
+    until = min([by_then(PATIENCE_S), *(holding[one.rid].deadline for one in mine)])
+    done = GuardedWriter(table).write(mine, until=until)
+    claim.settle(*done.rids(Fate.WON), *done.rids(Fate.MISSED), *over)
+    deadline = sent_at + table.definition.lease_s
+    for rid in done.written("renew"):
+        held = replace(holding[rid], rmt=done.rows[rid].rmt, deadline=deadline)
+        claim.hold(held)
+    lost = dict.fromkeys(over, "the lease was over; nothing was written")
+    return _outcome(table, kind, done, sent_at, lost=lost, left=claim.unfinished)
 
 
-def by_hand(
-    jobs: Queue,
-    action: str,
-    rids: tuple[str, ...],
-    *,
-    rows: object = None,
-    force: bool = False,
+def release(table: QueueTable, claim: Claim, rows: object = None) -> Outcome:
+    """Give unfinished rows of a claim back, all or these."""
+    held = map(claim.holding, claim.unfinished if rows is None else rids_of(rows))
+    steps = [transitions.release(table.definition, one) for one in held]
+    return finish(table, "release", claim, steps)
+
+
+def retry_or_rescue(
+    table: QueueTable, kind: str, rows: object, force: bool = False
 ) -> Outcome:
     """Retry or rescue rows that nobody here holds."""
-    check_right(jobs)
-    now = read_rows(jobs.catalog, jobs.queries, rids)
-    listed = _versions_of(rows)
-    reasons = {}
-    chosen = []
-    for rid in rids:
-        reason = _unfit(jobs, action, now.get(rid), force)
-        if reason is None:
-            # keyed by the version that was listed: what was touched since is left
-            row = {**now[rid], "RMT": listed.get(rid, now[rid]["RMT"])}
-            step = transitions.retry if action == "retry" else transitions.rescue
-            chosen.append(step(jobs.spec, row))
-        else:
-            reasons[rid] = reason
-    done = jobs.writer().write(chosen, until=by_then(PATIENCE_S))
-    return outcome_of(jobs, action, done, unfit=reasons)
+    table.check_right()
+    step = transitions.retry if kind == "retry" else transitions.rescue
+    rids, listed = rids_of(rows), versions_of(rows)
+    now = table.read_rows(rids)
+    unfit = {rid: _unfit(table, kind, now.get(rid), force) for rid in rids}
+    # keyed by the version that was listed: what was touched since is left
+    chosen = [
+        step(table.definition, {**now[rid], "RMT": listed.get(rid, now[rid]["RMT"])})
+        for rid in rids
+        if not unfit[rid]
+    ]
+    sent_at = time.monotonic()
+    done = GuardedWriter(table).write(chosen, until=by_then(PATIENCE_S))
+    lost = {rid: reason for rid, reason in unfit.items() if reason}
+    return _outcome(table, kind, done, sent_at, lost=lost)
 
 
-def outcome_of(
-    jobs: Queue,
+def _outcome(
+    table: QueueTable,
     action: str,
     done: WriteResult,
+    sent_at: float,
     *,
+    lost: Mapping[str, str] | None = None,
+    refused: Mapping[str, str] | None = None,
     read: bool = True,
-    over: tuple[str, ...] = (),
     left: tuple[str, ...] = (),
-    unfit: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """Say what became of the rows, and write the audit record.
 
-    Parameters
-    ----------
-    unfit
-        ``{RID: why}`` of rows that no write was sent for.
+    ``lost``: why no step was sent for a row; ``refused``: those of earlier rounds as
+    well; ``read``: look up what became of missed rows.
     """
-    written = done.written
-    reasons = {**written.refused, **unfit}
-    reasons.update(dict.fromkeys(written.unsent, str(written.error)))
-    reasons.update(dict.fromkeys(written.unknown, "the answer never came"))
-    reasons.update(dict.fromkeys(over, "the lease was over; nothing was written"))
-    # what was written is told in any case, so a read that fails costs a reason only
-    found = try_rows(jobs.catalog, jobs.queries, written.missed) if read else None
-    now = found or {}
-    meanwhile = {}
-    for rid in written.missed:
-        meanwhile[rid] = _changed(done.moves[rid].change, now.get(rid))
-        gone = found is not None and rid not in found
-        reasons[rid] = "is gone" if gone else "changed meanwhile"
+    won, missed = done.written(), done.rids(Fate.MISSED)
+    unsent, unknown = done.reasons(Fate.UNSENT), done.rids(Fate.UNKNOWN)
+    refused = done.reasons(Fate.REFUSED) if refused is None else refused
+    now = table.try_rows(missed) if read and missed else None
+    gone = "changed meanwhile" if now is None else "is gone"
+    versions = {rid: done.rows[rid] for rid in won}
     outcome = Outcome(
-        jobs=jobs,
+        jobs=table,
         action=action,
-        won=tuple(written.won),
-        lost=(*written.missed, *written.refused, *written.unsent, *over, *unfit),
-        unknown=written.unknown,
+        won=tuple(won),
+        lost=(*missed, *refused, *unsent, *(lost or ())),
+        unknown=unknown,
         still_claimed=left,
-        edited=done.edited,
-        reasons=reasons,
-        meanwhile=meanwhile,
-        by={rid: str(row.get("RMB") or "") for rid, row in now.items()},
-        written={rid: done.moves[rid] for rid in written.won},
-        versions=dict(written.won),
+        edited=tuple(rid for rid, row in versions.items() if row.edited),
+        reasons={
+            **dict.fromkeys(missed, gone),
+            **dict.fromkeys(now or (), "changed meanwhile"),
+            **refused,
+            **unsent,
+            **dict.fromkeys(unknown, "the answer never came"),
+            **(lost or {}),
+        },
+        meanwhile={
+            rid: _changed(done.transitions[rid].change, (now or {}).get(rid))
+            for rid in missed
+        },
+        by={rid: str(row.get("RMB") or "") for rid, row in (now or {}).items()},
+        refused=refused,
+        error=done.error,
+        back=tuple(
+            [
+                transitions.undo(step, versions[rid].rmt, edited=versions[rid].edited)
+                for rid, step in won.items()
+            ]
+        ),
+        held=held_rows(table.definition, done, sent_at),
+        acts=ACTS,
     )
     _audit(outcome)
     return outcome
 
 
-def finishing(jobs: Queue, rid: str, changes: object) -> dict[str, JSON]:
-    """Check the changes that finish a row.
-
-    Raises
-    ------
-    UsageError
-        They are no dict, name columns that aren't there, hold values that the
-        catalog would refuse, or a state word that doesn't finish the row.
-    """
-    table = jobs.spec.table
-    try:
-        wanted = planning.changes_of(changes, {}, table)
-    except Unreadable as error:
-        raise UsageError(f"{rid}: {error}; nothing was written") from error
-    reason = planning.first_refusal(wanted, table) or check_change_of_state(
-        jobs.spec, wanted
-    )
-    if reason:
-        raise UsageError(f"{rid}: {reason}; nothing was written")
-    return wanted
-
-
-def error_text(error: object) -> str:
-    """Return an error as a line for people: an exception with its name."""
-    return told(error) if isinstance(error, BaseException) else text_of(error)
-
-
-def check_right(jobs: Queue) -> None:
-    """Raise Denied where nothing can be written for want of a right."""
-    if jobs.spec.table.may_update is False:
-        raise Denied(
-            f"expected the right to update {jobs.title}, but {jobs.why_not_writable}; "
-            "log in as somebody who has it, or ask the catalog's owner"
-        )
-
-
 def _check_chosen(chosen: Iterable[Transition]) -> None:
-    for move in chosen:
-        change = move.change
+    for change in (step.change for step in chosen):
         if change.kind == "failed":
             raise TransformError(
                 f"the transform failed on {change.rid}: {change.reason}; "
@@ -240,84 +221,45 @@ def _check_chosen(chosen: Iterable[Transition]) -> None:
             raise UsageError(f"{change.rid}: {change.reason}; nothing was written")
 
 
-def _unfit(jobs: Queue, action: str, row: Row | None, force: bool) -> str | None:
+def _unfit(table: QueueTable, kind: str, row: Row | None, force: bool) -> str | None:
     """Say why a row can't be retried or rescued."""
-    spec = jobs.spec
+    definition = table.definition
     if row is None:
         return "is gone"
-    state = row[spec.state]
-    if action == "retry":
-        if spec.is_failed(state):
-            return None
-        return f"is not failed: {spec.state} is {spec.label(state)!r}"
-    if state != spec.claimed:
-        return f"is not claimed: {spec.state} is {spec.label(state)!r}"
-    left = -transitions.overdue_s(spec, row, jobs.catalog.now())
+    state = row[definition.state]
+    told = f"{definition.state} is {definition.label(state)!r}"
+    if kind == "retry":
+        return None if definition.is_failed(state) else f"is not failed: {told}"
+    if state != definition.claimed:
+        return f"is not claimed: {told}"
+    left = -transitions.overdue_s(definition, row, table.catalog.now())
     if left > 0 and not force:
         return f"its lease runs for another {left:.0f} s; force=True frees it anyway"
     return None
 
 
-def _versions_of(rows: object) -> dict[str, JSON]:
-    """Return the versions of rows as the caller saw them, where it has them.
-
-    Rows of a claim are not as they were listed: their holder has written since.
-    """
-    if isinstance(rows, Claim):
-        return {}
-    frame = rows if hasattr(rows, "index") and hasattr(rows, "columns") else None
-    if frame is not None:
-        return _versions_of_frame(frame)
-    items = getattr(rows, "picked", getattr(rows, "rows", rows))
-    if not isinstance(items, list | tuple):
-        return {}
-    return {
-        str(item["RID"]): item["RMT"]
-        for item in items
-        if isinstance(item, Mapping) and "RID" in item and item.get("RMT")
-    }
-
-
-def _versions_of_frame(frame: Any) -> dict[str, JSON]:
-    if "RMT" not in frame.columns:
-        return {}
-    rids = frame["RID"] if "RID" in frame.columns else frame.index
-    return {
-        str(rid): time_text(at) if isinstance(at, datetime) else str(at)
-        for rid, at in zip(rids, frame["RMT"], strict=True)
-        # NULL of a frame is not equal to itself
-        if at is not None and at == at
-    }
-
-
 def _changed(change: Change, now: Row | None) -> dict[str, tuple[JSON, JSON]]:
     """Return which columns are not as they were read."""
-    if now is None:
-        return {}
     return {
         name: (value, now[name])
         for name, value in change.before.items()
-        if name in now and name not in ("RMT", "RMB") and now[name] != value
+        if now and name in now and name not in ("RMT", "RMB") and now[name] != value
     }
 
 
 def _audit(outcome: Outcome) -> None:
-    jobs = outcome.jobs
+    action, title, who = outcome.action, outcome.jobs.title, worker_name()
+    won, lost, unknown = outcome.won, outcome.lost, outcome.unknown
     audit.info(
         "%s on %s by %s: %d won, %d lost, %d unknown: %s",
-        outcome.action,
-        jobs.title,
-        worker_name(),
-        len(outcome.won),
-        len(outcome.lost),
-        len(outcome.unknown),
-        " ".join((*outcome.won, *outcome.lost, *outcome.unknown)),
+        action, title, who, len(won), len(lost), len(unknown),
+        " ".join((*won, *lost, *unknown)),
         extra={
-            "event": outcome.action,
-            "who": worker_name(),
-            "table": jobs.title,
-            "rids": outcome.won,
-            "lost": outcome.lost,
-            "unknown": outcome.unknown,
+            "event": action, "who": who, "table": title,
+            "rids": won, "lost": lost, "unknown": unknown,
         },
-    )
+    )  # fmt: skip
+
+
+#: What plans, outcomes and claims are handed.
+ACTS = Acts(apply=apply, plan=plan, release=release)

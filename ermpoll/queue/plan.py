@@ -7,16 +7,17 @@ all of them (a missing key would be written as NULL), a RID stands once.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.model import Table
 from ermpoll.catalog.values import read_changes, refusal
-from ermpoll.errors import Unreadable
+from ermpoll.errors import Unreadable, UsageError
+from ermpoll.queue.definition import QueueDefinition
 from ermpoll.records import JSON, Change, PlannedPut, Row
-from ermpoll.redact import told
+from ermpoll.redact import text_of, told
 
 #: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.
 BATCH = 500
@@ -75,6 +76,12 @@ def copied(row: Row) -> dict[str, JSON]:
     return whole
 
 
+def apart(change: Change) -> Change:
+    """Return a copy that shares nothing with the change."""
+    before, after = copied(change.before), copied(change.after)
+    return replace(change, before=before, after=after)
+
+
 def changes_of(asked: object, row: Row, table: Table) -> dict[str, JSON]:
     """Return the changes that differ from the row.
 
@@ -109,6 +116,31 @@ def first_refusal(changes: Row, table: Table) -> str | None:
     return None
 
 
+def finishing_changes(
+    definition: QueueDefinition, asked: object, row: Row
+) -> dict[str, JSON]:
+    """Return the changes that may finish a row: for a person, an agent, a dry run.
+
+    ``asked`` is None for no changes; those that are in the row already are left out.
+
+    Raises
+    ------
+    UsageError
+        They are no dict, name columns that aren't there, hold values that the
+        catalog would refuse, or a state word that doesn't finish the row.
+    """
+    changes = changes_of({} if asked is None else asked, row, definition.table)
+    reason = first_refusal(changes, definition.table)
+    word = changes.get(definition.state, definition.done)
+    if reason is None and definition.is_ready(word):
+        reason = f"{definition.state}: {word!r} would make the row a candidate again"
+    elif reason is None and word == definition.claimed:
+        reason = f"{definition.state}: {word!r} would leave the row claimed"
+    if reason:
+        raise UsageError(reason)
+    return changes
+
+
 def describe(error: BaseException) -> tuple[str, str]:
     """Return a failure in a line, and its traceback from the user's code on."""
     line = told(error)
@@ -116,12 +148,28 @@ def describe(error: BaseException) -> tuple[str, str]:
     return line, "".join(traceback.format_list(frames)) + line
 
 
-def pack(changes: Iterable[Change], table: Table) -> tuple[PlannedPut, ...]:
-    """Put changed rows into as few PUTs as the rules allow, guarded by RID and RMT.
+def error_text(error: object) -> str:
+    """Return an error as a line for people: an exception with its name."""
+    return told(error) if isinstance(error, BaseException) else text_of(error)
 
-    Rows that change different columns share a PUT where each row's current value
-    of the others is known and survives the way there and back; the guard makes
-    sure that it is still current.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Changes that go in one PUT."""
+
+    #: The target columns.
+    columns: tuple[str, ...]
+    changes: tuple[Change, ...] = field(repr=False)
+
+
+def batches(
+    changes: Iterable[Change], table: Table, *, fill: bool = True
+) -> list[Batch]:
+    """Put changed rows into as few PUTs as the rules allow, a RID once.
+
+    With ``fill`` rows that change different columns share a PUT, where each row's
+    current value of the others is known and survives the way there and back. Only
+    for a PUT by version, which makes sure that it is still current.
     """
     groups: dict[tuple[str, ...], list[Change]] = {}
     seen: set[str] = set()
@@ -130,23 +178,21 @@ def pack(changes: Iterable[Change], table: Table) -> tuple[PlannedPut, ...]:
             seen.add(change.rid)
             groups.setdefault(tuple(sorted(change.after)), []).append(change)
     everything = [change for group in groups.values() for change in group]
-    union = sorted({name for columns in groups for name in columns})
-    if len(groups) > 1 and all(fillable(c, union, table) for c in everything):
-        groups = {tuple(union): everything}
-    return tuple(
-        put
+    union = tuple(sorted({name for columns in groups for name in columns}))
+    if fill and len(groups) > 1 and all(_fillable(c, union, table) for c in everything):
+        groups = {union: everything}
+    return [
+        Batch(columns=columns, changes=tuple(group[start : start + BATCH]))
         for columns, group in groups.items()
-        for put in guarded_puts(table, columns, group)
-    )
+        for start in range(0, len(group), BATCH)
+    ]
 
 
-def fillable(change: Change, columns: Sequence[str], table: Table) -> bool:
+def _fillable(change: Change, columns: Iterable[str], table: Table) -> bool:
     """Whether the row can carry its current value in the columns it doesn't change."""
-    return all(
-        name in change.after
-        or (name in change.before and _survives(table, name, change.before[name]))
-        for name in columns
-    )
+    before, after = change.before, change.after
+    others = [name for name in columns if name not in after]
+    return all(n in before and _survives(table, n, before[n]) for n in others)
 
 
 def _survives(table: Table, name: str, value: JSON) -> bool:
@@ -157,36 +203,73 @@ def _survives(table: Table, name: str, value: JSON) -> bool:
     )
 
 
-def guarded_puts(
-    table: Table, columns: Sequence[str], changes: Sequence[Change]
-) -> list[PlannedPut]:
-    """Write one PUT per ``BATCH`` rows, keyed by the version each was read at."""
-    path = f"attributegroup/{table.path}/" + paths.keys_and_targets(
-        ("RID", "RMT"), columns
+def put_by_version(
+    table: Table, columns: Sequence[str], changes: Iterable[Change]
+) -> PlannedPut:
+    """Write a PUT keyed by the version that each row was read at.
+
+    Rows carry their current values in those of the columns that they don't change.
+    """
+    return PlannedPut(
+        path=_put_path(table, ("RID", "RMT"), columns),
+        rows=tuple(
+            {
+                "RID": change.rid,
+                "RMT": change.rmt,
+                **_targets(table, columns, {**change.before, **change.after}),
+            }
+            for change in changes
+        ),
     )
-    rows = [
-        {
-            "RID": change.rid,
-            "RMT": change.rmt,
-            **body(
-                table, {n: change.after.get(n, change.before.get(n)) for n in columns}
-            ),
-        }
-        for change in changes
-    ]
-    return [
-        PlannedPut(path=path, rows=tuple(rows[start : start + BATCH]))
-        for start in range(0, len(rows), BATCH)
-    ]
 
 
-def body(table: Table, values: Row) -> dict[str, JSON]:
+def put_by_token(
+    definition: QueueDefinition,
+    tokens: Mapping[str, str],
+    columns: Sequence[str],
+    changes: Iterable[Change],
+) -> PlannedPut:
+    """Write a PUT keyed by the token of each row and the claimed state.
+
+    For rows that somebody edited while we held them: the claim still stands. A row
+    that ``{RID: token}`` lacks is left out: a missing one matches every free row.
+    """
+    table = definition.table
+    held, was = _free_alias(table, "held"), _free_alias(table, "was")
+    keys = ("RID", f"{held}:={definition.owner}", f"{was}:={definition.state}")
+    return PlannedPut(
+        path=_put_path(table, keys, columns),
+        rows=tuple(
+            {
+                "RID": change.rid,
+                held: tokens[change.rid],
+                was: definition.claimed,
+                **_targets(table, columns, change.after),
+            }
+            for change in changes
+            if change.rid in tokens
+        ),
+    )
+
+
+def _put_path(table: Table, keys: Sequence[str], columns: Sequence[str]) -> str:
+    return f"attributegroup/{table.path}/{paths.keys_and_targets(keys, columns)}"
+
+
+def _targets(table: Table, columns: Sequence[str], row: Row) -> dict[str, JSON]:
     """Return target values as a PUT's row: a json column becomes NULL by its absence.
 
     As ``null`` it would become JSON null, which no ``::null::`` filter finds.
     """
     return {
-        name: value
-        for name, value in values.items()
-        if value is not None or not table.columns[name].is_json
+        name: row[name]
+        for name in columns
+        if row[name] is not None or not table.columns[name].is_json
     }
+
+
+def _free_alias(table: Table, name: str) -> str:
+    # an alias that is also a column of the table is refused with 409
+    while name in table.columns:
+        name += "_"
+    return name

@@ -18,18 +18,23 @@ RIDS = 100
 class Queries:
     """The paths of one queue."""
 
-    def __init__(self, spec: QueueDefinition) -> None:
-        self._spec = spec
-        self._table = spec.table.path
-        wanted = spec.columns
+    def __init__(self, definition: QueueDefinition) -> None:
+        self._definition = definition
+        self._table = definition.table.path
+        #: Where candidates come from, and what makes a row one.
+        self._base = definition.path or paths.join(self._table, definition.where)
+        self._ready = paths.equals(definition.state, *definition.ready)
+        self._retry_at = paths.quote(definition.retry_at or "")
+        tried = paths.quote(definition.attempts or "")
+        self._tries_left = (
+            f"{tried}::null::;{tried}::lt::{definition.max_attempts}" if tried else ""
+        )
+        wanted = definition.columns
         if wanted is None:
-            self.columns = tuple(spec.table.columns)
+            self.columns = tuple(definition.table.columns)
         else:
-            self.columns = tuple(
-                dict.fromkeys(
-                    ("RID", "RMT", *wanted, *spec.own_columns, *spec.order.columns)
-                )
-            )
+            needed = (*definition.own_columns, *definition.order.columns)
+            self.columns = tuple(dict.fromkeys(("RID", "RMT", *wanted, *needed)))
 
     def candidates(
         self,
@@ -41,64 +46,45 @@ class Queries:
         shard: str = "",
     ) -> str:
         """Rows that a claim would take, in the queue's order, of one shard or all."""
-        page = self._spec.order.sort() + (
-            self._spec.order.after(after) if after else ""
-        )
-        rids = tuple(rids)
-        filters = (*self._takeable(now), _rids(rids) if rids else "", shard)
-        return self._rows(self._base(), *filters) + f"{page}?limit={limit}"
+        order, rids = self._definition.order, tuple(rids)
+        filters = (self._takeable(now), _rids(rids) if rids else "", shard)
+        page = order.sort() + (order.after(after) if after else "")
+        return f"{self._rows(self._base, *filters)}{page}?limit={limit}"
 
     def candidate_count(self, now: datetime) -> str:
         """How many rows a claim could take: one row, ``n``."""
         # a join may find a row more than once
-        return (
-            paths.join("aggregate", self._base(), *self._takeable(now))
-            + "/n:=cnt_d(RID)"
-        )
+        path = paths.join("aggregate", self._base, self._takeable(now))
+        return f"{path}/n:=cnt_d(RID)"
 
     def next_retry(self, now: datetime) -> str | None:
         """The row whose retry comes next, or None without such a column."""
-        spec = self._spec
-        if spec.retry_at is None:
+        name = self._retry_at
+        if not name:
             return None
-        name = paths.quote(spec.retry_at)
         later = f"{name}::gt::{paths.literal(time_text(now))}"
-        ready = paths.equals(spec.state, *spec.ready)
-        path = paths.join("attribute", self._base(), ready, later, f"RID,{name}")
+        path = paths.join("attribute", self._base, self._ready, later, f"RID,{name}")
         return f"{path}@sort({name},RID)?limit=1"
 
-    def claimed(self, limit: int | None = None) -> str:
+    def claimed(self) -> str:
         """Rows in the claimed state, the longest untouched first."""
-        return (
-            self._rows(
-                self._table,
-                paths.equals(self._spec.state, self._spec.claimed),
-                self._narrow(),
-                more=("RMB",),
-            )
-            + "@sort(RMT,RID)"
-            + (f"?limit={limit}" if limit else "")
-        )
+        claimed = paths.equals(self._definition.state, self._definition.claimed)
+        return self._whole(claimed, self._narrow()) + "@sort(RMT,RID)"
 
     def failures(self, limit: int) -> str:
         """Rows in a failed state, the newest first."""
-        return (
-            self._rows(self._table, self._failed(), self._narrow(), more=("RMB",))
-            + f"@sort(RMT::desc::,RID)?limit={limit}"
-        )
+        rows = self._whole(self._failed(), self._narrow())
+        return f"{rows}@sort(RMT::desc::,RID)?limit={limit}"
 
     def counts(self) -> str:
         """Rows per state word: ``word``, ``n``."""
         narrow = self._narrow()
-        word = f"word:={paths.quote(self._spec.state)}"
+        word = f"word:={paths.quote(self._definition.state)}"
         return paths.join("attributegroup", self._table, narrow, f"{word};n:=cnt(RID)")
 
     def rows(self, rids: Iterable[str]) -> list[str]:
         """These rows, whatever their state; one path per ``RIDS`` of them."""
-        return [
-            self._rows(self._table, _rids(part), more=("RMB",))
-            for part in _parts(tuple(rids))
-        ]
+        return [self._whole(_rids(part)) for part in _parts(tuple(rids))]
 
     def marks(self, rids: Iterable[str], columns: Iterable[str]) -> list[str]:
         """Version and some columns of these rows, to see which carry a mark."""
@@ -108,40 +94,34 @@ class Queries:
             for part in _parts(tuple(rids))
         ]
 
-    def _takeable(self, now: datetime) -> Iterable[str]:
-        spec = self._spec
-        yield paths.equals(spec.state, *spec.ready)
-        if spec.retry_at:
-            name = paths.quote(spec.retry_at)
-            at = paths.literal(time_text(now))
-            yield f"{name}::null::;{name}::leq::{at}"
-        if spec.attempts:
-            name = paths.quote(spec.attempts)
-            yield f"{name}::null::;{name}::lt::{spec.max_attempts}"
-
-    def _base(self) -> str:
-        spec = self._spec
-        return spec.path or paths.join(self._table, spec.where)
+    def _takeable(self, now: datetime) -> str:
+        due, name = "", self._retry_at
+        if name:
+            due = f"{name}::null::;{name}::leq::{paths.literal(time_text(now))}"
+        return paths.join(self._ready, due, self._tries_left)
 
     def _narrow(self) -> str:
         """The queue's filter, where it still says something of a claimed row."""
-        spec = self._spec
-        changing = {spec.state, *(spec.own_columns)}
-        named = set(re.findall(r"[^/&;()!=:,]+", spec.where))
-        return "" if named & {paths.quote(name) for name in changing} else spec.where
+        where = self._definition.where
+        changing = {paths.quote(name) for name in self._definition.own_columns}
+        return "" if changing & set(re.findall(r"[^/&;()!=:,]+", where)) else where
 
     def _failed(self) -> str:
-        spec = self._spec
-        if "{error}" not in spec.failed:
-            return paths.equals(spec.state, spec.failed)
+        state, failed = self._definition.state, self._definition.failed
+        if "{error}" not in failed:
+            return paths.equals(state, failed)
         # PostgreSQL's regular expressions: escape what is not plain
         special = re.compile(r"([.^$*+?()\[\]{}|\\])")
-        parts = [special.sub(r"\\\1", part) for part in spec.failed.split("{error}")]
+        parts = [special.sub(r"\\\1", part) for part in failed.split("{error}")]
         pattern = "^" + ".*".join(parts) + "$"
-        return f"{paths.quote(spec.state)}::regexp::{paths.literal(pattern)}"
+        return f"{paths.quote(state)}::regexp::{paths.literal(pattern)}"
+
+    def _whole(self, *filters: str) -> str:
+        """Rows of the table, whether they are candidates or not; who wrote them too."""
+        return self._rows(self._table, *filters, more=("RMB",))
 
     def _rows(self, *elements: str, more: tuple[str, ...] = ()) -> str:
-        if self._spec.columns is None:
+        if self._definition.columns is None:
             return paths.join("entity", *elements)
         columns = paths.names(dict.fromkeys((*self.columns, *more)))
         return paths.join("attribute", *elements, columns)

@@ -1,32 +1,35 @@
-"""The queue: a table, its state column and the words in it.
+"""The queue as its users see it: every act by its public name.
 
-The one place that writes data URLs for claiming. It reads the table's model once
-and checks what it is told; see `spec`, `queries`, `moves` for the parts.
+It reads the table's model once and has what it is told checked; what it does is
+done elsewhere: reading by `table`, choosing by `selection`, acts by `operations`.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from threading import Event
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
-from ermpoll.catalog.model import Column, read_table
+from ermpoll.catalog.model import read_table
 from ermpoll.errors import UsageError
 from ermpoll.queue import explain, operations, transitions
-from ermpoll.queue.definition import QueueDefinition, check, words_of
+from ermpoll.queue.definition import QueueDefinition, words_of
+from ermpoll.queue.plan import error_text, finishing_changes
 from ermpoll.queue.queries import Queries
-from ermpoll.queue.results import Candidates, Claim, Kind, Outcome, Plan, rids_of
-from ermpoll.queue.selection import Selector, tokens_of
-from ermpoll.queue.tokens import worker_name
+from ermpoll.queue.results import Claim, Outcome, Plan
+from ermpoll.queue.rids import rids_of
+from ermpoll.queue.selection import Selector
+from ermpoll.queue.table import Candidates, QueueTable
+from ermpoll.queue.tokens import token_source
 from ermpoll.queue.transitions import Transition
-from ermpoll.queue.validation import check_query, check_words
-from ermpoll.queue.writer import GuardedWriter, read_rows
-from ermpoll.records import Change, Row, Transform
+from ermpoll.queue.validation import check
+from ermpoll.queue.writer import GuardedWriter
+from ermpoll.records import JSON, Row, Transform
 
 
-class Queue:
+class Queue(QueueTable):
     """A table to take jobs from.
 
     Parameters
@@ -95,8 +98,7 @@ class Queue:
         lease_s: float = 600,
         max_attempts: int = 3,
     ) -> None:
-        self.catalog = catalog
-        self.spec = QueueDefinition(
+        definition = QueueDefinition(
             table=read_table(catalog, table),
             state=state,
             ready=words_of(ready),
@@ -114,72 +116,13 @@ class Queue:
             lease_s=lease_s,
             max_attempts=max_attempts,
         )
-        check(self.spec)
-        self.queries = Queries(self.spec)
-        check_words(catalog, self.spec)
-        check_query(catalog, self.spec, self.queries)
-        self.chooser = Selector(self.spec, self.queries, catalog)
+        super().__init__(definition, Queries(definition), catalog)
+        check(self)
 
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"
 
-    # what it is
-
-    @property
-    def title(self) -> str:
-        """The table's name: ``Schema:Table``."""
-        return self.spec.table.label
-
-    table = title
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns shown, in order."""
-        return self.shown_columns("candidates")
-
-    def shown_columns(self, kind: Kind) -> tuple[str, ...]:
-        """Return the columns shown for candidates, held, failed or stale rows."""
-        spec = self.spec
-        if spec.columns is None:
-            return tuple(spec.table.columns)
-        more: tuple[str | None, ...] = {
-            "held": (spec.owner, "RMT", "RMB"),
-            "stale": (spec.owner, "RMT", "RMB"),
-            "failures": (spec.state, spec.error, spec.attempts, "RMT"),
-        }.get(kind, ())
-        names = ("RID", *spec.columns, *(name for name in more if name))
-        return tuple(dict.fromkeys(names))
-
-    @property
-    def types(self) -> Mapping[str, str]:
-        """The pandas type of each column of the table, by name."""
-        columns: Mapping[str, Column] = self.spec.table.columns
-        return {name: column.dtype for name, column in columns.items()}
-
-    @property
-    def state(self) -> str:
-        """The state column."""
-        return self.spec.state
-
-    @property
-    def owner(self) -> str | None:
-        """The owner column, or None."""
-        return self.spec.owner
-
-    @property
-    def attempts(self) -> str | None:
-        """The attempts column, or None."""
-        return self.spec.attempts
-
-    @property
-    def ready(self) -> tuple[str | None, ...]:
-        """The words that make a row a candidate; None is NULL."""
-        return self.spec.ready
-
-    @property
-    def failed_label(self) -> str:
-        """What failed rows are called in counts."""
-        return self.spec.failed_label
+    table = QueueTable.title
 
     @property
     def writable(self) -> bool:
@@ -187,19 +130,9 @@ class Queue:
         return not self.why_not_writable
 
     @property
-    def why_not_writable(self) -> str:
-        """Why nothing can be written here, in words; empty when it can."""
-        if self.catalog.read_only:
-            return "the catalog was connected read-only"
-        if self.spec.table.may_update is False:
-            return f"this login has no right to update {self.title}"
-        return ""
-
-    def link(self, rid: str) -> str | None:
-        """Return the address of a row's page in Chaise."""
-        server, _, number = self.catalog.url.partition("/ermrest/catalog/")
-        table = self.spec.table.path
-        return f"{server}/chaise/record/#{number}/{table}/RID={paths.quote(rid)}"
+    def selector(self) -> Selector:
+        """What finds its rows and decides what to write."""
+        return Selector(self)
 
     # reading
 
@@ -212,9 +145,8 @@ class Queue:
             Rows at most; ``more`` says whether there are others.
         """
         _check_limit(limit)
-        return self._read(
-            "candidates", self.queries.candidates(self.catalog.now(), limit + 1), limit
-        )
+        path = self.queries.candidates(self.catalog.now(), limit + 1)
+        return self.read("candidates", path, limit)
 
     def waiting(self) -> int:
         """Count the candidates."""
@@ -230,18 +162,19 @@ class Queue:
         page = self.catalog.get(self.queries.counts())
         counted: dict[str, int] = {}
         for row in page.rows if page else ():
-            label, n = self.spec.label(row["word"]), row["n"]
+            label, n = self.definition.label(row["word"]), row["n"]
             counted[label] = counted.get(label, 0) + (n if isinstance(n, int) else 0)
         return counted
 
     def held(self) -> Candidates:
         """Read the rows in the claimed state, whoever holds them."""
-        return self._read("held", self.queries.claimed())
+        return self.read("held", self.queries.claimed())
 
     def failures(self, limit: int = 50) -> Candidates:
         """Read the failed rows, the newest first."""
         _check_limit(limit)
-        return self._read("failures", self.queries.failures(limit + 1), limit)
+        path = self.queries.failures(limit + 1)
+        return self.read("failures", path, limit)
 
     def stale(self, older_than_s: float | None = None) -> Candidates:
         """Read the claimed rows whose time is over, the longest untouched first.
@@ -257,7 +190,7 @@ class Queue:
         rows = [
             row
             for row in held.rows
-            if transitions.overdue_s(self.spec, row, now, older_than_s) > 0
+            if transitions.overdue_s(self.definition, row, now, older_than_s) > 0
         ]
         return replace(held, kind="stale", rows=rows)
 
@@ -287,54 +220,25 @@ class Queue:
             of them that are candidates.
         """
         _check_limit(limit)
+        return operations.plan(self, "apply", self._chosen(transform, limit, rows))
+
+    def _chosen(
+        self, transform: Transform | None, limit: int, rows: object
+    ) -> list[Transition]:
         rids = rids_of(rows) if rows is not None else None
         if transform is None:
-            chosen = self.choose(limit, rids=rids)
-        elif not callable(transform):
+            return self.selector.choose(limit, rids=rids)
+        if not callable(transform):
             raise UsageError(
                 "transform: expected a function from a row to a dict of changes, "
                 f"found {type(transform).__name__}"
             )
-        elif rids is None:
-            found = self.chooser.candidates(limit)
-            chosen = self.chooser.applies(found, limit, transform)
-        else:
-            known = read_rows(self.catalog, self.queries, rids)
-            found = (known[rid] for rid in rids if rid in known)
-            chosen = self.chooser.applies(found, len(rids), transform)
-        return Plan(self, tuple(chosen), "apply")
-
-    def choose(
-        self,
-        limit: int,
-        *,
-        transform: Transform | None = None,
-        rids: Sequence[str] | None = None,
-        name: str | None = None,
-        token: str | None = None,
-    ) -> list[Transition]:
-        """Decide which candidates a claim would take; nothing is written."""
-        found = self.chooser.candidates(limit, rids)
-        tokens = tokens_of(name or worker_name(), self.spec.lease_s)
-        source = (lambda: token) if token else tokens
-        count = limit if rids is None else max(len(rids), 1)
-        return self.chooser.claims(found, count, transform, source)
-
-    def plan_undo(self, outcome: Outcome) -> Plan:
-        """Plan the way back from an outcome; see `Outcome.undo`."""
-        undoing = []
-        for rid, move in outcome.written.items():
-            change = move.change
-            before = {name: change.before.get(name) for name in change.after}
-            known = {**change.before, **change.after}
-            back = Change(
-                rid=rid, rmt=outcome.versions[rid], before=known, after=before
-            )
-            if rid in outcome.edited:
-                reason = "somebody edited it before that write: change it by hand"
-                back = replace(back, kind="problem", reason=reason)
-            undoing.append(Transition(act="undo", change=back))
-        return Plan(self, tuple(undoing), "undo")
+        if rids is None:
+            found = self.selector.candidates(limit)
+            return self.selector.applies(found, limit, transform)
+        known = self.read_rows(rids)
+        rows_now = (known[rid] for rid in rids if rid in known)
+        return self.selector.applies(rows_now, len(rids), transform)
 
     # acting
 
@@ -398,61 +302,41 @@ class Queue:
             nothing was written.
         """
         named = dict.fromkeys(claim.unfinished) if changes is None else changes
-        wanted = {
-            rid: operations.finishing(self, rid, {} if asked is None else asked)
-            for rid, asked in named.items()
-        }
-        return operations.finish(
-            self,
-            "complete",
-            claim,
-            wanted,
-            lambda held: transitions.complete(self.spec, held, wanted[held.rid]),
-        )
+        wanted = {rid: self._finishing(rid, asked) for rid, asked in named.items()}
+        steps = [
+            transitions.complete(self.definition, claim.holding(rid), asked)
+            for rid, asked in wanted.items()
+        ]
+        return operations.finish(self, "complete", claim, steps)
 
     def fail(self, claim: Claim, errors: Mapping[str, object]) -> Outcome:
         """Mark rows of a claim as failed: ``{RID: error}``, a text or an exception."""
-        told = {rid: operations.error_text(error) for rid, error in errors.items()}
-        return operations.finish(
-            self,
-            "fail",
-            claim,
-            told,
-            lambda held: transitions.fail(self.spec, held, told[held.rid]),
-        )
+        steps = [
+            transitions.fail(self.definition, claim.holding(rid), error_text(error))
+            for rid, error in errors.items()
+        ]
+        return operations.finish(self, "fail", claim, steps)
 
     def release(self, claim: Claim, rows: object = None) -> Outcome:
         """Give unfinished rows back, all or these; the attempt does not count."""
-        rids = claim.unfinished if rows is None else rids_of(rows)
-        return operations.finish(
-            self,
-            "release",
-            claim,
-            rids,
-            lambda held: transitions.release(self.spec, held),
-        )
+        return operations.release(self, claim, rows)
 
     def renew(self, claim: Claim) -> Outcome:
         """Make the lease of a claim's unfinished rows begin anew, in one PUT.
 
         A lease that is over can't be renewed: the row may be somebody else's.
         """
-        return operations.finish(
-            self,
-            "renew",
-            claim,
-            claim.unfinished,
-            lambda held: transitions.renew(self.spec, held),
-        )
+        held = map(claim.holding, claim.unfinished)
+        steps = [transitions.renew(self.definition, one) for one in held]
+        return operations.finish(self, "renew", claim, steps)
 
     def retry(self, rows: object) -> Outcome:
         """Make failed rows ready again; their attempts begin anew.
 
-        Rows that are not failed are left alone and listed as lost, and so are rows
-        that were touched since they were listed: give Candidates, rows or a frame
-        with RMT, and not RIDs alone, to have that checked.
+        Rows that are not failed, or were touched since they were listed, are left
+        alone and listed as lost.
         """
-        return operations.by_hand(self, "retry", rids_of(rows), rows=rows)
+        return operations.retry_or_rescue(self, "retry", rows)
 
     def rescue(self, rows: object, force: bool = False) -> Outcome:
         """Free claimed rows whose holder is gone.
@@ -468,21 +352,20 @@ class Queue:
         A row whose attempts are used up becomes failed. A row that was touched
         since it was listed is left alone.
         """
-        return operations.by_hand(self, "rescue", rids_of(rows), rows=rows, force=force)
+        return operations.retry_or_rescue(self, "rescue", rows, force)
 
-    def carry_out(self, action: str, sent: Sequence[Transition]) -> Outcome:
-        """Write a plan's moves; see `Plan.apply`."""
-        return operations.carry_out(self, action, sent)
+    def writer(
+        self, stop: Event | None = None, name: str | None = None
+    ) -> GuardedWriter:
+        """Return what writes steps of rows; ``name`` is who claims, for people."""
+        new_token = token_source(name, self.definition.lease_s) if name else None
+        return GuardedWriter(self, stop, new_token)
 
-    def writer(self, stop: threading.Event | None = None) -> GuardedWriter:
-        """Return what writes moves of this queue."""
-        return GuardedWriter(self.spec, self.queries, self.catalog, stop)
-
-    def _read(self, kind: Kind, path: str, limit: int | None = None) -> Candidates:
-        page = self.catalog.get(path)
-        rows = page.rows if page else []
-        more = limit is not None and len(rows) > limit
-        return Candidates(jobs=self, kind=kind, rows=rows[:limit], more=more)
+    def _finishing(self, rid: str, asked: Row | None) -> dict[str, JSON]:
+        try:
+            return finishing_changes(self.definition, asked, {})
+        except UsageError as error:
+            raise UsageError(f"{rid}: {error}; nothing was written") from error
 
 
 def _check_limit(limit: int) -> None:

@@ -1,68 +1,36 @@
-"""What a queue's users hold: Candidates, Plan, Claim, Outcome.
+"""What comes of a queue's acts: Plan, Outcome, Claim.
 
-They keep what was read or written and draw themselves as static HTML; what they do
-is the queue's doing. Only who asks for a frame pays for pandas: half a second.
+They keep what was read or written and draw themselves as static HTML. What they can
+do they are handed: `Acts`. Only who asks for a frame pays for pandas: half a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ermpoll import render
-from ermpoll.errors import UsageError
-from ermpoll.queue.plan import copied, pack
+from ermpoll.errors import ErmpollError, UsageError
+from ermpoll.queue.plan import apart, copied
+from ermpoll.queue.table import QueueTable
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.records import JSON, Change, PlannedPut
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from ermpoll.queue.queue import Queue
-
-Kind: TypeAlias = Literal["candidates", "held", "failures", "stale"]
+    from ermpoll.render.frames import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """Rows of a queue as they were read; iterating gives dicts."""
+class Acts:
+    """What the objects here can do with their queue."""
 
-    jobs: Queue = field(repr=False, compare=False)
-    kind: Kind = "candidates"
-    rows: list[dict[str, JSON]] = field(repr=False)
-    #: True when the catalog has more of them than were asked for.
-    more: bool = False
-
-    def __iter__(self) -> Iterator[dict[str, JSON]]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def rids(self) -> tuple[str, ...]:
-        """Their RIDs, in order."""
-        return tuple(str(row["RID"]) for row in self.rows)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns shown, in order."""
-        return self.jobs.shown_columns(self.kind)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
-        from ermpoll.render import frames
-
-        return frames.frame(self.rows, self.columns, self.jobs.types)
-
-    def __repr__(self) -> str:
-        more = " of more" if self.more else ""
-        return f"<{len(self)}{more} {self.kind} of {self.jobs.title}>"
-
-    def _repr_html_(self) -> str:
-        return render.candidates(self)
+    #: Write steps of rows, under a name: "apply", "undo".
+    apply: Callable[[QueueTable, str, Sequence[Transition]], Outcome]
+    #: Plan steps of rows, under such a name; nothing is written.
+    plan: Callable[[QueueTable, str, Sequence[Transition]], Plan]
+    #: Give back what a claim has not finished.
+    release: Callable[[QueueTable, Claim], Outcome]
 
 
 class Plan:
@@ -73,26 +41,28 @@ class Plan:
     changes
         One `Change` per row looked at, in order, also of rows that stay as they are.
     puts
-        Exactly what `apply` sends.
+        Exactly what `apply` sends. A PUT that the catalog refuses for one of its
+        rows is sent again in halves, in which claims have tokens of their own.
     applied
         The Outcome, once applied.
     """
 
     def __init__(
         self,
-        jobs: Queue,
-        moves: tuple[Transition, ...],
-        action: Literal["apply", "undo"],
+        jobs: QueueTable,
+        action: str,
+        steps: Sequence[Transition],
+        puts: Sequence[PlannedPut],
+        acts: Acts,
     ) -> None:
         self.jobs = jobs
-        # what is shown is apart from what is sent: a row may be scribbled on
-        self.changes: tuple[Change, ...] = tuple(_apart(move.change) for move in moves)
-        self.puts: tuple[PlannedPut, ...] = pack(
-            (_apart(move.change) for move in moves), jobs.spec.table
-        )
+        # what is shown is apart from what is sent: it may be scribbled on
+        self.changes: tuple[Change, ...] = tuple(apart(step.change) for step in steps)
+        self.puts = tuple(puts)
         self.applied: Outcome | None = None
         self._action = action
-        self._moves = tuple(m for m in moves if m.change.kind == "changed")
+        self._steps = tuple(step for step in steps if step.change.kind == "changed")
+        self._acts = acts
 
     @property
     def problems(self) -> tuple[Change, ...]:
@@ -103,10 +73,12 @@ class Plan:
     def columns(self) -> tuple[str, ...]:
         """The columns that some row changes, in the table's order."""
         named = {name for change in self.changes for name in change.after}
-        return tuple(name for name in self.jobs.spec.table.columns if name in named)
+        return tuple(
+            name for name in self.jobs.definition.table.columns if name in named
+        )
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> DataFrame:
         """One line per changed cell: columns RID, column, before, after."""
         from ermpoll.render import frames
 
@@ -127,12 +99,13 @@ class Plan:
             It was applied before: make a new plan.
         CatalogError
             The catalog refuses all of it, or can't be reached; nothing was written.
+            Once a row was written, the error is in the outcome instead.
         """
         if self.applied is not None:
             raise UsageError(
                 "expected a plan that was not applied yet; make a new one with plan()"
             )
-        self.applied = self.jobs.carry_out(self._action, self._moves)
+        self.applied = self._acts.apply(self.jobs, self._action, self._steps)
         return self.applied
 
     def __repr__(self) -> str:
@@ -151,7 +124,7 @@ class Plan:
 class Outcome:
     """What became of the rows of an act."""
 
-    jobs: Queue = field(repr=False, compare=False)
+    jobs: QueueTable = field(repr=False, compare=False)
     #: "apply", "claim", "complete", "fail", "release", "renew", "retry", "rescue",
     #: "undo".
     action: str
@@ -173,21 +146,23 @@ class Outcome:
     )
     #: ``{RID: who changed it last}`` of lost rows.
     by: Mapping[str, str] = field(default_factory=dict)
-    #: The rows as written, to finish or undo.
-    written: Mapping[str, Transition] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-    versions: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    #: How the rows are held that a plan of claims has won.
+    #: ``{RID: the server's reason}`` of those lost rows that it refuses.
+    refused: Mapping[str, str] = field(default_factory=dict)
+    #: Why some rows were not sent, after others were written; None otherwise.
+    error: ErmpollError | None = field(default=None, compare=False)
+    #: The steps that set it all back.
+    back: Sequence[Transition] = field(default=(), repr=False, compare=False)
+    #: How the rows are held that were claimed.
     held: Mapping[str, Held] = field(default_factory=dict, repr=False, compare=False)
+    acts: Acts = field(repr=False, compare=False)
 
     @property
     def claim(self) -> Claim:
-        """The rows that a plan of claims has won, to be finished; maybe none."""
-        return Claim(self.jobs, self.held, self)
+        """The rows that were claimed, to be finished; maybe none."""
+        return Claim(self)
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> DataFrame:
         """One line a row: RID, what became of it, why."""
         from ermpoll.render import frames
 
@@ -198,7 +173,7 @@ class Outcome:
 
         A row that was touched since is left alone when the plan is applied.
         """
-        return self.jobs.plan_undo(self)
+        return self.acts.plan(self.jobs, "undo", self.back)
 
     def __repr__(self) -> str:
         parts = [f"{len(self.won)} won"]
@@ -222,14 +197,20 @@ class Claim:
         column; this is the first.
     outcome
         What became of the rows that the claim asked for.
+    error
+        Why some of them were not asked for, after others were won; None otherwise.
+    refused
+        ``{RID: the server's reason}`` of rows that the catalog refuses to write.
     """
 
-    def __init__(self, jobs: Queue, held: Mapping[str, Held], outcome: Outcome) -> None:
-        self.jobs = jobs
+    def __init__(self, outcome: Outcome) -> None:
+        self.jobs = outcome.jobs
         self.outcome = outcome
-        self.token = next((one.token for one in held.values()), None)
-        self._rows = {rid: one.row for rid, one in held.items()}
-        self._open = dict(held)
+        self.error = outcome.error
+        self.refused = dict(outcome.refused)
+        self.token = next((one.token for one in outcome.held.values()), None)
+        self._rows = {rid: one.row for rid, one in outcome.held.items()}
+        self._open = dict(outcome.held)
 
     def __iter__(self) -> Iterator[dict[str, JSON]]:
         return iter(self.rows)
@@ -239,7 +220,7 @@ class Claim:
 
     @property
     def rows(self) -> list[dict[str, JSON]]:
-        """The rows as claimed; finished ones included. Copies, all the way down."""
+        """Copies of the rows as claimed, in the queue's order; finished ones too."""
         return [copied(row) for row in self._rows.values()]
 
     @property
@@ -253,7 +234,7 @@ class Claim:
         return tuple(self._open)
 
     @property
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> DataFrame:
         """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
         from ermpoll.render import frames
 
@@ -272,19 +253,21 @@ class Claim:
             raise UsageError(f"expected a row that this claim holds; {rid} {state}")
         return self._open[rid]
 
-    def settle(self, held: Held | None, *rids: str) -> None:
-        """Take note of rows that are finished, or of a row that is held anew."""
+    def settle(self, *rids: str) -> None:
+        """Take note of rows that are held no more."""
         for rid in rids:
             self._open.pop(rid, None)
-        if held is not None:
-            self._open[held.rid] = held
+
+    def hold(self, held: Held) -> None:
+        """Take note of a row that is held anew."""
+        self._open[held.rid] = held
 
     def __enter__(self) -> Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._open:
-            self.jobs.release(self)
+            self.outcome.acts.release(self.jobs, self)
 
     def __repr__(self) -> str:
         return (
@@ -294,75 +277,3 @@ class Claim:
 
     def _repr_html_(self) -> str:
         return render.claim(self)
-
-
-def _apart(change: Change) -> Change:
-    return replace(change, before=copied(change.before), after=copied(change.after))
-
-
-def rids_of(rows: object) -> tuple[str, ...]:
-    """Return the RIDs of what a user hands over as rows.
-
-    A RID, a list of RIDs or of row dicts, a frame with a RID column or index,
-    Candidates, a Claim, or a preview with a selection.
-
-    Raises
-    ------
-    UsageError
-        It is none of these.
-    """
-    for take in (_from_one, _from_object, _from_frame, _from_list):
-        rids = take(rows)
-        if rids is not None:
-            # a RID stands once, in the order it was named first
-            return tuple(dict.fromkeys(rids))
-    raise UsageError(
-        "expected rows as RIDs, row dicts, a frame with a RID column, Candidates, a "
-        f"Claim or a preview; found {type(rows).__name__}"
-    )
-
-
-def _from_one(rows: object) -> list[str] | None:
-    rid = _rid_of(rows) if isinstance(rows, str | Mapping) else None
-    return [rid] if rid is not None else None
-
-
-def _from_object(rows: object) -> list[str] | None:
-    for name in ("selected", "rids"):
-        found = getattr(rows, name, None)
-        if isinstance(found, tuple | list):
-            return [str(rid) for rid in found]
-    return None
-
-
-def _from_frame(rows: object) -> list[str] | None:
-    columns = getattr(rows, "columns", None)
-    if columns is None or not hasattr(rows, "index"):
-        return None
-    if "RID" in columns:
-        return [str(rid) for rid in rows["RID"]]  # type: ignore[index]
-    if getattr(rows.index, "name", None) == "RID":
-        return [str(rid) for rid in rows.index]
-    raise UsageError(
-        f"expected a frame with a RID column, found the columns {list(columns)[:12]}"
-    )
-
-
-def _from_list(rows: object) -> list[str] | None:
-    if isinstance(rows, Mapping):
-        return None
-    try:
-        items = list(rows)  # type: ignore[call-overload]
-    except TypeError:
-        return None
-    rids = [_rid_of(item) for item in items]
-    return None if None in rids else [str(rid) for rid in rids]
-
-
-def _rid_of(item: object) -> str | None:
-    if isinstance(item, str):
-        return item
-    if isinstance(item, Mapping):
-        return str(item["RID"]) if "RID" in item else None
-    rid = getattr(item, "rid", None)
-    return str(rid) if rid is not None else None

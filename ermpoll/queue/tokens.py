@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"(?P<name>[^~]*)~(?P<random>[0-9a-f]{16,})~(?P<lease>[0-9.]+)")
-#: 300 years: added to any time of today it is still a time.
-_LONGEST_LEASE_S = 1e10
+#: The longest lease, 300 years: added to any time of today it is still a time.
+LONGEST_LEASE_S = 1e10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def parse_token(text: object) -> Token | None:
         lease_s = float(match["lease"])
     except ValueError:
         return None
-    if lease_s > _LONGEST_LEASE_S:
+    if lease_s > LONGEST_LEASE_S:
         return None
     return Token(name=match["name"], random=match["random"], lease_s=lease_s)
 
@@ -66,3 +66,8 @@ def worker_name() -> str:
     except (OSError, KeyError, ImportError):
         user = "somebody"
     return f"{user}@{socket.gethostname()}:{os.getpid()}"
+
+
+def token_source(name: str, lease_s: float) -> Callable[[], str]:
+    """Return a source of tokens that no claim has had before."""
+    return lambda: new_token(name, lease_s)

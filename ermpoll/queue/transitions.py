@@ -1,24 +1,22 @@
 """The steps a row can take, as guarded changes: claim, finish, give back. Pure.
 
-Each step is a `Move`: what to write, the version it relies on, and the mark by
-which it is known again when the answer was lost.
+Each step is a `Transition`: what to write, the version it relies on, and the token
+by which it is known again when the answer was lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal, TypeAlias
 
-from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.plan import BATCH, body
 from ermpoll.queue.tokens import parse_token
-from ermpoll.records import JSON, Change, PlannedPut, Row
+from ermpoll.records import JSON, Change, Row
 
-Act: TypeAlias = Literal[
+TransitionKind: TypeAlias = Literal[
     "claim", "complete", "fail", "retry later", "release", "renew", "retry", "rescue",
     "apply", "undo",
 ]  # fmt: skip
@@ -47,7 +45,7 @@ class Held:
 class Transition:
     """One step of one row."""
 
-    act: Act
+    kind: TransitionKind
     change: Change
     #: The token that proves our right to the row, or that claims it.
     token: str | None = None
@@ -60,218 +58,219 @@ class Transition:
         return self.change.rid
 
 
-def claim(spec: QueueDefinition, row: Row, token: str | None, extra: Row) -> Transition:
-    """Take a candidate, with extra changes; ``token`` None without owner column."""
-    after: dict[str, JSON] = {**extra, spec.state: spec.claimed}
-    if spec.owner:
-        after[spec.owner] = token
-    if spec.attempts:
-        after[spec.attempts] = attempts_of(spec, row) + 1
-    return _move("claim", row, after, token)
+def claim(definition: QueueDefinition, row: Row, extra: Row) -> Transition:
+    """Take a candidate, with extra changes. Its token comes with its PUT: `stamp`."""
+    after: dict[str, JSON] = {**extra, definition.state: definition.claimed}
+    if definition.owner:
+        after[definition.owner] = None
+    if definition.attempts:
+        after[definition.attempts] = attempts_of(definition, row) + 1
+    return _of_row("claim", row, after)
 
 
-def complete(spec: QueueDefinition, held: Held, changes: Row) -> Transition:
+def stamp(
+    definition: QueueDefinition,
+    transitions: Iterable[Transition],
+    new_token: Callable[[], str],
+    *,
+    anew: bool = False,
+) -> list[Transition]:
+    """Give the claims of one PUT a token, by which it is known again.
+
+    ``anew``: also those that have one, of a PUT which was refused.
+    """
+    owner, token = definition.owner, None
+    stamped = []
+    for one in transitions:
+        if owner and one.kind == "claim" and (anew or one.token is None):
+            token = token or new_token()
+            change = replace(one.change, after={**one.change.after, owner: token})
+            one = replace(one, change=change, token=token)
+        stamped.append(one)
+    return stamped
+
+
+def complete(definition: QueueDefinition, held: Held, changes: Row) -> Transition:
     """Finish a row, with the changes its work asked for."""
-    after: dict[str, JSON] = {spec.state: spec.done}
-    if spec.error:
-        after[spec.error] = None
-    return _held_move("complete", held, {**after, **changes})
+    after: dict[str, JSON] = {definition.state: definition.done}
+    if definition.error:
+        after[definition.error] = None
+    return _of_held("complete", held, {**after, **changes})
 
 
-def fail(spec: QueueDefinition, held: Held, error: str) -> Transition:
+def fail(definition: QueueDefinition, held: Held, error: str) -> Transition:
     """Mark a row as failed, with the reason."""
-    after: dict[str, JSON] = {spec.state: spec.failed_word(error)}
-    if spec.error:
-        after[spec.error] = spec.error_text(error)
-    return _held_move("fail", held, after, error)
+    return _of_held("fail", held, _failed(definition, error), error)
 
 
 def retry_later(
-    spec: QueueDefinition, held: Held, error: str, at: datetime
+    definition: QueueDefinition, held: Held, error: str, at: datetime
 ) -> Transition:
     """Make a failed row ready again, from a later time on; the attempt counts."""
-    after = _given_back(spec, held.was)
-    if spec.error:
-        after[spec.error] = spec.error_text(error)
-    if spec.retry_at:
-        after[spec.retry_at] = time_text(at)
-    return _held_move("retry later", held, after, error)
+    after = _given_back(definition, held.was)
+    if definition.error:
+        after[definition.error] = definition.error_text(error)
+    if definition.retry_at:
+        after[definition.retry_at] = time_text(at)
+    return _of_held("retry later", held, after, error)
 
 
-def release(spec: QueueDefinition, held: Held) -> Transition:
+def release(definition: QueueDefinition, held: Held) -> Transition:
     """Give an unfinished row back; the attempt does not count."""
-    after = _given_back(spec, held.was)
-    if spec.attempts:
-        after[spec.attempts] = held.attempts
-    return _held_move("release", held, after)
+    after = _given_back(definition, held.was)
+    if definition.attempts:
+        after[definition.attempts] = held.attempts
+    return _of_held("release", held, after)
 
 
-def renew(spec: QueueDefinition, held: Held) -> Transition:
+def renew(definition: QueueDefinition, held: Held) -> Transition:
     """Make the lease begin anew: any write of the row does."""
-    if spec.owner:
-        return _held_move("renew", held, {spec.owner: held.token})
-    return _held_move("renew", held, {spec.state: spec.claimed})
+    if definition.owner:
+        return _of_held("renew", held, {definition.owner: held.token})
+    return _of_held("renew", held, {definition.state: definition.claimed})
 
 
-def retry(spec: QueueDefinition, row: Row) -> Transition:
+def retry(definition: QueueDefinition, row: Row) -> Transition:
     """Make a failed row ready again, at a person's word: attempts begin anew."""
-    after = _given_back(spec, spec.first_ready)
-    if spec.attempts:
-        after[spec.attempts] = 0
-    if spec.retry_at:
-        after[spec.retry_at] = None
-    return _move("retry", row, after, None)
+    after = _given_back(definition, definition.first_ready)
+    if definition.attempts:
+        after[definition.attempts] = 0
+    if definition.retry_at:
+        after[definition.retry_at] = None
+    return _of_row("retry", row, after)
 
 
-def rescue(spec: QueueDefinition, row: Row) -> Transition:
+def rescue(definition: QueueDefinition, row: Row) -> Transition:
     """Free a claim whose holder is gone; at the last attempt the row has failed."""
-    after = _given_back(spec, spec.first_ready)
-    error = ""
-    if spec.attempts and attempts_of(spec, row) >= spec.max_attempts:
-        error = (
-            f"given up after {attempts_of(spec, row)} attempts: its workers vanished"
-        )
-        after[spec.state] = spec.failed_word(error)
-        if spec.error:
-            after[spec.error] = spec.error_text(error)
-    return _move("rescue", row, after, None, error)
+    after = _given_back(definition, definition.first_ready)
+    tried, error = attempts_of(definition, row), ""
+    if definition.attempts and tried >= definition.max_attempts:
+        error = f"given up after {tried} attempts: its workers vanished"
+        after.update(_failed(definition, error))
+    return _of_row("rescue", row, after, error)
 
 
-def park(spec: QueueDefinition, change: Change) -> Transition:
+def reject(definition: QueueDefinition, change: Change) -> Transition:
     """Mark a candidate as failed that can't be worked on, with the reason."""
-    after: dict[str, JSON] = {spec.state: spec.failed_word(change.reason)}
-    if spec.error:
-        after[spec.error] = spec.error_text(change.reason)
-    return _move("fail", change.before, after, None, change.reason)
+    after = _failed(definition, change.reason)
+    return _of_row("fail", change.before, after, change.reason)
 
 
-def held_of(spec: QueueDefinition, move: Transition, rmt: str, deadline: float) -> Held:
-    """Return how a row is held that a claim has won."""
-    change = move.change
-    was = change.before.get(spec.state)
-    return Held(
-        rid=move.rid,
+def undo(step: Transition, rmt: str, *, edited: bool) -> Transition:
+    """Set back what a step wrote; not where somebody had edited the row before."""
+    change = step.change
+    back = Change(
+        rid=step.rid,
         rmt=rmt,
-        token=move.token,
+        before={**change.before, **change.after},
+        after={name: change.before.get(name) for name in change.after},
+    )
+    if edited:
+        reason = "somebody edited it before that write: change it by hand"
+        back = replace(back, kind="problem", reason=reason)
+    return Transition(kind="undo", change=back)
+
+
+def held_of(
+    definition: QueueDefinition, transition: Transition, rmt: str, deadline: float
+) -> Held:
+    """Return how a row is held that a claim has won."""
+    change = transition.change
+    was, attempts = change.before.get(definition.state), definition.attempts
+    return Held(
+        rid=transition.rid,
+        rmt=rmt,
+        token=transition.token,
         row={**change.before, **change.after, "RMT": rmt},
         was=None if was is None else str(was),
-        attempts=change.before.get(spec.attempts) if spec.attempts else None,
-        deadline=deadline if spec.owner else float("inf"),
+        attempts=change.before.get(attempts) if attempts else None,
+        deadline=deadline if definition.owner else float("inf"),
     )
 
 
-def holder_of(spec: QueueDefinition, row: Row) -> str | None:
+def holder_of(definition: QueueDefinition, row: Row) -> str | None:
     """Return who holds a claimed row by an ermpoll token, or None."""
-    token = parse_token(row.get(spec.owner)) if spec.owner else None
+    token = parse_token(row.get(definition.owner)) if definition.owner else None
     return token.name if token else None
 
 
-def due_s(spec: QueueDefinition, row: Row, now: datetime) -> float:
-    """Return in how many seconds a row may be tried again."""
-    at = parse_time(row.get(spec.retry_at)) if spec.retry_at else None
-    return max((at - now).total_seconds(), 0.0) if at else 0.0
+def due_s(definition: QueueDefinition, row: Row, now: datetime) -> float | None:
+    """Return in how many seconds a row may be tried again; None for never."""
+    value = row.get(definition.retry_at) if definition.retry_at else None
+    if value in (None, "-infinity"):
+        return 0.0
+    at = parse_time(value)
+    return max((at - now).total_seconds(), 0.0) if at else None
 
 
-def attempts_of(spec: QueueDefinition, row: Row) -> int:
+def attempts_of(definition: QueueDefinition, row: Row) -> int:
     """Return how often a row was tried, 0 where nothing is known."""
-    value = row.get(spec.attempts) if spec.attempts else None
+    value = row.get(definition.attempts) if definition.attempts else None
     return value if isinstance(value, int) else 0
 
 
 def overdue_s(
-    spec: QueueDefinition, row: Row, now: datetime, lease_s: float | None = None
+    definition: QueueDefinition, row: Row, now: datetime, lease_s: float | None = None
 ) -> float:
     """Return for how long a claimed row's lease is over; negative while it runs.
 
     The lease is the one in the row's own token, counted from its last write; for
     a row without a token it is ``lease_s``, or the queue's own.
     """
-    token = parse_token(row.get(spec.owner)) if spec.owner else None
-    if token is not None and lease_s is None:
-        lease_s = token.lease_s
+    if lease_s is None:
+        token = parse_token(row.get(definition.owner)) if definition.owner else None
+        lease_s = token.lease_s if token else definition.lease_s
     touched = parse_time(row.get("RMT")) or now
-    lease = timedelta(seconds=spec.lease_s if lease_s is None else lease_s)
-    return (now - touched - lease).total_seconds()
+    return (now - touched).total_seconds() - lease_s
 
 
-def is_marked(spec: QueueDefinition, move: Transition, row: Row) -> bool | None:
-    """Whether a row as it is now shows that the move was written; None: can't tell.
+def is_marked(
+    definition: QueueDefinition, transition: Transition, row: Row
+) -> bool | None:
+    """Whether a row as it is now shows that the step was written; None: can't tell.
 
     Only asked once no copy of the write can be under way any more.
     """
-    if not spec.owner:
+    if not definition.owner:
         return None
-    owner, state = row.get(spec.owner), row.get(spec.state)
-    moved = parse_time(row.get("RMT")) != parse_time(move.change.rmt)
-    if move.act in ("apply", "undo"):
-        token = move.change.after.get(spec.owner)
+    owner, state = row.get(definition.owner), row.get(definition.state)
+    moved = parse_time(row.get("RMT")) != parse_time(transition.change.rmt)
+    if transition.kind in ("apply", "undo"):
+        token = transition.change.after.get(definition.owner)
         return owner == token if token else None
-    if move.act in ("claim", "renew"):
-        return moved and owner == move.token and state == spec.claimed
-    if move.act in ("complete", "fail"):
+    if transition.kind in ("claim", "renew"):
+        return moved and owner == transition.token and state == definition.claimed
+    if transition.kind in ("complete", "fail"):
         # done and failed rows keep the token of the claim that finished them
-        return owner == move.token and state == move.change.after[spec.state]
-    # given back: the token was cleared, perhaps somebody else holds it already
-    return moved and state != spec.claimed
-
-
-def fence_puts(spec: QueueDefinition, moves: Iterable[Transition]) -> list[PlannedPut]:
-    """Write moves of held rows guarded by token and state instead of the version.
-
-    For rows that somebody edited while we held them: the claim still stands. Rows
-    without a token get no PUT: a missing one would match every row without owner.
-    """
-    if not spec.owner:
-        return []
-    was, held = _free_alias(spec, "was"), _free_alias(spec, "held")
-    keys = ("RID", f"{held}:={spec.owner}", f"{was}:={spec.state}")
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for move in moves:
-        if move.token:
-            guard = {"RID": move.rid, held: move.token, was: spec.claimed}
-            columns = tuple(sorted(move.change.after))
-            targets = body(spec.table, move.change.after)
-            groups.setdefault(columns, []).append({**guard, **targets})
-    return [
-        PlannedPut(
-            path=f"attributegroup/{spec.table.path}/"
-            + paths.keys_and_targets(keys, columns),
-            rows=tuple(rows[start : start + BATCH]),
+        return (
+            owner == transition.token
+            and state == transition.change.after[definition.state]
         )
-        for columns, rows in groups.items()
-        for start in range(0, len(rows), BATCH)
-    ]
+    # given back: the token was cleared, perhaps somebody else holds it already
+    return moved and state != definition.claimed
 
 
-def _given_back(spec: QueueDefinition, word: str | None) -> dict[str, JSON]:
-    after: dict[str, JSON] = {spec.state: word}
-    if spec.owner:
-        after[spec.owner] = None
+def _given_back(definition: QueueDefinition, word: str | None) -> dict[str, JSON]:
+    after: dict[str, JSON] = {definition.state: word}
+    if definition.owner:
+        after[definition.owner] = None
     return after
 
 
-def _move(
-    act: Act,
-    row: Row,
-    after: Mapping[str, JSON],
-    token: str | None,
-    reason: str = "",
+def _failed(definition: QueueDefinition, error: str) -> dict[str, JSON]:
+    after: dict[str, JSON] = {definition.state: definition.failed_word(error)}
+    if definition.error:
+        after[definition.error] = definition.error_text(error)
+    return after
+
+
+def _of_row(kind: TransitionKind, row: Row, after: Row, reason: str = "") -> Transition:
+    change = Change(rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after=after)
+    return Transition(kind=kind, change=change, reason=reason)
+
+
+def _of_held(
+    kind: TransitionKind, held: Held, after: Row, reason: str = ""
 ) -> Transition:
-    change = Change(
-        rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after=dict(after)
-    )
-    return Transition(act=act, change=change, token=token, reason=reason)
-
-
-def _held_move(
-    act: Act, held: Held, after: Mapping[str, JSON], reason: str = ""
-) -> Transition:
-    change = Change(rid=held.rid, rmt=held.rmt, before=held.row, after=dict(after))
-    return Transition(act=act, change=change, token=held.token, reason=reason)
-
-
-def _free_alias(spec: QueueDefinition, name: str) -> str:
-    # an alias that is also a column of the table is refused with 409
-    while name in spec.table.columns:
-        name += "_"
-    return name
+    change = Change(rid=held.rid, rmt=held.rmt, before=held.row, after=after)
+    return Transition(kind=kind, change=change, token=held.token, reason=reason)

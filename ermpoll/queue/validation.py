@@ -1,32 +1,160 @@
-"""What only the catalog can tell about a queue's definition, asked once."""
+"""What can't be in a queue's definition: by the table's model, and by the catalog.
+
+Each check raises before anything is written.
+"""
 
 from __future__ import annotations
 
+import re
+
 from ermpoll.catalog import paths
-from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.model import Column
 from ermpoll.errors import BadRequest, Conflict, UsageError
-from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.queries import Queries
+from ermpoll.queue.definition import COLUMN_TYPES, QueueDefinition
+from ermpoll.queue.table import QueueTable
+from ermpoll.queue.tokens import LONGEST_LEASE_S
 
 
-def check_words(catalog: Catalog, spec: QueueDefinition) -> None:
-    """Check that the state words are in the vocabulary the state column refers to.
+def check(table: QueueTable) -> None:
+    """Check a queue's definition, first by its table's model, then by the catalog.
 
     Raises
     ------
     UsageError
-        A word is missing there: every write of it would be refused.
+        A column that isn't there or has the wrong type; words that are equal, so
+        that a claim would not leave the query, or that the vocabulary of the state
+        column lacks; a lease or number that can't be; a filter or path that the
+        catalog does not understand.
+    CatalogError
+        The catalog can't be reached, or refuses this login.
     """
-    if "{error}" in spec.failed:
+    definition = table.definition
+    _check_words(definition)
+    _check_path(definition)
+    _check_columns(definition)
+    _check_numbers(definition)
+    _check_vocabulary(table)
+    _check_query(table)
+
+
+def _check_words(definition: QueueDefinition) -> None:
+    words = {
+        "claimed": definition.claimed,
+        "done": definition.done,
+        "failed": definition.failed,
+    }
+    for what, word in words.items():
+        if not isinstance(word, str) or not word:
+            raise UsageError(f"{what}: expected a state word, found {word!r}")
+        if word in definition.ready:
+            raise UsageError(
+                f"{what}: expected a word that is not a ready one, found {word!r}; "
+                "a row in it would be a candidate again at once"
+            )
+    if len(set(words.values())) < len(words):
+        raise UsageError(
+            "expected different words for claimed, done and failed, found "
+            + ", ".join(f"{what}={word!r}" for what, word in words.items())
+        )
+    for other in (*definition.ready, definition.claimed, definition.done):
+        if definition.is_failed(other):
+            raise UsageError(
+                f"failed: expected a word unlike the others, found "
+                f"{definition.failed!r}, which also means {other!r}"
+            )
+
+
+def _check_path(definition: QueueDefinition) -> None:
+    for what, text in (("where", definition.where), ("path", definition.path or "")):
+        if re.search(r"[?@\s]", text):
+            raise UsageError(
+                f"{what}: expected ERMrest path text without '@', '?' and spaces, "
+                f"found {text!r}; use order= and limit=, and percent-encode values"
+            )
+    if definition.path is not None and definition.where:
+        raise UsageError("expected where or path, found both; put the filter in path")
+
+
+def _check_columns(definition: QueueDefinition) -> None:
+    for use, (bases, wanted) in COLUMN_TYPES.items():
+        name = getattr(definition, use)
+        if name is not None:
+            _check_type(definition.table.column(name, use), use, bases, wanted)
+    shown = definition.columns or ()
+    for names, what in (
+        (("RID", "RMT"), "table"),
+        (shown, "columns"),
+        (definition.order.columns, "order"),
+    ):
+        for name in names:
+            definition.table.column(name, what)
+    _check_distinct(definition)
+    _check_unique(definition)
+
+
+def _check_type(column: Column, what: str, bases: tuple[str, ...], wanted: str) -> None:
+    if column.base not in bases or column.is_array:
+        raise UsageError(
+            f"{what}: expected a column of type {wanted}, found {column.name!r} of "
+            f"type {column.typename}"
+        )
+
+
+def _check_distinct(definition: QueueDefinition) -> None:
+    names = definition.own_columns
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"expected different columns for state, owner, attempts, retry_at and "
+            f"error, found {', '.join(names)}"
+        )
+
+
+def _check_unique(definition: QueueDefinition) -> None:
+    for key in definition.table.keys:
+        if len(key) == 1 and key[0] in definition.own_columns:
+            raise UsageError(
+                f"expected {key[0]!r} to hold one value for many rows, but it is a "
+                f"key of {definition.table.label}; two rows could not be claimed "
+                "together"
+            )
+
+
+def _check_numbers(definition: QueueDefinition) -> None:
+    if not 1 <= definition.lease_s <= LONGEST_LEASE_S:
+        raise UsageError(
+            f"lease_s: expected 1 second to 300 years, found {definition.lease_s}; "
+            "a shorter lease can't be kept by three renewals"
+        )
+    most = _most_attempts(definition)
+    if not 1 <= definition.max_attempts <= most:
+        raise UsageError(
+            f"max_attempts: expected 1 to {most}, found {definition.max_attempts}"
+        )
+
+
+def _most_attempts(definition: QueueDefinition) -> int:
+    """Return what the attempts column can hold; without one nothing is counted."""
+    if definition.attempts is None:
+        return 2**63 - 1
+    size = definition.table.columns[definition.attempts].base.removeprefix("int")
+    return int(2 ** (8 * int(size) - 1)) - 1
+
+
+def _check_vocabulary(table: QueueTable) -> None:
+    """Check that the state words are those of the table that the column refers to."""
+    definition = table.definition
+    # a word with a reason in it is in no vocabulary
+    if "{error}" in definition.failed:
         return
-    words = [*(w for w in spec.ready if w), spec.claimed, spec.done, spec.failed]
-    for reference in spec.table.references:
-        if reference.column != spec.state:
+    ready = [word for word in definition.ready if word]
+    words = [*ready, definition.claimed, definition.done, definition.failed]
+    for reference in definition.table.references:
+        if reference.column != definition.state:
             continue
-        table = f"{paths.quote(reference.schema)}:{paths.quote(reference.table)}"
+        label = f"{paths.quote(reference.schema)}:{paths.quote(reference.table)}"
         known = paths.equals(reference.referenced, *words)
         name = paths.quote(reference.referenced)
-        page = catalog.get(paths.join("attribute", table, known, name))
+        page = table.catalog.get(paths.join("attribute", label, known, name))
         found = {row[reference.referenced] for row in page.rows} if page else set()
         missing = [word for word in words if word not in found]
         if missing:
@@ -37,19 +165,14 @@ def check_words(catalog: Catalog, spec: QueueDefinition) -> None:
             )
 
 
-def check_query(catalog: Catalog, spec: QueueDefinition, queries: Queries) -> None:
-    """Let the catalog read the query once: it knows filters better than we do.
-
-    Raises
-    ------
-    UsageError
-        It does not understand the filter or path.
-    """
+def _check_query(table: QueueTable) -> None:
+    """Let the catalog read the query once: it knows filters better than we do."""
+    definition, catalog = table.definition, table.catalog
     try:
-        catalog.get(queries.candidates(catalog.now(), 0))
+        catalog.get(table.queries.candidates(catalog.now(), 0))
     except (BadRequest, Conflict) as error:
-        what = "path" if spec.path else "where"
+        what = "path" if definition.path else "where"
         raise UsageError(
             f"{what}: expected a filter the catalog understands, found "
-            f"{spec.path or spec.where!r}; it says: {error.detail}"
+            f"{definition.path or definition.where!r}; it says: {error.detail}"
         ) from error

@@ -1,115 +1,110 @@
-"""Writing moves, each guarded, and reading what became of them.
+"""Writing steps of rows, each guarded, and saying what became of every row.
 
-Sits between the pure moves and the sender; the queue and the agent use it.
+Sits between the pure steps and the PUTs: the queue and the agent use it. It knows
+no state words.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.model import SYSTEM_COLUMNS
-from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.guarded_put import GuardedPut, PutResult
-from ermpoll.queue.plan import pack
-from ermpoll.queue.queries import Queries
-from ermpoll.queue.transitions import Transition, fence_puts, is_marked
-from ermpoll.records import JSON, PlannedPut, Row
-from ermpoll.redact import one_line
+from ermpoll.errors import ErmpollError, Unavailable
+from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, RowResult, Trace
+from ermpoll.queue.plan import batches, put_by_token, put_by_version
+from ermpoll.queue.table import QueueTable
+from ermpoll.queue.tokens import token_source, worker_name
+from ermpoll.queue.transitions import Transition, is_marked, stamp
+from ermpoll.records import JSON, Change, PlannedPut, Row
 
-logger = logging.getLogger(__name__)
-
-#: What the catalog writes itself.
-#: Acts on rows that we hold: a broken version may be made up for by the token.
+#: Steps of rows that we hold: a broken version may be made up for by the token.
 _HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteResult:
-    """What became of a batch of moves."""
+class WriteResult(PutResult):
+    """What became of some steps, and of all the PUTs that were sent for them."""
 
-    moves: Mapping[str, Transition] = field(repr=False)
-    written: PutResult
-    #: RIDs written by token, since somebody had edited the row meanwhile.
-    edited: tuple[str, ...] = ()
+    #: Each step as it was sent last, in the order they were given.
+    transitions: Mapping[str, Transition] = field(default_factory=dict, repr=False)
 
-    @classmethod
-    def nothing(cls) -> WriteResult:
-        """Return what becomes of no moves."""
-        return cls(moves={}, written=PutResult())
+    def rids(self, fate: Fate) -> tuple[str, ...]:
+        """Return the RIDs of the rows of one fate, in order."""
+        rows = self.rows
+        return tuple([rid for rid in self.transitions if rows[rid].fate is fate])
 
-    def won(self, *acts: str) -> list[Transition]:
-        """Return the moves that were written, of these acts or of all."""
-        return [
-            self.moves[rid]
-            for rid in self.written.won
-            if not acts or self.moves[rid].act in acts
-        ]
+    def reasons(self, fate: Fate) -> dict[str, str]:
+        """Return ``{RID: why}`` of the rows of one fate."""
+        rows = self.rows.items()
+        return {rid: row.reason for rid, row in rows if row.fate is fate}
+
+    def written(self, *kinds: str) -> dict[str, Transition]:
+        """Return the steps that were written, by RID: of these kinds or of all."""
+        return {
+            rid: step
+            for rid, step in self.transitions.items()
+            if self.rows[rid].fate is Fate.WON and (not kinds or step.kind in kinds)
+        }
 
 
 class GuardedWriter:
-    """Writes the moves of one queue."""
+    """Writes the steps of rows of one queue.
+
+    Parameters
+    ----------
+    stop
+        Set: no further attempt is made.
+    new_token
+        Where the tokens of claims come from, one a PUT; None: new ones of this
+        process.
+    """
 
     def __init__(
         self,
-        spec: QueueDefinition,
-        queries: Queries,
-        catalog: Catalog,
+        table: QueueTable,
         stop: threading.Event | None = None,
+        new_token: Callable[[], str] | None = None,
     ) -> None:
-        self._spec = spec
-        self._queries = queries
-        self._catalog = catalog
-        self._sender = GuardedPut(
-            catalog, row_policy=spec.table.may_update is None, stop=stop
-        )
+        definition = table.definition
+        self.table = table
+        self.new_token = new_token or token_source(worker_name(), definition.lease_s)
+        row_policy = definition.table.may_update is None
+        self.put = GuardedPut(table.catalog, row_policy=row_policy, stop=stop)
 
-    def write(self, moves: Sequence[Transition], *, until: float) -> WriteResult:
-        """Write the moves in as few PUTs as the rules allow.
+    def write(self, transitions: Iterable[Transition], *, until: float) -> WriteResult:
+        """Write the steps in as few PUTs as the rules allow.
+
+        Nothing is raised once a row was written: the error is in the result then.
 
         Parameters
         ----------
+        transitions
+            Of a row that stands twice the first counts.
         until
             On the monotonic clock: when to give up on a doubtful write.
 
         Raises
         ------
         CatalogError
-            The catalog refuses all of it, or nothing reached it. What was written
-            is returned, with the error in ``written``.
+            The catalog refuses all of it, or nothing reached it.
         WriteRefused
             The catalog is read-only here, or a dry run is on.
         """
-        by_rid = {move.rid: move for move in moves}
-        reader = _Reader(self._spec, self._queries, self._catalog, by_rid)
-        known = [move.change for move in by_rid.values() if move.change.rmt]
-        written = self._send(pack(known, self._spec.table), reader, until)
-        missed = set(written.missed)
-        again = [
-            move
-            for move in by_rid.values()
-            if move.act in _HOLDING and (move.rid in missed or not move.change.rmt)
-        ]
-        second = self._send(fence_puts(self._spec, again), reader, until)
-        gone = {*second.won, *second.refused, *second.unknown, *second.unsent}
-        untold = {move.rid for move in by_rid.values() if not move.change.rmt}
-        total = replace(written + second, missed=tuple((missed | untold) - gone))
-        if total.error and not (total.won or total.unknown or total.refused):
-            raise total.error
-        return WriteResult(moves=by_rid, written=total, edited=tuple(second.won))
-
-    def _send(
-        self, puts: Iterable[PlannedPut], reader: _Reader, until: float
-    ) -> PutResult:
-        total = PutResult()
-        for put in puts:
-            total += self._sender.send(put, reader, until=until)
-        return total
+        steps: dict[str, Transition] = {}
+        for step in transitions:
+            steps.setdefault(step.rid, step)
+        sending = _Sending(self, steps, until)
+        sending.by_version()
+        sending.by_token()
+        done = sending.done
+        if done.error and done.fates <= {Fate.MISSED, Fate.UNSENT}:
+            raise done.error
+        return done
 
 
 def by_then(seconds: float) -> float:
@@ -117,86 +112,119 @@ def by_then(seconds: float) -> float:
     return time.monotonic() + seconds
 
 
-def read_rows(
-    catalog: Catalog, queries: Queries, rids: Iterable[str]
-) -> dict[str, dict[str, JSON]]:
-    """Read rows whatever their state: ``{RID: row}``, without those that are gone."""
-    found: dict[str, dict[str, JSON]] = {}
-    for path in queries.rows(rids):
-        page = catalog.get(path)
-        found.update({str(row["RID"]): row for row in (page.rows if page else ())})
-    return found
-
-
-def try_rows(
-    catalog: Catalog, queries: Queries, rids: Iterable[str]
-) -> dict[str, dict[str, JSON]] | None:
-    """Read rows to learn what became of a write; None when they can't be had now.
-
-    The write stands all the same: nothing that was learned of it may be lost.
-    """
-    try:
-        return read_rows(catalog, queries, rids)
-    except Exception as error:  # noqa: BLE001  whatever a read meets
-        logger.warning("rows can't be read back: %s", one_line(error))
-        return None
-
-
-class _Reader:
-    """Reads back rows of a write: their versions, and which carry its mark.
-
-    A version is only told of a row that is as the write left it: under the version
-    of somebody's later edit, our stale values would count as current ones.
-    """
+class _Sending:
+    """One write under way: its steps as they are sent, and each row's fate so far."""
 
     def __init__(
-        self,
-        spec: QueueDefinition,
-        queries: Queries,
-        catalog: Catalog,
-        moves: Mapping[str, Transition],
+        self, writer: GuardedWriter, steps: dict[str, Transition], until: float
     ) -> None:
-        self._spec = spec
-        self._queries = queries
-        self._catalog = catalog
-        self._moves = moves
+        self._table = writer.table
+        self._definition = writer.table.definition
+        self._put = writer.put
+        self._new_token = writer.new_token
+        self._steps = steps
+        self._until = until
+        # a step that no PUT has named yet was not written
+        self._rows = dict.fromkeys(steps, RowResult(fate=Fate.MISSED))
+        self.done = WriteResult(transitions=steps, rows=self._rows)
+        #: What keeps all further PUTs from being sent.
+        self._barred: ErmpollError | None = None
 
-    def versions(self, rids: Iterable[str]) -> Mapping[str, str]:
-        told = {str(row["RID"]): self._version(row) for row in self._rows(rids)}
-        return {rid: version for rid, version in told.items() if version}
-
-    def marked(self, rids: Iterable[str]) -> Mapping[str, str] | None:
-        found = {}
-        for row in self._rows(rids):
-            rid = str(row["RID"])
-            marked = is_marked(self._spec, self._moves[rid], row)
-            if marked is None:
-                return None
-            if marked:
-                found[rid] = self._version(row)
-        return found
-
-    def _version(self, row: Row) -> str:
-        change = self._moves[str(row["RID"])].change
-        left = {**change.before, **change.after}
-        as_left = all(
-            _is_same(left[name], value)
-            for name, value in row.items()
-            if name in left and name not in SYSTEM_COLUMNS
-        )
-        return str(row["RMT"]) if as_left else ""
-
-    def _rows(self, rids: Iterable[str]) -> list[Row]:
-        spec, rids = self._spec, tuple(rids)
-        columns = {spec.state: None} | ({spec.owner: None} if spec.owner else {})
-        for rid in rids:
-            change = self._moves[rid].change
-            known = (*change.before, *change.after)
-            columns |= dict.fromkeys(
-                name for name in known if name not in SYSTEM_COLUMNS
+    def by_version(self) -> None:
+        """Send the steps of rows whose version is known."""
+        table = self._definition.table
+        known = [s.change for s in self._steps.values() if s.change.rmt]
+        for batch in batches(known, table):
+            self._send(
+                [change.rid for change in batch.changes],
+                partial(put_by_version, table, batch.columns),
             )
-        pages = [self._catalog.get(path) for path in self._queries.marks(rids, columns)]
-        return [row for page in pages if page for row in page.rows]
+
+    def by_token(self) -> None:
+        """Send again, by their tokens, the steps of rows that we hold all the same."""
+        definition = self._definition
+        missed = [
+            step
+            for rid, step in self._steps.items()
+            if self._rows[rid].fate is Fate.MISSED and step.kind in _HOLDING
+        ]
+        if not (missed and definition.owner):
+            return
+        tokens = {step.rid: step.token for step in missed if step.token}
+        changes = [step.change for step in missed if step.token]
+        # nothing is filled in: what is current there we don't know
+        for batch in batches(changes, definition.table, fill=False):
+            rids = [change.rid for change in batch.changes]
+            self._send(rids, partial(put_by_token, definition, tokens, batch.columns))
+            for rid in rids:
+                if self._rows[rid].fate is Fate.WON:
+                    # that version covers an edit which we haven't seen
+                    self._rows[rid] = replace(self._rows[rid], rmt="", edited=True)
+
+    def _send(
+        self,
+        rids: Sequence[str],
+        put_of: Callable[[Iterable[Change]], PlannedPut],
+        *,
+        anew: bool = False,
+    ) -> None:
+        """Send a PUT, and in halves what is refused, until the bad row stands alone.
+
+        Each has a token of its own: also a half, after the whole was refused.
+        """
+        steps = [self._steps[rid] for rid in rids]
+        steps = stamp(self._definition, steps, self._new_token, anew=anew)
+        self._steps.update(zip(rids, steps, strict=True))
+        done = self._sent_once(put_of([step.change for step in steps]))
+        self.done = replace(
+            self.done,
+            error=self.done.error or done.error,
+            sent=self.done.sent + done.sent,
+            wasted=self.done.wasted + done.wasted,
+        )
+        if done.fates == {Fate.REFUSED} and len(rids) > 1:
+            half = len(rids) // 2
+            self._send(rids[:half], put_of, anew=True)
+            self._send(rids[half:], put_of, anew=True)
+        else:
+            self._rows.update(done.rows)
+
+    def _sent_once(self, put: PlannedPut) -> PutResult:
+        if self._barred is None:
+            done = self._put.send(put, self._read_back, until=self._until)
+            if not isinstance(done.error, Unavailable):
+                self._barred = done.error
+            return done
+        unsent = RowResult(fate=Fate.UNSENT, reason=str(self._barred))
+        return PutResult(rows=dict.fromkeys(put.rids, unsent), error=self._barred)
+
+    def _read_back(self, rids: Iterable[str]) -> dict[str, Trace]:
+        definition, steps = self._definition, {rid: self._steps[rid] for rid in rids}
+        columns = dict.fromkeys(filter(None, (definition.state, definition.owner)))
+        for step in steps.values():
+            columns |= dict.fromkeys((*step.change.before, *step.change.after))
+        names = [name for name in columns if name not in SYSTEM_COLUMNS]
+        table = self._table
+        pages = [table.catalog.get(path) for path in table.queries.marks(steps, names)]
+        rows = {str(row["RID"]): row for page in pages if page for row in page.rows}
+        return {
+            rid: Trace(
+                rmt=str(row["RMT"]) if _is_as_left(steps[rid].change, row) else "",
+                is_ours=is_marked(definition, steps[rid], row),
+            )
+            for rid, row in rows.items()
+        }
+
+
+def _is_as_left(change: Change, row: Row) -> bool:
+    """Whether a row is as a write left it.
+
+    Under the version of somebody's later edit, our stale values would count as
+    current ones.
+    """
+    left = {**change.before, **change.after}
+    known = [name for name in row if name in left and name not in SYSTEM_COLUMNS]
+    return all(_is_same(left[name], row[name]) for name in known)
 
 
 def _is_same(ours: JSON, theirs: JSON) -> bool:

@@ -6,12 +6,15 @@ Knows nothing of HTTP, queues or pages. The only module that imports pandas.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from ermpoll.records import Change, Row
 from ermpoll.render.shapes import OutcomeLike
+
+#: For who names the type and does not load pandas.
+DataFrame: TypeAlias = pd.DataFrame
 
 
 def frame(

@@ -280,10 +280,10 @@ def close_all(widget: W.Widget) -> None:
 
 def roles(jobs: Queue) -> Mapping[str, str]:
     """Give the colour class of each state word of a queue, in the order of its life."""
-    spec = jobs.spec
+    definition = jobs.definition
     return {
-        **{spec.label(word): "mut" for word in spec.ready},
-        spec.claimed: "accent",
-        spec.done: "ok",
-        spec.failed_label: "bad",
+        **{definition.label(word): "mut" for word in definition.ready},
+        definition.claimed: "accent",
+        definition.done: "ok",
+        definition.failed_label: "bad",
     }

@@ -15,12 +15,6 @@ ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
 DIAGRAM, TEXT = MAP.split("```")[1], "".join(MAP.split("```")[::2])
 NAMES = sorted(set(re.findall(r"`([^`]+)`", TEXT)))
-#: Names that are on their way.
-COMING = (
-    "queue.table.Candidates",
-    "catalog.conditional.ConditionalReader",
-    "queue.transitions.stamp",
-)
 
 
 def find(name: str) -> object:
@@ -35,7 +29,7 @@ def find(name: str) -> object:
         {
             name: "the packages are being redesigned"
             for name in NAMES
-            if name in COMING or name.startswith("sandbox.")
+            if name.startswith("sandbox.")
         },
     ),
 )

@@ -146,12 +146,7 @@ def modules_with_tests(package: str) -> set[str]:
     still(
         ["", *KIT],
         {
-            "": "backoff is being made",
             "agent": "is being redesigned",
-            "catalog": "is being redesigned",
-            "notices": "is being redesigned",
-            "polling": "is being redesigned",
-            "queue": "is being redesigned",
         },
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import ipywidgets as W
 
 from ermpoll.errors import UsageError
-from ermpoll.queue.results import rids_of
+from ermpoll.queue.rids import rids_of
 from ermpoll.records import Transform
 from ermpoll.render import outcome_body
 from ermpoll.render.values import clean, counted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -231,7 +232,8 @@ class PreviewPanel(Panel):
         reason = why_not_writable(self.jobs) or ("" if chosen else "Tick a row first")
         buttons = self.buttons
         buttons.claim.description = f"Claim {chosen:,} selected" if chosen else "Claim"
-        tip = f"Write to {self.jobs.title}: {self.jobs.state} of the selected rows"
+        state = self.jobs.definition.state
+        tip = f"Write to {self.jobs.title}: {state} of the selected rows"
         enable(buttons.claim, not reason and not self._busy("claim"), reason, tip)
         enable(buttons.why, bool(chosen), "Tick a row first", "Why it would be taken")
         enable(buttons.look_now, not self._busy("look_now"), tip="Read again")
@@ -286,7 +288,7 @@ def _together(before: Claim | None, made: Claim) -> Claim:
     if before is None:
         return made
     held = {rid: one.holding(rid) for one in (before, made) for rid in one.unfinished}
-    return Claim(made.jobs, held, made.outcome)
+    return Claim(replace(made.outcome, held=held))
 
 
 def _text(value: JSON) -> str:

@@ -10,7 +10,7 @@ from ermpoll import render
 from ermpoll.polling import Poller
 from ermpoll.polling.watcher import Query, QueryWatcher
 from ermpoll.queue import transitions
-from ermpoll.queue.results import Candidates
+from ermpoll.queue.table import Candidates
 from ermpoll.records import LookResult
 from ermpoll.widgets.base import html
 from ermpoll.widgets.panels.monitor_panel import MonitorPanel
@@ -54,12 +54,12 @@ class CandidateWatch:
         return looked
 
     def _due_s(self) -> float | None:
-        catalog, spec = self.jobs.catalog, self.jobs.spec
+        catalog, definition = self.jobs.catalog, self.jobs.definition
         path = self.jobs.queries.next_retry(catalog.now())
         page = catalog.get(path) if path else None
         if page is None or not page.rows:
             return None
-        return transitions.due_s(spec, page.rows[0], catalog.now())
+        return transitions.due_s(definition, page.rows[0], catalog.now())
 
 
 class WatchPanel(MonitorPanel):

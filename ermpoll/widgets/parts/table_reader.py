@@ -17,7 +17,7 @@ from ermpoll.widgets.threads import CommandThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
-    from ermpoll.queue.results import Candidates
+    from ermpoll.queue.table import Candidates
 
 #: The shortest time between two readings, in seconds.
 EVERY_S = 5.0
@@ -104,10 +104,10 @@ def _seen(status: Status) -> tuple[object, ...]:
 
 def reason_columns(jobs: Queue, rows: Candidates) -> list[str]:
     """Name the columns that say why and since when, before one that says what."""
-    spec = jobs.spec
+    definition = jobs.definition
     if rows.kind == "failures":
-        first = [spec.error or spec.state, spec.attempts, "RMT"]
+        first = [definition.error or definition.state, definition.attempts, "RMT"]
     else:
-        first = [spec.owner, "RMT", "RMB"]
+        first = [definition.owner, "RMT", "RMB"]
     what = [name for name in jobs.columns if name not in SYSTEM_COLUMNS][:1]
     return [name for name in (*first, *what) if name]

@@ -20,7 +20,8 @@ from ermpoll.widgets.threads import CommandThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
-    from ermpoll.queue.results import Candidates, Outcome
+    from ermpoll.queue.results import Outcome
+    from ermpoll.queue.table import Candidates
 
 
 class TableSection:
@@ -103,7 +104,7 @@ class TableSection:
 
     def open(self, zone: tzinfo = UTC) -> str:
         """Open the ticked failures; returns their errors, a line each."""
-        column = self.jobs.spec.error or self.jobs.state
+        column = self.jobs.definition.error or self.jobs.definition.state
         rows = self.ticked("open")
         said = {rid_of(row): str(row.get(column) or "") for row in rows}
         columns = self.jobs.shown_columns("failures")
@@ -114,7 +115,7 @@ class TableSection:
         """Set the traits of the widgets from the last reading."""
         now = self.reader.now
         self.counts.value = self.counts_html()
-        failed = now.counts.get(self.jobs.failed_label, 0)
+        failed = now.counts.get(self.jobs.definition.failed_label, 0)
         self._fill(0, now.failures, failed, zone)
         self._fill(1, now.stale, 0, zone)
         show(self.failed_box, bool(now.failures) and self._acts)

@@ -186,7 +186,7 @@ def test_no_payload_of_a_catalog_runs_in_the_page(open_book):
         "words = {w: f'{w} {text}' for w in ('ready', 'claimed', 'done', 'failed')}\n"
         "jobs = ermpoll.Queue(catalog, f'Ops:Job {text}', **words,\n"
         "    **{n: names[n] for n in ('state', 'owner', 'error')})\n"
-        "catalog.post(f'entity/{jobs.spec.table.path}', [\n"
+        "catalog.post(f'entity/{jobs.definition.table.path}', [\n"
         "    {names['state']: s, names['name']: text, names['error']: text}\n"
         "    for s in (words['ready'], words['failed'], words['claimed'])] * 2)",
         "def work(row):\n    raise ValueError(text)\n"

@@ -74,7 +74,7 @@ def test_a_look_can_ask_why_it_is_made():
 
 
 def test_a_failing_look_is_told_and_tried_again():
-    """An HTTP error ends the seed's loop (field.md, defect 8)."""
+    """An HTTP error ends deriva-py's loop."""
     look = Looks(Unavailable("no answer from the catalog"), False)
     poller, clock = ticking(look)
 

@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ermpoll.catalog.model import Column, Table
-from ermpoll.queue.plan import BATCH, pack, plan_row
-from ermpoll.records import Change
+from ermpoll.catalog.paths import Order
+from ermpoll.errors import UsageError
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.plan import (
+    BATCH,
+    batches,
+    finishing_changes,
+    plan_row,
+    put_by_token,
+    put_by_version,
+)
+from ermpoll.records import Change, PlannedPut
 
 TYPES = {
     "RID": "text", "RMT": "timestamptz", "state": "text", "n": "int4", "x": "float8",
@@ -31,6 +41,13 @@ ROW: dict[str, Any] = {
     "RID": "1-A", "RMT": "2026-01-01T00:00:00+00:00", "state": "new", "n": 1,
     "x": None, "data": {"k": [1]}, "tags": None, "legacy": 0.5,
 }  # fmt: skip
+
+
+def pack(changes, table: Table) -> list[PlannedPut]:
+    return [
+        put_by_version(table, batch.columns, batch.changes)
+        for batch in batches(changes, table)
+    ]
 
 
 def plan(transform, row=ROW, problem=lambda row, changes: None) -> Change:
@@ -177,6 +194,67 @@ def test_a_large_plan_is_cut_into_batches():
     puts = pack([change(f"R{n}", n=n) for n in range(BATCH + 1)], TABLE)
 
     assert [len(put.rows) for put in puts] == [BATCH, 1]
+
+
+def test_what_is_not_current_any_more_is_never_filled_in():
+    changes = [change("A", n=2), change("B", state="done")]
+
+    assert [b.columns for b in batches(changes, TABLE, fill=False)] == [
+        ("n",),
+        ("state",),
+    ]
+
+
+def definition(**options: Any) -> QueueDefinition:
+    told = {
+        "table": TABLE, "state": "state", "ready": ("new", None), "claimed": "busy",
+        "done": "done", "failed": "failed", "order": Order("RID"),
+    }  # fmt: skip
+    return QueueDefinition(**{**told, **options})
+
+
+def test_a_put_by_token_names_token_and_state():
+    put = put_by_token(
+        definition(owner="owner"), {"A": "me~1~600"}, ("n",), [change("A", n=1)]
+    )
+
+    assert put.path == "attributegroup/S:T/RID,held:=owner,was:=state;n"
+    assert put.rows == ({"RID": "A", "held": "me~1~600", "was": "busy", "n": 1},)
+
+
+def test_a_put_by_token_never_sends_a_missing_token():
+    put = put_by_token(definition(owner="owner"), {}, ("n",), [change("A", n=1)])
+
+    assert put.rows == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes"),
+    [
+        (None, {}),
+        ({}, {}),
+        ({"n": 1, "x": 2.5}, {"x": 2.5}),
+        ({"state": "review"}, {"state": "review"}),
+    ],
+)
+def test_changes_that_finish_a_row_are_those_that_differ(asked, changes):
+    assert finishing_changes(definition(), asked, ROW) == changes
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (["n"], "found list"),
+        ({"nosuch": 1}, "has no column 'nosuch'"),
+        ({"n": "high"}, "n: 'high' is no int4"),
+        ({"RID": "other"}, "system column"),
+        ({"state": "busy"}, "state: 'busy' would leave the row claimed"),
+        ({"state": None}, "state: None would make the row a candidate again"),
+    ],
+)
+def test_changes_that_cant_finish_a_row_are_refused_in_words(asked, reason):
+    with pytest.raises(UsageError, match=reason):
+        finishing_changes(definition(), asked, {})
 
 
 @given(

@@ -9,7 +9,7 @@ from ermpoll.catalog.model import Column, Table
 from ermpoll.catalog.paths import Order
 from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.transitions import Held
+from ermpoll.queue.transitions import Held, Transition, stamp
 
 TYPES = {
     "RID": "text", "RMT": "timestamptz", "state": "text", "owner": "text",
@@ -42,15 +42,68 @@ HELD = Held(
 )
 
 
-def test_claiming_writes_state_owner_and_one_more_attempt():
-    move = transitions.claim(FULL, ROW, TOKEN, {"n": 8})
+def claim(definition=FULL, extra=None) -> Transition:
+    [step] = stamp(
+        definition,
+        [transitions.claim(definition, ROW, extra or {})],
+        lambda: TOKEN,
+    )
+    return step
 
-    assert move.change.after == {"n": 8, "state": "busy", "owner": TOKEN, "tries": 2}
-    assert transitions.claim(BARE, ROW, None, {}).change.after == {"state": "busy"}
+
+def test_claiming_writes_state_owner_and_one_more_attempt():
+    step = claim(extra={"n": 8})
+
+    assert step.change.after == {"n": 8, "state": "busy", "owner": TOKEN, "tries": 2}
+    assert claim(BARE).change.after == {"state": "busy"}
+
+
+def test_the_claims_of_one_put_share_a_token_and_other_steps_keep_theirs():
+    tokens = iter(["first", "second"])
+    rows = [{**ROW, "RID": rid} for rid in "AB"]
+    steps = [transitions.claim(FULL, row, {}) for row in rows]
+    steps.append(transitions.complete(FULL, HELD, {}))
+
+    stamped = stamp(FULL, steps, lambda: next(tokens))
+    kept = stamp(FULL, stamped, lambda: next(tokens))
+    again = stamp(FULL, stamped, lambda: next(tokens), anew=True)
+
+    assert [step.token for step in stamped] == ["first", "first", TOKEN]
+    assert kept == stamped
+    assert [step.token for step in again] == ["second", "second", TOKEN]
+    assert again[0].change.after["owner"] == "second"
+
+
+def test_no_token_is_chosen_where_nothing_is_claimed():
+    steps = [transitions.complete(FULL, HELD, {})]
+
+    assert stamp(FULL, steps, lambda: pytest.fail("a token was chosen")) == steps
 
 
 @pytest.mark.parametrize(
-    ("move", "after"),
+    ("later", "seconds"),
+    [
+        (None, 0.0),
+        ("2026-01-01T00:01:00+00:00", 60.0),
+        ("2025-01-01T00:00:00+00:00", 0.0),
+        ("infinity", None),
+        ("-infinity", 0.0),
+    ],
+)
+def test_a_row_is_due_when_its_time_comes_or_never(later, seconds):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert transitions.due_s(FULL, {**ROW, "later": later}, now) == seconds
+
+
+def test_a_lease_without_end_is_no_overflow():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert transitions.overdue_s(FULL, ROW, now, 1e300) == -1e300
+
+
+@pytest.mark.parametrize(
+    ("step", "after"),
     [
         (
             transitions.complete(FULL, HELD, {"n": 9}),
@@ -70,8 +123,8 @@ def test_claiming_writes_state_owner_and_one_more_attempt():
         (transitions.rescue(FULL, ROW), {"state": "new", "owner": None}),
     ],
 )
-def test_every_step_writes_these_columns(move, after):
-    assert move.change.after == after
+def test_every_step_writes_these_columns(step, after):
+    assert step.change.after == after
 
 
 def test_a_retry_keeps_its_attempt_and_waits():
@@ -86,11 +139,11 @@ def test_a_retry_keeps_its_attempt_and_waits():
 
 
 def test_done_and_failed_rows_keep_their_token():
-    for move in (
+    for step in (
         transitions.complete(FULL, HELD, {}),
         transitions.fail(FULL, HELD, "x"),
     ):
-        assert "owner" not in move.change.after
+        assert "owner" not in step.change.after
 
 
 @pytest.mark.parametrize(
@@ -115,20 +168,20 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
 
 
 @pytest.mark.parametrize(
-    ("move", "now", "marked"),
+    ("step", "now", "marked"),
     [
         (
-            transitions.claim(FULL, ROW, TOKEN, {}),
+            claim(),
             {"owner": TOKEN, "state": "busy"},
             True,
         ),
         (
-            transitions.claim(FULL, ROW, TOKEN, {}),
+            claim(),
             {"owner": "x", "state": "busy"},
             False,
         ),
         (
-            transitions.claim(FULL, ROW, TOKEN, {}),
+            claim(),
             {"owner": TOKEN, "state": "hold"},
             False,
         ),
@@ -147,33 +200,20 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
         (transitions.release(FULL, HELD), {"owner": None, "state": None}, True),
         (transitions.release(FULL, HELD), {"owner": TOKEN, "state": "busy"}, False),
         (transitions.renew(FULL, HELD), {"owner": TOKEN, "state": "busy"}, True),
-        (transitions.claim(BARE, ROW, None, {}), {"state": "busy"}, None),
+        (claim(BARE), {"state": "busy"}, None),
     ],
 )
-def test_a_write_is_known_again_by_its_mark(move, now, marked):
-    spec = BARE if marked is None else FULL
+def test_a_write_is_known_again_by_its_mark(step, now, marked):
+    definition = BARE if marked is None else FULL
 
-    assert transitions.is_marked(spec, move, {**ROW, **MOVED, **now}) is marked
-
-
-def test_the_second_fence_names_token_and_state():
-    [put] = transitions.fence_puts(FULL, [transitions.complete(FULL, HELD, {"n": 1})])
-
-    assert put.path == ("attributegroup/S:T/RID,held:=owner,was:=state;n,state,why")
-    assert put.rows == (
-        {
-            "RID": "A",
-            "held": TOKEN,
-            "was": "busy",
-            "n": 1,
-            "state": "done",
-            "why": None,
-        },
-    )
+    assert transitions.is_marked(definition, step, {**ROW, **MOVED, **now}) is marked
 
 
-def test_the_second_fence_never_sends_a_missing_token():
-    lone = Held(rid="A", rmt=THEN, token=None, row=ROW, was=None)
+def test_a_failure_has_its_reason_where_no_column_takes_it():
+    at = datetime(2026, 1, 1, 1, tzinfo=UTC)
+    used = {**ROW, "tries": 3}
 
-    assert transitions.fence_puts(FULL, [transitions.complete(FULL, lone, {})]) == []
-    assert transitions.fence_puts(BARE, [transitions.complete(BARE, HELD, {})]) == []
+    assert transitions.fail(BARE, HELD, "bad").reason == "bad"
+    assert transitions.retry_later(BARE, HELD, "bad", at).reason == "bad"
+    assert "given up after 3" in transitions.rescue(FULL, used).reason
+    assert transitions.rescue(FULL, ROW).reason == ""

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 import ermpoll
+from ermpoll.errors import Denied
 from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.gate import Gate
+from tests.helpers.tables import add, queue, read
+
+NEW = {"state": "actionable"}
 
 
 @pytest.mark.timeout(10)
@@ -76,3 +81,28 @@ def test_an_agent_that_backs_off_and_holds_nothing_stops_at_once(
 
 def in_s(at: datetime) -> float:
     return (at - datetime.now(UTC)).total_seconds()
+
+
+def test_what_was_claimed_before_a_refusal_is_worked_and_the_refusal_is_said(catalog):
+    first, second = add(catalog, NEW, {**NEW, "data": {"k": 1}})
+
+    with Gate.before(catalog.url) as gate:
+
+        def work(row):
+            gate.left = float("inf")
+
+        # json is never filled in, so that these are claimed in two PUTs
+        agent = ermpoll.Agent(
+            queue(ermpoll.connect(gate.url)),
+            work,
+            transform=lambda row: {"data": {"k": 2}} if row["data"] else {},
+            workers=2,
+        )
+        gate.left = 1
+
+        with pytest.raises(Denied, match="no more today"):
+            agent.run_once()
+
+    assert agent.status.completed == 1
+    assert read(catalog, first)["state"] == "complete"
+    assert read(catalog, second)["state"] == "actionable"

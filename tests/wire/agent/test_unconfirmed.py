@@ -4,8 +4,9 @@ import time
 
 import ermpoll
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
+from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held
-from ermpoll.queue.writer import WriteResult, by_then, read_rows
+from ermpoll.queue.writer import WriteResult, by_then
 from tests.helpers.tables import add, edit, queue
 
 NEW = {"state": "actionable"}
@@ -16,14 +17,14 @@ def doubtful(
 ) -> WriteResult:
     """Claim a row without ever getting a certain answer."""
     box.faults(methods=("PUT",), **fault)
-    done = jobs.writer().write(jobs.choose(1), until=by_then(0.4))
+    done = jobs.writer().write(jobs.selector.choose(1), until=by_then(0.4))
     box.faults()
-    assert done.written.unknown
+    assert done.rids(Fate.UNKNOWN)
     return done
 
 
 def found(jobs: ermpoll.Queue, limbo: UnconfirmedClaims) -> dict[str, Held]:
-    return limbo.found(read_rows(jobs.catalog, jobs.queries, limbo.rids))
+    return limbo.found(jobs.read_rows(limbo.rids))
 
 
 def test_a_claim_that_was_written_is_found_to_be_ours(box, catalog):

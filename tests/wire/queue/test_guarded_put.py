@@ -9,11 +9,13 @@ import pytest
 import ermpoll
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S
 from ermpoll.errors import Denied, Unavailable
-from ermpoll.queue.guarded_put import GuardedPut
+from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, Trace
 from ermpoll.queue.writer import by_then
 from ermpoll.records import PlannedPut
+from tests.helpers.conditions import wait_until
+from tests.helpers.gate import Gate
 from tests.helpers.peers import Reply, serving
-from tests.helpers.rabbitmq import wait_for, write_certificates
+from tests.helpers.rabbitmq import write_certificates
 from tests.helpers.tables import add, make_table, queue, read
 
 
@@ -31,14 +33,11 @@ class Reader:
         self.catalog = catalog
         self.mark = mark
 
-    def versions(self, rids):
-        return {rid: str(read(self.catalog, rid)["RMT"]) for rid in rids}
-
-    def marked(self, rids):
+    def __call__(self, rids):
+        rows = {rid: read(self.catalog, rid) for rid in rids}
         return {
-            rid: rmt
-            for rid, rmt in self.versions(rids).items()
-            if read(self.catalog, rid)["name"] == self.mark
+            rid: Trace(rmt=row["RMT"], is_ours=row["name"] == self.mark)
+            for rid, row in rows.items()
         }
 
 
@@ -48,6 +47,12 @@ def put(catalog: ermpoll.Catalog, rids: list[str], **values: object) -> PlannedP
     return PlannedPut(
         path=f"attributegroup/Ops:Job/RID,RMT;{','.join(values)}", rows=tuple(rows)
     )
+
+
+def won(done: PutResult) -> dict[str, str]:
+    """The versions of the rows that were written."""
+    rows = done.rows.items()
+    return {rid: row.rmt for rid, row in rows if row.fate is Fate.WON}
 
 
 def send(catalog: ermpoll.Catalog, planned: PlannedPut, seconds: float = 10):
@@ -62,9 +67,9 @@ def test_won_rows_come_with_their_new_version(catalog):
     assert written.sent == 1
     again = PlannedPut(
         path="attributegroup/Ops:Job/RID,RMT;name",
-        rows=({"RID": rid, "RMT": written.won[rid], "name": "again"},),
+        rows=({"RID": rid, "RMT": won(written)[rid], "name": "again"},),
     )
-    assert send(catalog, again).won.keys() == {rid}
+    assert won(send(catalog, again)).keys() == {rid}
 
 
 def test_rows_that_moved_on_are_missed(catalog):
@@ -74,7 +79,10 @@ def test_rows_that_moved_on_are_missed(catalog):
 
     written = send(catalog, planned)
 
-    assert (tuple(written.won), written.missed) == ((b,), (a,))
+    assert {rid: row.fate for rid, row in written.rows.items()} == {
+        a: Fate.MISSED,
+        b: Fate.WON,
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,8 +105,7 @@ def test_a_doubtful_write_is_sent_again_until_it_is_certain(box, catalog, fault)
     box.faults(methods=("PUT",), **fault)
     written = send(catalog, planned)
 
-    assert sorted(written.won) == sorted(rids)
-    assert (written.missed, written.unknown) == ((), ())
+    assert sorted(won(written)) == sorted(rids)
     assert written.sent == fault["times"] + 1
 
 
@@ -126,7 +133,7 @@ def test_an_aborted_write_is_waited_out_and_counted(box, catalog):
     box.faults(abort=0.7, seed=1)
     written = send(catalog, planned)
 
-    assert written.won.keys() == {rid}
+    assert won(written).keys() == {rid}
     assert written.wasted == written.sent - 1
 
 
@@ -137,7 +144,7 @@ def test_giving_up_on_a_doubtful_write_leaves_it_unknown(box, catalog):
     box.faults(drop_reply=True, methods=("PUT",))
     written = send(catalog, planned, seconds=0.5)
 
-    assert (written.unknown, tuple(written.won)) == ((rid,), ())
+    assert written.fates == {Fate.UNKNOWN}
 
 
 def test_giving_up_on_a_busy_catalog_is_certain(box, catalog):
@@ -147,7 +154,7 @@ def test_giving_up_on_a_busy_catalog_is_certain(box, catalog):
     box.faults(abort=1.0)
     written = send(catalog, planned, seconds=0.5)
 
-    assert (written.unsent, written.unknown) == ((rid,), ())
+    assert written.fates == {Fate.UNSENT}
     assert "503" in str(written.error)
 
 
@@ -157,21 +164,48 @@ def test_a_server_that_is_not_there_is_certain(catalog):
 
     written = send(nowhere, planned, seconds=0.5)
 
-    assert written.unsent == ("1",)
+    assert written.fates == {Fate.UNSENT}
     assert isinstance(written.error, Unavailable)
 
 
-def test_a_refused_batch_is_halved_until_the_bad_row_stands_alone(catalog):
-    rids = add(catalog, *[{}] * 8)
+def test_a_put_that_is_refused_is_refused_as_a_whole(catalog):
+    rids = add(catalog, *[{}] * 3)
     planned = put(catalog, rids)
-    rows = list(planned.rows)
-    rows[0] = {**rows[0], "name": "bad\0"}
+    rows = ({**planned.rows[0], "name": "bad\0"}, *planned.rows[1:])
 
-    written = send(catalog, PlannedPut(path=planned.path, rows=tuple(rows)))
+    written = send(catalog, PlannedPut(path=planned.path, rows=rows))
 
-    assert list(written.refused) == [rids[0]]
-    assert sorted(written.won) == sorted(rids[1:])
-    assert written.sent <= 7
+    assert written.fates == {Fate.REFUSED}
+    assert {row.reason for row in written.rows.values()} != {""}
+    assert (len(written.rows), written.sent) == (3, 1)
+
+
+def test_a_refusal_after_a_lost_answer_does_not_hide_that_it_was_written(box, catalog):
+    rids = add(catalog, {}, {})
+    planned = put(catalog, rids)
+    box.faults(drop_reply=1, methods=("PUT",))
+
+    with Gate.before(catalog.url) as gate:
+        gate.left = 1
+        through = ermpoll.connect(gate.url)
+        written = GuardedPut(through, row_policy=True).send(
+            planned, Reader(catalog), until=by_then(10)
+        )
+
+    assert written.fates == {Fate.WON}
+
+
+def test_a_write_that_is_barred_after_a_lost_answer_is_unknown(box, catalog):
+    [rid] = add(catalog, {})
+    planned = put(catalog, [rid])
+    box.faults(drop_reply=1, methods=("PUT",))
+
+    with Gate.before(catalog.url) as gate:
+        gate.left = 1
+        through = ermpoll.connect(gate.url)
+        written = GuardedPut(through).send(planned, Reader(catalog), until=by_then(10))
+
+    assert written.fates == {Fate.UNKNOWN}
 
 
 def test_a_login_that_may_not_write_is_an_error_and_not_halved(box):
@@ -183,7 +217,8 @@ def test_a_login_that_may_not_write_is_an_error_and_not_halved(box):
         )
         written = GuardedPut(stranger).send(planned, Reader(stranger), until=by_then(5))
         assert isinstance(written.error, Denied)
-        assert (written.unsent, stranger.writes) == (("2", "4"), 1)
+        assert written.fates == {Fate.UNSENT}
+        assert stranger.writes == 1
 
 
 def test_a_stop_ends_the_waiting(box, catalog):
@@ -197,7 +232,7 @@ def test_a_stop_ends_the_waiting(box, catalog):
         planned, Reader(catalog), until=by_then(60)
     )
 
-    assert written.unsent == (rid,)
+    assert written.fates == {Fate.UNSENT}
 
 
 def test_writers_of_one_process_take_turns(catalog):
@@ -213,7 +248,7 @@ def test_writers_of_one_process_take_turns(catalog):
     for thread in threads:
         thread.join()
 
-    assert sum(len(w.won) for w in results) == 16
+    assert sum(len(won(w)) for w in results) == 16
     assert sum(w.wasted for w in results) == 0
 
 
@@ -224,7 +259,7 @@ def test_a_put_that_hangs_costs_the_other_writers_one_wait(box, catalog):
     box.faults(delay_s=8, times=1, methods=["PUT"])
     hanging = threading.Thread(target=lambda: send(patient, hangs, 20))
     hanging.start()
-    wait_for(lambda: patient.writes == 1)
+    wait_until(lambda: patient.writes == 1)
 
     begun = time.monotonic()
     written = [send(catalog, one) for one in others]
@@ -232,5 +267,5 @@ def test_a_put_that_hangs_costs_the_other_writers_one_wait(box, catalog):
     hanging.join()
     patient.close()
 
-    assert all(len(one.won) == 1 for one in written)
+    assert all(one.fates == {Fate.WON} for one in written)
     assert took_s < LONGEST_WAIT_S + 2

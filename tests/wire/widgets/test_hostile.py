@@ -55,7 +55,7 @@ def jobs(box, text):
         for state in (words["ready"], words["failed"], words["claimed"])
         for _ in range(2)
     ]
-    catalog.post(f"entity/{made.spec.table.path}", rows)
+    catalog.post(f"entity/{made.definition.table.path}", rows)
     return made
 
 
@@ -66,7 +66,7 @@ def panels(jobs, text, keep):
     def transform(row):
         if row["RID"] == rids[0]:
             raise ValueError(text)
-        return {jobs.spec.state: text}
+        return {jobs.definition.state: text}
 
     def work(row):
         raise ValueError(text)

@@ -1,0 +1,157 @@
+"""The table of a queue: what it is called, what it shows, and rows read from it.
+
+All that reads, writes or draws rows of a queue takes this. It decides nothing, and
+writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ermpoll import render
+from ermpoll.catalog import paths
+from ermpoll.catalog.client import Catalog
+from ermpoll.errors import Denied
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.queries import Queries
+from ermpoll.records import JSON
+from ermpoll.redact import one_line
+
+if TYPE_CHECKING:
+    from ermpoll.render.frames import DataFrame
+
+logger = logging.getLogger(__name__)
+
+#: Which rows of a queue were asked for.
+Listing: TypeAlias = Literal["candidates", "held", "failures", "stale"]
+
+
+@dataclass(frozen=True, eq=False)
+class QueueTable:
+    """A queue's definition, its paths, and the catalog they are paths of."""
+
+    definition: QueueDefinition
+    queries: Queries
+    catalog: Catalog
+
+    @property
+    def title(self) -> str:
+        """The table's name: ``Schema:Table``."""
+        return self.definition.table.label
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns shown, in order."""
+        return self.shown_columns("candidates")
+
+    def shown_columns(self, listing: Listing) -> tuple[str, ...]:
+        """Return the columns shown of candidates, held, failed or stale rows."""
+        definition = self.definition
+        if definition.columns is None:
+            return tuple(definition.table.columns)
+        more: tuple[str | None, ...] = {
+            "held": (definition.owner, "RMT", "RMB"),
+            "stale": (definition.owner, "RMT", "RMB"),
+            "failures": (
+                definition.state, definition.error, definition.attempts, "RMT",
+            ),
+        }.get(listing, ())  # fmt: skip
+        names = ("RID", *definition.columns, *(name for name in more if name))
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """The pandas type of each column, by name."""
+        columns = self.definition.table.columns
+        return {name: column.dtype for name, column in columns.items()}
+
+    @property
+    def why_not_writable(self) -> str:
+        """Why nothing can be written here, in words; empty when it can."""
+        if self.catalog.read_only:
+            return "the catalog was connected read-only"
+        if self.definition.table.may_update is False:
+            return f"this login has no right to update {self.title}"
+        return ""
+
+    def check_right(self) -> None:
+        """Raise Denied where nothing can be written for want of a right."""
+        if self.definition.table.may_update is False:
+            raise Denied(
+                f"expected the right to update {self.title}, but "
+                f"{self.why_not_writable}; log in as somebody who has it, or ask the "
+                "catalog's owner"
+            )
+
+    def link(self, rid: str) -> str:
+        """Return the address of a row's page in Chaise."""
+        server, _, number = self.catalog.url.partition("/ermrest/catalog/")
+        table = self.definition.table.path
+        return f"{server}/chaise/record/#{number}/{table}/RID={paths.quote(rid)}"
+
+    def read_rows(self, rids: Iterable[str]) -> dict[str, dict[str, JSON]]:
+        """Read rows whatever their state: ``{RID: row}``, without those gone."""
+        pages = [self.catalog.get(path) for path in self.queries.rows(rids)]
+        return {str(row["RID"]): row for page in pages if page for row in page.rows}
+
+    def try_rows(self, rids: Iterable[str]) -> dict[str, dict[str, JSON]] | None:
+        """Read rows to learn what became of a write; None when they can't be had.
+
+        The write stands all the same: nothing that was learned of it may be lost.
+        """
+        try:
+            return self.read_rows(rids)
+        except Exception as error:  # noqa: BLE001  whatever a read meets
+            logger.warning("rows can't be read back: %s", one_line(error))
+            return None
+
+    def read(self, kind: Listing, path: str, limit: int | None = None) -> Candidates:
+        """Read rows of a path that finds one more than ``limit`` at most."""
+        page = self.catalog.get(path)
+        rows = page.rows if page else []
+        more = limit is not None and len(rows) > limit
+        return Candidates(jobs=self, kind=kind, rows=rows[:limit], more=more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Rows of a queue as they were read; iterating gives dicts."""
+
+    jobs: QueueTable = field(repr=False, compare=False)
+    kind: Listing = "candidates"
+    rows: list[dict[str, JSON]] = field(repr=False)
+    #: True when the catalog has more of them than were asked for.
+    more: bool = False
+
+    def __iter__(self) -> Iterator[dict[str, JSON]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """Their RIDs, in order."""
+        return tuple(str(row["RID"]) for row in self.rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns shown, in order."""
+        return self.jobs.shown_columns(self.kind)
+
+    @property
+    def frame(self) -> DataFrame:
+        """The rows as a DataFrame: one line a row, real dtypes, RID as text."""
+        from ermpoll.render import frames
+
+        return frames.frame(self.rows, self.columns, self.jobs.types)
+
+    def __repr__(self) -> str:
+        more = " of more" if self.more else ""
+        return f"<{len(self)}{more} {self.kind} of {self.jobs.title}>"
+
+    def _repr_html_(self) -> str:
+        return render.candidates(self)
