@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ermpoll.agent import shutdown
-from ermpoll.agent.context import AgentContext
+from ermpoll.agent.context import AgentContext, default_name
 from ermpoll.agent.counters import Counters
 from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.daemon_pool import DaemonThreadPool
@@ -111,7 +111,7 @@ class Agent:
         self.jobs = jobs
         self.work = work
         self.transform = transform
-        self.name = name or _default_name(jobs)
+        self.name = name or default_name(jobs)
         self._workers = workers
         self._given = executor
         self._paused = False
@@ -502,10 +502,3 @@ class Agent:
 
     def _end_pool(self) -> None:
         self._execution.end(wait_for_work=not self._hand.stuck)
-
-
-def _default_name(jobs: Queue) -> str:
-    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
-    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
-    narrow = jobs.definition.path or jobs.definition.where
-    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()

@@ -44,3 +44,11 @@ class AgentContext:
     spreading: Spreading = field(default_factory=Spreading)
     time_limit_s: float | None = None
     rng: Callable[[], float] = random.random
+
+
+def default_name(jobs: Queue) -> str:
+    """Return the name of an agent that was given none: what it works on."""
+    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
+    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
+    narrow = jobs.definition.path or jobs.definition.where
+    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()
