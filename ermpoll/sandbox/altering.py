@@ -13,6 +13,7 @@ from ermpoll.sandbox.building import (
     constraint_name,
     text_of,
 )
+from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model import (
     Column,
     Element,
@@ -23,7 +24,6 @@ from ermpoll.sandbox.model import (
     Table,
 )
 from ermpoll.sandbox.places import Place
-from ermpoll.sandbox.refusals import conflict
 from ermpoll.sandbox.values import type_named
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model import Column
-from ermpoll.sandbox.refusals import conflict, malformed
 from ermpoll.sandbox.values import Type
 
 
@@ -58,8 +58,8 @@ def bucket(column: Column, arguments: Sequence[str]) -> Bucket:
     if not (kind.is_number or kind.scalar in ("timestamptz", "timestamp")):
         raise conflict(f"Values of {kind.name} can't be put in bins.")
     if len(arguments) != 3 or not arguments[0].isdigit() or len(arguments[0]) > 9:
-        raise malformed("A bin is bin(column;count;min;max).")
+        raise bad_request("A bin is bin(column;count;min;max).")
     count, low, high = int(arguments[0]), *map(kind.from_text, arguments[1:])
     if count < 1 or not low < high:
-        raise malformed("A bin needs a count above 0 and a min below its max.")
+        raise bad_request("A bin needs a count above 0 and a min below its max.")
     return Bucket(type=kind, count=count, low=low, high=high)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import tables
+from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model import (
     SYSTEM_COLUMNS,
     Column,
@@ -21,7 +22,6 @@ from ermpoll.sandbox.model import (
     Schema,
     Table,
 )
-from ermpoll.sandbox.refusals import conflict, malformed
 from ermpoll.sandbox.store import Catalog, Store
 from ermpoll.sandbox.values import type_named
 
@@ -34,20 +34,20 @@ def text_of(doc: Mapping[str, Any], name: str) -> str:
     """Return a name that a document must have, or refuse (400)."""
     value = doc.get(name)
     if not isinstance(value, str) or not value or "\0" in value:
-        raise malformed(f"The document needs a text as {name!r}.")
+        raise bad_request(f"The document needs a text as {name!r}.")
     try:
         length = len(value.encode())
     except UnicodeEncodeError as error:
-        raise malformed(f"The {name} is not valid Unicode.") from error
+        raise bad_request(f"The {name} is not valid Unicode.") from error
     if length > 63:
-        raise malformed(f"The {name} is longer than 63 bytes.")
+        raise bad_request(f"The {name} is longer than 63 bytes.")
     return value
 
 
 def a_mapping(doc: Any) -> Mapping[str, Any]:
     """Return `doc` if it is a JSON object, or refuse (400)."""
     if not isinstance(doc, dict):
-        raise malformed("The document must be an object.")
+        raise bad_request("The document must be an object.")
     return doc
 
 
@@ -56,7 +56,7 @@ def a_list(doc: Any) -> list[Any]:
     if doc is None:
         return []
     if not isinstance(doc, list):
-        raise malformed("The document must be an array.")
+        raise bad_request("The document must be an array.")
     return doc
 
 
@@ -65,7 +65,7 @@ def common(doc: Mapping[str, Any]) -> dict[str, Any]:
     said = {name: doc[name] for name in _COMMON if doc.get(name) is not None}
     for name, value in said.items():
         if name == "comment" and not isinstance(value, str):
-            raise malformed("A comment must be a text.")
+            raise bad_request("A comment must be a text.")
         if name != "comment":
             a_mapping(value)
     return said
@@ -92,7 +92,7 @@ class Builder:
         """Make a table with columns and keys; its foreign keys come later."""
         name = text_of(doc, "table_name")
         if doc.get("kind", "table") != "table":
-            raise malformed("Only tables can be made, no views.")
+            raise bad_request("Only tables can be made, no views.")
         if name in schema.tables:
             raise conflict(f"The table {schema.name}:{name} exists.")
         table = Table(
@@ -105,13 +105,13 @@ class Builder:
         for item in a_list(doc.get("column_definitions")):
             column = self.column(a_mapping(item))
             if column.name in table.columns:
-                raise malformed(f"The column {column.name!r} stands twice.")
+                raise bad_request(f"The column {column.name!r} stands twice.")
             table.columns[column.name] = column
         _check_system(table)
         for item in a_list(doc.get("keys")):
             table.keys.append(self.key(table, a_mapping(item)))
         if not any(key.columns == ["RID"] for key in table.keys):
-            raise malformed("A table needs a key on RID.")
+            raise bad_request("A table needs a key on RID.")
         schema.tables[name] = table
         tables.make_table(self.store.db, table)
         return table
@@ -122,7 +122,7 @@ class Builder:
         kind = type_named(_typename(a_mapping(doc.get("type"))))
         nullok = doc.get("nullok", True)
         if not isinstance(nullok, bool | None):
-            raise malformed("nullok must be true or false.")
+            raise bad_request("nullok must be true or false.")
         default = doc.get("default")
         if default is not None and name not in SYSTEM_COLUMNS:
             kind.from_json(default)
@@ -158,7 +158,7 @@ class Builder:
         far = [a_mapping(item) for item in a_list(doc.get("referenced_columns"))]
         columns = names_of(table, [item.get("column_name") for item in own])
         if not far or len(far) != len(columns):
-            raise malformed("A foreign key needs as many referenced columns as own.")
+            raise bad_request("A foreign key needs as many referenced columns as own.")
         schema_name = far[0].get("schema_name", table.schema)
         table_name = far[0].get("table_name", table.name)
         target = self.model.table(schema_name, table_name)
@@ -263,7 +263,7 @@ def action_of(doc: Mapping[str, Any], name: str) -> str:
     """Return what a document says to do with rows whose key goes, or refuse (400)."""
     action = doc.get(name) or "NO ACTION"
     if action not in ACTIONS:
-        raise malformed(f"{name} is one of {', '.join(ACTIONS)}.")
+        raise bad_request(f"{name} is one of {', '.join(ACTIONS)}.")
     return str(action)
 
 
@@ -271,7 +271,7 @@ def names_of(table: Table, names: Any) -> list[str]:
     """Return column names of `table` that a document lists once each, or refuse."""
     found = [name for name in a_list(names) if isinstance(name, str)]
     if not found or len(set(found)) != len(a_list(names)):
-        raise malformed("A constraint needs a list of different columns.")
+        raise bad_request("A constraint needs a list of different columns.")
     for name in found:
         table.column(name)
     return found
@@ -284,7 +284,7 @@ def _without_acls(said: dict[str, Any]) -> dict[str, Any]:
 def _typename(doc: Mapping[str, Any]) -> str:
     name = doc.get("typename")
     if not isinstance(name, str):
-        raise malformed("A type needs a typename.")
+        raise bad_request("A type needs a typename.")
     return name
 
 
@@ -292,6 +292,6 @@ def _check_system(table: Table) -> None:
     for name, kind in SYSTEM_COLUMNS.items():
         column = table.columns.get(name)
         if column is None or column.typename != kind:
-            raise malformed(f"A table needs the column {name} of type {kind}.")
+            raise bad_request(f"A table needs the column {name} of type {kind}.")
         if column.nullok and name in ("RID", "RCT", "RMT"):
-            raise malformed(f"The column {name} can't be NULL.")
+            raise bad_request(f"The column {name} can't be NULL.")

@@ -7,10 +7,10 @@ from typing import Any
 
 from ermpoll.sandbox import rights
 from ermpoll.sandbox.building import Builder, a_mapping
+from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.identifiers import encode, moment
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import SYSTEM_COLUMNS, Model
-from ermpoll.sandbox.refusals import conflict, forbidden, malformed
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.sessions import ANONYMOUS, Client
 from ermpoll.sandbox.store import Catalog, Store
@@ -65,7 +65,7 @@ def create(store: Store, doc: Any, client: Client) -> Catalog:
 
     Raises
     ------
-    Refusal
+    HttpError
         401 without login, 409 for an id that is taken or an owner list without the
         caller, 400 for other things a document can't say.
     """
@@ -74,7 +74,7 @@ def create(store: Store, doc: Any, client: Client) -> Catalog:
         raise forbidden("Making a catalog needs a login.", anonymous=True)
     name = doc.get("id") or _free_id(store)
     if not isinstance(name, str) or not name or set(name) & set("/@ \0"):
-        raise malformed("The id of a catalog is a text without /, @ and blanks.")
+        raise bad_request("The id of a catalog is a text without /, @ and blanks.")
     if store.taken(name):
         raise conflict(f"The catalog {name[:80]!r} exists, or existed.")
     owners = doc.get("owner") or [client.id]

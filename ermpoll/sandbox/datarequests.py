@@ -16,12 +16,12 @@ from ermpoll.sandbox import (
     writes,
 )
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
+from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.fields import Body, Written
 from ermpoll.sandbox.identifiers import encode, moment, normalise
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import Model
 from ermpoll.sandbox.parsing import parse
-from ermpoll.sandbox.refusals import Refusal, malformed, missing
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store import Catalog, Store
 from ermpoll.sandbox.syntax import Query
@@ -69,21 +69,21 @@ def handle(
     api = tail.partition("/")[0]
     step = _WRITES.get((api, request.method))
     if step is None and request.method != "GET":
-        raise Refusal(405)
+        raise HttpError(405)
     right = "select" if step is None else step[1]
     if right == "write":
         rights.demand(catalog.model, request.client, "insert")
         right = "update"
     rights.demand(catalog.model, request.client, right)
     if at is not None and step is not None:
-        raise Refusal(403, "A snapshot can't be changed.")
+        raise HttpError(403, "A snapshot can't be changed.")
     prepared = _prepared(catalog, request.method, tail, at)
     current = _etag(request, catalog.changed_at)
     preconditions.check(request.method, request.headers, current, vary="accept")
     if prepared.read is not None:
         return _read(store, request, prepared.query, prepared.read, current)
     if prepared.write is None:
-        raise Refusal(405)
+        raise HttpError(405)
     return _write(store, catalog, request, prepared.query, prepared.write)
 
 
@@ -181,10 +181,10 @@ def _echo(
 def entity_rid(store: Store, catalog: Catalog, request: Request, rid: str) -> Answer:
     """Answer ``entity_rid/RID``: which table has that row, or had it."""
     if request.method != "GET":
-        raise Refusal(405)
+        raise HttpError(405)
     rights.demand(catalog.model, request.client, "select")
     if not rid or "/" in rid:
-        raise malformed("A RID is needed.")
+        raise bad_request("A RID is needed.")
     etag = _etag(request, catalog.changed_at)
     preconditions.check(request.method, request.headers, etag, vary="accept")
     doc = _found(store, catalog.model, normalise(rid))
@@ -206,7 +206,7 @@ def _found(store: Store, model: Model, rid: str) -> dict[str, Any]:
         if until is not None:
             gone = until, doc
     if gone is None:
-        raise missing(f"There is no row {rid[:80]!r}.")
+        raise not_found(f"There is no row {rid[:80]!r}.")
     until, doc = gone
     return {
         **doc,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model import Column
-from ermpoll.sandbox.refusals import conflict
 from ermpoll.sandbox.values import Type
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import regex
 
-from ermpoll.sandbox.refusals import conflict
+from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.values import type_named
 
 #: The shipped configuration's ``request_timeout_s``.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ermpoll.sandbox.refusals import conflict, missing
+from ermpoll.sandbox.errors import conflict, not_found
 from ermpoll.sandbox.values import Type, type_named
 
 #: Name and type of the five columns that every table has, in order.
@@ -118,7 +118,7 @@ class Schema(Element):
     def table(self, name: str, *, last: bool = False) -> Table:
         """Return a table, or refuse: 404 for an address's `last` part, else 409."""
         if name not in self.tables:
-            make = missing if last else conflict
+            make = not_found if last else conflict
             raise make(f"There is no table {self.name}:{name[:80]}.")
         return self.tables[name]
 
@@ -141,7 +141,7 @@ class Model:
     def schema(self, name: str, *, last: bool = False) -> Schema:
         """Return a schema, or refuse: 404 for an address's `last` part, else 409."""
         if name not in self.schemas:
-            make = missing if last else conflict
+            make = not_found if last else conflict
             raise make(f"There is no schema {name[:80]!r}.")
         return self.schemas[name]
 

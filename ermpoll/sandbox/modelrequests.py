@@ -22,11 +22,11 @@ from ermpoll.sandbox.answers import (
     text_answer,
 )
 from ermpoll.sandbox.building import Builder, a_list, a_mapping
+from ermpoll.sandbox.errors import HttpError, bad_request
 from ermpoll.sandbox.identifiers import encode
 from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import ForeignKey, Table
 from ermpoll.sandbox.places import Place, locate
-from ermpoll.sandbox.refusals import Refusal, malformed
 from ermpoll.sandbox.store import Catalog, Store
 
 
@@ -37,10 +37,10 @@ def handle(
     if request.method == "GET":
         return _get(catalog, request, tail)
     if request.method not in ("POST", "PUT", "DELETE"):
-        raise Refusal(405)
+        raise HttpError(405)
     rights.demand(catalog.model, request.client, "owner")
     if at is not None:
-        raise Refusal(403, "A snapshot can't be changed.")
+        raise HttpError(403, "A snapshot can't be changed.")
     preconditions.check(request.method, request.headers, _etag(request, catalog))
     doc = document(request)
     journal = Journal(
@@ -71,7 +71,7 @@ def document(request: Request) -> Any:
     try:
         return scalars.loads(request.body)
     except (ValueError, RecursionError) as error:
-        raise malformed("The body is not JSON.") from error
+        raise bad_request("The body is not JSON.") from error
 
 
 def _etag(request: Request, catalog: Catalog) -> str:
@@ -103,7 +103,7 @@ def _doc(catalog: Catalog, place: Place, owner: bool) -> Any:
         tables = place.schema.tables.values()
         return [modeldocs.table_doc(item, owner) for item in tables]
     if table is None:
-        raise Refusal(405)
+        raise HttpError(405)
     if place.kind == "table":
         return modeldocs.table_doc(table, owner)
     docs = [element_doc(table, item, owner) for item in place.elements]
@@ -136,7 +136,7 @@ def _post(builder: Builder, place: Place, doc: Any) -> Answer:
         builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
         return json_answer(201, modeldocs.table_doc(made, True, fresh=True))
     if place.table is None or not place.whole:
-        raise Refusal(405)
+        raise HttpError(405)
     return _post_part(builder, place, place.table, doc)
 
 
@@ -187,7 +187,7 @@ def _one(builder: Builder, doc: Any) -> Callable[[], Any] | None:
         whole = _schema(builder, doc)
         return lambda: modeldocs.schema_doc(whole, True)
     if "foreign_key_columns" not in doc:
-        raise malformed("The document is no schema, table or foreign key.")
+        raise bad_request("The document is no schema, table or foreign key.")
     return None
 
 
@@ -212,12 +212,12 @@ def _links(builder: Builder, doc: Any) -> None:
 
 def _put(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
-        raise Refusal(405)
+        raise HttpError(405)
     altering.alter(builder, place, a_mapping(doc))
     if place.kind == "schema" and place.schema:
         return json_answer(200, modeldocs.schema_doc(place.schema, True))
     if place.table is None:
-        raise Refusal(405)
+        raise HttpError(405)
     if place.kind == "table":
         return json_answer(200, modeldocs.table_doc(place.table, True))
     docs = [element_doc(place.table, item, True) for item in place.elements]
@@ -226,7 +226,7 @@ def _put(builder: Builder, place: Place, doc: Any) -> Answer:
 
 def _delete(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
-        raise Refusal(405)
+        raise HttpError(405)
     altering.drop(builder, place)
     return empty_answer()
 

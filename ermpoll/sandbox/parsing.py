@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError
 
-from ermpoll.sandbox.refusals import malformed
+from ermpoll.sandbox.errors import bad_request
 from ermpoll.sandbox.syntax import (
     STAR,
     Compare,
@@ -50,7 +50,7 @@ def _alias(token: Token | None) -> str | None:
 def _deepened(item: Filter, depth: int = 0) -> int:
     """Return how deeply `item` nests; raise at the limit, before Python would."""
     if depth > _DEEPEST:
-        raise malformed(f"Filters may nest at most {_DEEPEST} deep.")
+        raise bad_request(f"Filters may nest at most {_DEEPEST} deep.")
     if isinstance(item, Not):
         return _deepened(item.operand, depth + 1)
     if isinstance(item, Junction):
@@ -114,10 +114,10 @@ class _Records(Transformer[Token, Query]):
         word = operator.strip(":")
         if word == "null":
             if operand != ("",):
-                raise malformed("The operator ::null:: takes no value.")
+                raise bad_request("The operator ::null:: takes no value.")
             return IsNull(column=column)
         if word not in _OPERATORS and word not in _PATTERNS:
-            raise malformed(f"There is no operator {operator}.")
+            raise bad_request(f"There is no operator {operator}.")
         return _comparison(column, _OPERATORS.get(word, word), operand)
 
     def output(self, alias: Token | None, column: Name) -> Output:
@@ -138,7 +138,7 @@ class _Records(Transformer[Token, Query]):
 
     def sort_key(self, name: Token, operator: Token | None) -> SortKey:
         if operator not in (None, "::desc::", "::asc::"):
-            raise malformed(f"A sort key can't have {operator}.")
+            raise bad_request(f"A sort key can't have {operator}.")
         return SortKey(name=_text(name), descending=operator == "::desc::")
 
     def page_value(self, value: str) -> str:
@@ -146,7 +146,7 @@ class _Records(Transformer[Token, Query]):
 
     def page_null(self, operator: Token) -> None:
         if operator != "::null::":
-            raise malformed(f"A page key can't be {operator}.")
+            raise bad_request(f"A page key can't be {operator}.")
 
     def sort(self, *keys: SortKey) -> tuple[str, tuple[SortKey, ...]]:
         return "sort", keys
@@ -195,7 +195,7 @@ def _comparison(column: Name, operator: str, operand: tuple[Any, ...]) -> Compar
         return Compare(column=column, operator=operator, values=operand)
     word = _text(operand[0])
     if word not in ("any", "all"):
-        raise malformed(f"A list of values needs any(...) or all(...), not {word!r}.")
+        raise bad_request(f"A list of values needs any(...) or all(...), not {word!r}.")
     quantifier: Any = word
     return Compare(
         column=column, operator=operator, values=operand[1], quantifier=quantifier
@@ -210,7 +210,7 @@ def _query(
         if part is None:
             continue
         if part[0] in parts:
-            raise malformed(f"@{part[0]} stands twice.")
+            raise bad_request(f"@{part[0]} stands twice.")
         parts[part[0]] = part[1]
     for element in path:
         if isinstance(element, Not | Junction):
@@ -232,14 +232,16 @@ def parse(text: str) -> Query:
 
     Raises
     ------
-    Refusal
+    HttpError
         400, when `text` is not in the language.
     """
     try:
         return _PARSER.parse(text)  # type: ignore[return-value]
     except UnicodeDecodeError as error:
-        raise malformed("The address holds percent runs that are not UTF-8.") from error
+        raise bad_request(
+            "The address holds percent runs that are not UTF-8."
+        ) from error
     except LarkError as error:
         place = getattr(error, "pos_in_stream", None)
         where = f" at character {place}" if isinstance(place, int) else ""
-        raise malformed(f"The address can't be read{where}.") from error
+        raise bad_request(f"The address can't be read{where}.") from error

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox import predicates, syntax
+from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model import Column, ForeignKey, Model, Table
-from ermpoll.sandbox.refusals import conflict, malformed
 
 #: Pairs of columns that a join makes equal.
 _Pairs = list[tuple[str, str]]
@@ -81,7 +81,7 @@ class Path:
     def add(self, table: Table, alias: str | None) -> Instance:
         """Make a table the current instance; its join is the caller's affair."""
         if alias is not None and alias in self.aliases:
-            raise malformed(f"The alias {alias[:80]!r} is bound twice.")
+            raise bad_request(f"The alias {alias[:80]!r} is bound twice.")
         instance = Instance(table=table, label=f"i{len(self.instances)}")
         self.instances.append(instance)
         if alias is not None:
@@ -132,7 +132,7 @@ def resolve(
 
     Raises
     ------
-    Refusal
+    HttpError
         409 for names that are unknown or ambiguous, 400 for aliases misused.
     """
     resolved = Path(model=model, at=at)
@@ -148,7 +148,7 @@ def _take(path: Path, element: syntax.Element) -> None:
         _take_link(path, element)
     elif isinstance(element, syntax.Context):
         if element.alias not in path.aliases:
-            raise malformed(f"The alias {element.alias[:80]!r} is not bound.")
+            raise bad_request(f"The alias {element.alias[:80]!r} is not bound.")
         path.current = path.aliases[element.alias]
     else:
         path.conditions.append(predicates.compiled(path, element))
@@ -195,7 +195,7 @@ def _take_link(path: Path, link: syntax.Link) -> None:
     if any(name[:-1] not in ((), link.right[0][:-1]) for name in link.right):
         raise conflict("The right columns of a link must be of one table.")
     if len(link.left) != len(link.right):
-        raise malformed("A link needs as many columns on its left as on its right.")
+        raise bad_request("A link needs as many columns on its left as on its right.")
     pairs = [
         (column.name, table.column(name[-1]).name)
         for (_, column), name in zip(left, link.right, strict=True)
@@ -204,7 +204,7 @@ def _take_link(path: Path, link: syntax.Link) -> None:
 
 
 def _no_table() -> tuple[str, ...]:
-    raise malformed("The right columns of a link need the name of their table.")
+    raise bad_request("The right columns of a link need the name of their table.")
 
 
 def _link_by_columns(path: Path, link: syntax.Link) -> None:

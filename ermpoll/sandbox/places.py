@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
+from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.model import (
     Column,
     Element,
@@ -20,7 +21,6 @@ from ermpoll.sandbox.model import (
     Schema,
     Table,
 )
-from ermpoll.sandbox.refusals import Refusal, malformed, missing
 
 Kind: TypeAlias = Literal[
     "catalog", "schemas", "schema", "tables", "table", "columns", "keys", "fkeys"
@@ -57,7 +57,9 @@ def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
-        raise malformed("The address holds percent runs that are not UTF-8.") from error
+        raise bad_request(
+            "The address holds percent runs that are not UTF-8."
+        ) from error
 
 
 def locate(model: Model, tail: str, *, creating: bool = False) -> Place:
@@ -98,7 +100,7 @@ def _element(model: Model, raw: Sequence[str], creating: bool) -> Place:
     if not raw:
         return Place(kind="catalog", elements=(model,))
     if raw[0] != "schema":
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     if len(raw) == 1:
         return Place(kind="schemas", whole=True)
     if creating and len(raw) == 2:
@@ -111,7 +113,7 @@ def _element(model: Model, raw: Sequence[str], creating: bool) -> Place:
 
 def _in_schema(schema: Schema, raw: Sequence[str]) -> Place:
     if raw[2] != "table":
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     if len(raw) == 3:
         return Place(kind="tables", schema=schema, whole=True)
     table = schema.table(_decoded(raw[3]), last=len(raw) == 4)
@@ -124,10 +126,10 @@ def _part(schema: Schema, table: Table, word: str, rest: Sequence[str]) -> Place
     finders: dict[str, Callable[[Table, Sequence[str]], Sequence[Element]]]
     finders = {"column": _columns, "key": _keys, "foreignkey": _fkeys}
     if word not in finders:
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     elements = finders[word](table, rest)
     if rest and not elements:
-        raise missing(f"The table {table.title} has no such {word}.")
+        raise not_found(f"The table {table.title} has no such {word}.")
     kinds: dict[str, Kind] = {"column": "columns", "key": "keys", "foreignkey": "fkeys"}
     return Place(
         kind=kinds[word],
@@ -142,7 +144,7 @@ def _columns(table: Table, rest: Sequence[str]) -> list[Column]:
     if not rest:
         return list(table.columns.values())
     if len(rest) > 1:
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     name = _decoded(rest[0])
     return [table.columns[name]] if name in table.columns else []
 
@@ -153,7 +155,7 @@ def _names(raw: str) -> list[str]:
 
 def _keys(table: Table, rest: Sequence[str]) -> list[Key]:
     if len(rest) > 1:
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     return [
         key
         for key in table.keys
@@ -166,7 +168,7 @@ def _fkeys(table: Table, rest: Sequence[str]) -> list[ForeignKey]:
     if rest:
         found = [item for item in found if set(item.columns) == set(_names(rest[0]))]
     if len(rest) > 1 and rest[1] != "reference":
-        raise missing("There is no such address.")
+        raise not_found("There is no such address.")
     if len(rest) > 2:
         target = tuple(_decoded(part) for part in rest[2].split(":"))
         found = [
@@ -176,5 +178,5 @@ def _fkeys(table: Table, rest: Sequence[str]) -> list[ForeignKey]:
         names = set(_names(rest[3]))
         found = [item for item in found if set(item.ref_columns) == names]
     if len(rest) > 4:
-        raise Refusal(404)
+        raise HttpError(404)
     return found

@@ -9,8 +9,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.identifiers import moment
-from ermpoll.sandbox.refusals import Refusal
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -47,7 +47,7 @@ def check(
 
     Raises
     ------
-    Refusal
+    HttpError
         304 for GET, also when If-Match fails, and 412 for every other method.
     """
     wanted, unwanted = headers.get("If-Match"), headers.get("If-None-Match")
@@ -58,7 +58,7 @@ def check(
     )
     if not holds:
         more = {"ETag": current, **({"Vary": vary} if vary else {})}
-        raise Refusal(304 if method == "GET" else 412, headers=more)
+        raise HttpError(304 if method == "GET" else 412, headers=more)
 
 
 def _lists(header: str, current: str) -> bool:

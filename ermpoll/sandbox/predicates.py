@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ermpoll.sandbox import functions, syntax
+from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.identifiers import normalise
 from ermpoll.sandbox.model import Column
-from ermpoll.sandbox.refusals import conflict
 
 if TYPE_CHECKING:
     from ermpoll.sandbox.paths import Path
@@ -20,7 +20,7 @@ def compiled(path: Path, item: syntax.Filter) -> str:
 
     Raises
     ------
-    Refusal
+    HttpError
         409 for unknown columns and for literals that only the database checks, 400
         for other literals that the column's type can't be.
     """

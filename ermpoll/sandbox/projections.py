@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import bins, syntax
+from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model import Column
 from ermpoll.sandbox.paths import Instance, Path
-from ermpoll.sandbox.refusals import conflict, malformed
 from ermpoll.sandbox.values import Type, type_named
 
 _AGGREGATES = ("min", "max", "avg", "sum", "cnt", "cnt_d", "array", "array_d")
@@ -36,14 +36,14 @@ def outputs_of(query: syntax.Query, path: Path) -> list[Output]:
 
     Raises
     ------
-    Refusal
+    HttpError
         400 for names that repeat and functions misused, 409 for unknown columns.
     """
     found = list(_outputs(query, path))
     names = [output.name for output in found]
     for name in names:
         if names.count(name) > 1:
-            raise malformed(f"The name {name[:80]!r} stands twice in the answer.")
+            raise bad_request(f"The name {name[:80]!r} stands twice in the answer.")
     return found
 
 
@@ -91,7 +91,7 @@ def _columns(
 
 def _every(path: Path, item: syntax.Output, *, is_key: bool) -> Iterator[Output]:
     if item.alias is not None:
-        raise malformed("A * can't have a name.")
+        raise bad_request("A * can't have a name.")
     instance = path.instance(item.column)
     prefix = f"{item.column[0]}:" if len(item.column) == 2 else ""
     for column in instance.table.columns.values():
@@ -100,7 +100,7 @@ def _every(path: Path, item: syntax.Output, *, is_key: bool) -> Iterator[Output]
 
 def _bin(path: Path, item: syntax.Output, *, is_key: bool) -> Output:
     if item.function != "bin":
-        raise malformed(f"{str(item.function)[:80]!r} can't stand here.")
+        raise bad_request(f"{str(item.function)[:80]!r} can't stand here.")
     instance, column = path.column(item.column)
     bucket = bins.bucket(column, item.arguments)
     numbers = [path.bind(value) for value in bucket.parameters]
@@ -116,9 +116,9 @@ def _bin(path: Path, item: syntax.Output, *, is_key: bool) -> Output:
 def _aggregate(path: Path, item: syntax.Output) -> Output:
     word = item.function or ""
     if word not in _AGGREGATES or item.arguments:
-        raise malformed(f"There is no aggregate {word[:80]!r}.")
+        raise bad_request(f"There is no aggregate {word[:80]!r}.")
     if item.alias is None:
-        raise malformed("An aggregate needs a name of its own.")
+        raise bad_request("An aggregate needs a name of its own.")
     if item.column[-1] == syntax.STAR:
         return _of_rows(path, item, word)
     instance, column = path.column(item.column)
@@ -151,7 +151,7 @@ def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None
 
 def _of_rows(path: Path, item: syntax.Output, word: str) -> Output:
     if word not in _OF_ROWS or item.alias is None:
-        raise malformed(f"There is no {word}(*).")
+        raise bad_request(f"There is no {word}(*).")
     instance = path.instance(item.column)
     if word == "cnt":
         return Output(

@@ -13,9 +13,15 @@ from ermpoll.sandbox.answers import (
     text_answer,
 )
 from ermpoll.sandbox.building import a_mapping
+from ermpoll.sandbox.errors import (
+    HttpError,
+    bad_request,
+    conflict,
+    forbidden,
+    not_found,
+)
 from ermpoll.sandbox.model import Key, Model
 from ermpoll.sandbox.places import Place
-from ermpoll.sandbox.refusals import Refusal, conflict, forbidden, malformed, missing
 from ermpoll.sandbox.sessions import ANONYMOUS
 
 _ATTRIBUTES = {
@@ -27,14 +33,14 @@ _ATTRIBUTES = {
 
 def _holder(place: Place) -> tuple[Any, str]:
     if place.whole or len(place.elements) != 1:
-        raise missing("One model element is needed.")
+        raise not_found("One model element is needed.")
     (element,) = place.elements
     name = _ATTRIBUTES.get(str(place.prop), "comment")
     lacks = (isinstance(element, Key) and name.startswith("acl")) or (
         isinstance(element, Model) and name in ("comment", "acl_bindings")
     )
     if lacks:
-        raise missing("This element has no such property.")
+        raise not_found("This element has no such property.")
     return element, name
 
 
@@ -43,7 +49,7 @@ def shown(place: Place, owner: bool, request: Request) -> Answer:
     element, name = _holder(place)
     if name == "comment":
         if element.comment is None:
-            raise missing("There is no comment.")
+            raise not_found("There is no comment.")
         return text_answer(200, f"{element.comment}\n")
     if name != "annotations" and not owner:
         raise forbidden("ACLs are the owner's.", anonymous=request.client == ANONYMOUS)
@@ -51,19 +57,19 @@ def shown(place: Place, owner: bool, request: Request) -> Answer:
     if place.key is None:
         return json_answer(200, values)
     if place.key not in values:
-        raise missing(f"There is no {place.prop} {place.key[:80]!r}.")
+        raise not_found(f"There is no {place.prop} {place.key[:80]!r}.")
     return json_answer(200, values[place.key])
 
 
 def change(request: Request, place: Place, doc: Any) -> Answer:
     """Answer a PUT or DELETE of a property, or of one key in it."""
     if request.method not in ("PUT", "DELETE"):
-        raise Refusal(405)
+        raise HttpError(405)
     element, name = _holder(place)
     gone = request.method == "DELETE"
     if name == "comment":
         if gone and element.comment is None:
-            raise missing("There is no comment.")
+            raise not_found("There is no comment.")
         element.comment = None if gone else doc or ""
         return empty_answer()
     if place.key is None:
@@ -88,7 +94,7 @@ def _change_one(element: Any, name: str, place: Place, doc: Any, gone: bool) -> 
     values, key = getattr(element, name), str(place.key)
     if gone:
         if key not in values:
-            raise missing(f"There is no {place.prop} {key[:80]!r}.")
+            raise not_found(f"There is no {place.prop} {key[:80]!r}.")
         del values[key]
         return empty_answer()
     _check(element, name, key, doc)
@@ -105,11 +111,11 @@ def _check(element: Any, name: str, key: str, value: Any) -> None:
     if key not in rights.CATALOG_ACLS:
         raise conflict(f"There is no ACL {key[:80]!r}.")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise malformed("An ACL is a list of texts.")
+        raise bad_request("An ACL is a list of texts.")
     # Foreign keys may be used by everybody, and nothing else may be written so.
     if (
         "*" in value
         and key not in rights.OPEN_TO_ALL
         and not hasattr(element, "on_delete")
     ):
-        raise malformed(f"The ACL {key} can't hold *.")
+        raise bad_request(f"The ACL {key} can't hold *.")

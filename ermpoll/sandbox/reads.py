@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import projections, syntax
+from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model import Model
 from ermpoll.sandbox.paths import Path, resolve
 from ermpoll.sandbox.projections import Output
-from ermpoll.sandbox.refusals import conflict, malformed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def prepare(query: syntax.Query, model: Model, *, at: int | None = None) -> Read
 
     Raises
     ------
-    Refusal
+    HttpError
         409 for unknown names, 400 for sort, page and limit misused.
     """
     path = resolve(query.path, model, at=at)
@@ -102,10 +102,10 @@ class _Order:
 def _orders(query: syntax.Query, outputs: Sequence[Output]) -> list[_Order]:
     places = {output.name: place for place, output in enumerate(outputs, 1)}
     if query.sort and query.api == "aggregate":
-        raise malformed("An aggregate can't be sorted.")
+        raise bad_request("An aggregate can't be sorted.")
     for key in query.sort:
         if key.name not in places:
-            make = conflict if query.api == "entity" else malformed
+            make = conflict if query.api == "entity" else bad_request
             raise make(f"The sort key {key.name[:80]!r} is not in the answer.")
     return [
         _Order(
@@ -125,7 +125,7 @@ def _limit(query: syntax.Query) -> int | None:
     if text.startswith("-") and text[1:].isdigit():
         raise conflict("A limit can't be negative.")
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise malformed("A limit is a number or none.")
+        raise bad_request("A limit is a number or none.")
     return int(text)
 
 
@@ -163,9 +163,9 @@ def _ordered(
 def _check_pages(query: syntax.Query, limit: int | None) -> None:
     for word, values in (("after", query.after), ("before", query.before)):
         if values is not None and len(values) != len(query.sort):
-            raise malformed(f"@{word} needs a value for each key of @sort.")
+            raise bad_request(f"@{word} needs a value for each key of @sort.")
     if query.before is not None and query.after is None and limit is None:
-        raise malformed("@before needs a limit, or @after.")
+        raise bad_request("@before needs a limit, or @after.")
 
 
 def _beyond(

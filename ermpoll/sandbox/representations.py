@@ -10,9 +10,9 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ermpoll.sandbox import scalars
+from ermpoll.sandbox.errors import HttpError, bad_request, conflict
 from ermpoll.sandbox.fields import Field
 from ermpoll.sandbox.journal import Image
-from ermpoll.sandbox.refusals import Refusal, conflict, malformed
 from ermpoll.sandbox.values import Type
 
 JSON = "application/json"
@@ -29,7 +29,7 @@ def input_type(header: str | None) -> str:
     """Return the type of a body from its Content-Type, or refuse (415)."""
     kind = (header or JSON).split(";")[0].strip().lower()
     if kind not in _SUPPORTED:
-        raise Refusal(
+        raise HttpError(
             415, f"The type {kind[:80]} is not one of {', '.join(_SUPPORTED)}."
         )
     return kind
@@ -188,7 +188,7 @@ class CsvBody:
                 raise conflict(f"There is no column {name[:80]!r}.")
         for name in names:
             if name not in self.head:
-                raise malformed(f"The column {name!r} is missing in the CSV.")
+                raise bad_request(f"The column {name!r} is missing in the CSV.")
         return [
             {item.name: item.type.from_csv(row[item.name]) for item in fields}
             for row in self.items
@@ -205,22 +205,22 @@ def read(kind: str, body: bytes) -> JsonBody | CsvBody:
         else:
             items = scalars.loads(body)
     except (ValueError, RecursionError) as error:
-        raise malformed(f"The body is not {kind}.") from error
+        raise bad_request(f"The body is not {kind}.") from error
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise malformed("The body must be an array of objects.")
+        raise bad_request("The body must be an array of objects.")
     return JsonBody(items=items)
 
 
 def _read_csv(text: str) -> CsvBody:
     lines = list(_csv_lines(text))
     if not lines:
-        raise malformed("The CSV has no header.")
+        raise bad_request("The CSV has no header.")
     head = [field or "" for field in lines[0]]
     if len(set(head)) != len(head):
-        raise malformed("A column stands twice in the CSV.")
+        raise bad_request("A column stands twice in the CSV.")
     for line in lines[1:]:
         if len(line) != len(head):
-            raise malformed("A line of the CSV has another number of fields.")
+            raise bad_request("A line of the CSV has another number of fields.")
     return CsvBody(
         head=head, items=[dict(zip(head, line, strict=True)) for line in lines[1:]]
     )
@@ -232,7 +232,7 @@ def _csv_lines(text: str) -> Iterator[list[str | None]]:
     while at < len(text):
         found = _FIELD.match(text, at)
         if found is None:
-            raise malformed("The CSV has a stray quote.")
+            raise bad_request("The CSV has a stray quote.")
         quoted, bare, end = found.groups()
         line.append(bare or None if quoted is None else quoted.replace('""', '"'))
         at = found.end()

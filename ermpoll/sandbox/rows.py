@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.journal import Image, Journal
 from ermpoll.sandbox.model import Column, ForeignKey, Table
-from ermpoll.sandbox.refusals import conflict
 from ermpoll.sandbox.store import Catalog, Store
 
 

@@ -29,8 +29,8 @@ from tornado.httputil import (
 )
 
 from ermpoll.sandbox.answers import Answer, Request, text_answer
+from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.faults import Faults, Verdict, price_s
-from ermpoll.sandbox.refusals import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class Front(HTTPServerConnectionDelegate):
 
 
 def _error(status: int, detail: str) -> Answer:
-    return text_answer(status, Refusal(status, detail).text)
+    return text_answer(status, HttpError(status, detail).text)
 
 
 def _reply(exchange: _Exchange, answer: Answer, verdict: Verdict) -> None:
@@ -272,7 +272,7 @@ def _date(second: int) -> str:
 
 
 def _too_large(limit: int) -> Answer:
-    text = Refusal(413, f"At most {limit} bytes are taken.").text
+    text = HttpError(413, f"At most {limit} bytes are taken.").text
     return text_answer(413, text, {"Connection": "close"})
 
 

@@ -28,8 +28,14 @@ from ermpoll.sandbox.answers import (
     json_answer,
     text_answer,
 )
+from ermpoll.sandbox.errors import (
+    HttpError,
+    bad_request,
+    conflict,
+    forbidden,
+    not_found,
+)
 from ermpoll.sandbox.identifiers import decode, encode
-from ermpoll.sandbox.refusals import Refusal, conflict, forbidden, malformed, missing
 from ermpoll.sandbox.representations import error_type
 from ermpoll.sandbox.sessions import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.store import Catalog, Store
@@ -68,8 +74,8 @@ class Service:
         self.store.deadline.start()
         try:
             return self._routed(request)
-        except Refusal as refusal:
-            return _refused(request, refusal)
+        except HttpError as error:
+            return _refused(request, error)
         except (
             sqlite3.OperationalError,
             sqlite3.IntegrityError,
@@ -78,7 +84,7 @@ class Service:
             return _refused(request, _limit(self.store, error))
         except Exception:
             logger.exception("a request failed", extra={"event": "sandbox-error"})
-            return _refused(request, Refusal(500, "The sandbox has a defect here."))
+            return _refused(request, HttpError(500, "The sandbox has a defect here."))
 
     def _routed(self, request: Request) -> Answer:
         path = request.path.partition("?")[0]
@@ -92,7 +98,7 @@ class Service:
             return self._create(request)
         found = _CATALOG.fullmatch(request.path)
         if found is None:
-            raise missing("There is no such address.")
+            raise not_found("There is no such address.")
         name, snapshot, tail = found.groups()
         return self._in_catalog(request, unquote(name), snapshot, tail)
 
@@ -101,13 +107,13 @@ class Service:
     ) -> Answer:
         catalog = self.store.catalogs.get(name)
         if catalog is None:
-            raise missing(f"There is no catalog {name[:80]!r}.")
+            raise not_found(f"There is no catalog {name[:80]!r}.")
         catalogs.welcome(self.store, catalog, request.client)
         at = None
         if snapshot is not None:
             at = decode(unquote(snapshot))
             if at is None:
-                raise malformed("The snapshot's id can't be read.")
+                raise bad_request("The snapshot's id can't be read.")
             catalog = catalogs.as_of(self.store, catalog, at)
         tail = tail or ""
         path = tail.partition("?")[0]
@@ -123,11 +129,11 @@ class Service:
 
     def _create(self, request: Request) -> Answer:
         if request.method != "POST":
-            raise Refusal(405)
+            raise HttpError(405)
         try:
             doc = scalars.loads(request.body) if request.body.strip() else None
         except (ValueError, RecursionError) as error:
-            raise malformed("The body is not JSON.") from error
+            raise bad_request("The body is not JSON.") from error
         catalog = catalogs.create(self.store, doc, request.client)
         headers = {"Location": f"/ermrest/catalog/{catalog.id}"}
         if request.accept == "text/plain":
@@ -148,22 +154,22 @@ class Service:
             return json_answer(200, doc, {"ETag": etag})
         rights.demand(catalog.model, request.client, "owner")
         if at is not None:
-            raise Refusal(403, "A snapshot can't be changed.")
+            raise HttpError(403, "A snapshot can't be changed.")
         if request.method == "DELETE":
             self.store.forget(catalog)
             return replace(empty_answer(), changed=True)
         if request.method == "POST" and request.path.endswith(("?vacuum", "?analyze")):
             return empty_answer()
-        raise Refusal(405)
+        raise HttpError(405)
 
     def _session(self, request: Request) -> Answer:
         client = request.client
         if request.method == "POST":
             return self._login(request)
         if request.method not in ("GET", "PUT", "DELETE"):
-            raise Refusal(405)
+            raise HttpError(405)
         if client == ANONYMOUS:
-            raise missing("There is no session.")
+            raise not_found("There is no session.")
         if request.method == "DELETE":
             return json_answer(
                 200,
@@ -174,7 +180,7 @@ class Service:
 
     def _login(self, request: Request) -> Answer:
         if request.client != ANONYMOUS and not self.logins.is_open:
-            raise Refusal(409, "There is a session already.")
+            raise HttpError(409, "There is a session already.")
         found = self.logins.login(request.body.decode(errors="replace"))
         if found is None:
             raise forbidden("The login is not known.", anonymous=True)
@@ -183,10 +189,10 @@ class Service:
         return json_answer(201, session_doc(client), {"Set-Cookie": cookie})
 
 
-def _limit(store: Store, error: Exception) -> Refusal:
+def _limit(store: Store, error: Exception) -> HttpError:
     """Return what ERMrest says of a statement that ran too long or can't be run."""
     if store.deadline.left_s <= 0:
-        return malformed("Query run time limit exceeded.")
+        return bad_request("Query run time limit exceeded.")
     return conflict(f"The query can't be run: {error}.")
 
 
@@ -196,11 +202,11 @@ def _advertisement() -> dict[str, object]:
     return {"version": "0.5.0", "features": features}
 
 
-def _refused(request: Request, refusal: Refusal) -> Answer:
-    if refusal.status == 304:
-        return Answer(status=304, headers=refusal.headers)
+def _refused(request: Request, error: HttpError) -> Answer:
+    if error.status == 304:
+        return Answer(status=304, headers=error.headers)
     kind = error_type(request.accept)
-    text = refusal.text
+    text = error.text
     if kind == "text/html":
         text = f"<html><body><p>{escape(text.strip())}</p></body></html>\n"
-    return text_answer(refusal.status, text, {"Content-Type": kind, **refusal.headers})
+    return text_answer(error.status, text, {"Content-Type": kind, **error.headers})

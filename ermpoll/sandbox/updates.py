@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import syntax
+from ermpoll.sandbox.errors import bad_request, conflict, forbidden, not_found
 from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model import Column, Model, Table
 from ermpoll.sandbox.paths import resolve
 from ermpoll.sandbox.reads import Read, prepare
-from ermpoll.sandbox.refusals import conflict, forbidden, malformed, missing
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.writes import check_unique, only_table
 
@@ -59,7 +59,7 @@ def update(query: syntax.Query, model: Model) -> Update:
         _targets(query, model, items) for items in (query.outputs, query.extras)
     )
     if not targets:
-        raise malformed("An update needs group keys and targets.")
+        raise bad_request("An update needs group keys and targets.")
     _check_names(table, keys, targets)
     for item in targets:
         if item.column.is_system:
@@ -75,7 +75,7 @@ def _check_names(
     for fields in (keys, targets):
         columns = [item.column.name for item in fields]
         if len(set(columns)) != len(columns):
-            raise malformed("A column stands twice among the keys or the targets.")
+            raise bad_request("A column stands twice among the keys or the targets.")
     names = [item.name for item in (*keys, *targets)]
     if len(set(names)) != len(names):
         raise conflict("Two columns have the same name in the body.")
@@ -89,7 +89,7 @@ def _targets(
 ) -> tuple[Field, ...]:
     path = resolve(query.path, model)
     if any(item.function or item.column[-1] == syntax.STAR for item in items):
-        raise malformed("Only columns can be group keys and targets of an update.")
+        raise bad_request("Only columns can be group keys and targets of an update.")
     columns = [path.column(item.column)[1] for item in items]
     return tuple(
         field_of(column, item.alias)
@@ -112,7 +112,7 @@ class Delete:
         found = self.read.run_kept(work.db)
         befores = [dict(zip(names, row, strict=True)) for row in found if row[0]]
         if not befores:
-            raise missing("No row matches.")
+            raise not_found("No row matches.")
         if self.columns is None:
             for before in befores:
                 work.delete(self.table, before)

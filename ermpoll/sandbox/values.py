@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ermpoll.sandbox import scalars
-from ermpoll.sandbox.refusals import Refusal, conflict, malformed
+from ermpoll.sandbox.errors import HttpError, bad_request, conflict
 
 #: What SQLite keeps: None, int, float or str.
 Kept: TypeAlias = Any
@@ -127,7 +127,7 @@ class Type:
 
         Raises
         ------
-        Refusal
+        HttpError
             400, when the type can't hold `value`.
         """
         if self.array:
@@ -137,15 +137,15 @@ class Type:
         try:
             return scalars.READERS[self.scalar](value)
         except (ValueError, OverflowError, RecursionError) as error:
-            raise malformed(f"A value of type {self.name} can't be read.") from error
+            raise bad_request(f"A value of type {self.name} can't be read.") from error
 
     def _array(self, value: Any) -> Kept:
         try:
             items = scalars.array_items(value) if isinstance(value, str) else value
         except ValueError as error:
-            raise malformed(f"A value of type {self.name} can't be read.") from error
+            raise bad_request(f"A value of type {self.name} can't be read.") from error
         if not isinstance(items, list):
-            raise malformed(f"A value of type {self.name} must be an array.")
+            raise bad_request(f"A value of type {self.name} must be an array.")
         element = type_named(self.name[:-2])
         kept = [None if item is None else element.from_json(item) for item in items]
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
@@ -155,7 +155,7 @@ class Type:
 
         Raises
         ------
-        Refusal
+        HttpError
             400 or, for types that only the database checks, 409.
         """
         try:
@@ -163,7 +163,7 @@ class Type:
                 return scalars.json_text(scalars.loads(text))
             return scalars.READERS[self.scalar](text)
         except (ValueError, OverflowError, RecursionError) as error:
-            make = conflict if self.scalar in _DATABASE_CHECKED else malformed
+            make = conflict if self.scalar in _DATABASE_CHECKED else bad_request
             raise make(f"{text[:80]!r} is no {self.scalar}.") from error
 
     def from_csv(self, text: str | None) -> Kept:
@@ -174,8 +174,8 @@ class Type:
             return self.from_json(text)
         try:
             return self.from_text(text)
-        except Refusal as error:
-            raise malformed(error.detail) from error
+        except HttpError as error:
+            raise bad_request(error.detail) from error
 
     @property
     def writer(self) -> Callable[[Kept], Any] | None:
@@ -217,7 +217,7 @@ def type_named(name: str) -> Type:
 
     Raises
     ------
-    Refusal
+    HttpError
         409, when columns of such a type can't be made.
     """
     if name not in _KNOWN:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox import syntax
+from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model import Column, Model, Table
 from ermpoll.sandbox.paths import resolve
-from ermpoll.sandbox.refusals import conflict, forbidden, malformed
 from ermpoll.sandbox.rows import Transaction
 
 _OVERRIDABLE = ("RID", "RCT", "RCB")
@@ -24,7 +24,7 @@ _OVERRIDABLE = ("RID", "RCT", "RCB")
 def only_table(query: syntax.Query, model: Model) -> Table:
     """Return the one table that a path for writing may have, or refuse (400)."""
     if len(query.path) > 1:
-        raise malformed("A path for writing is one table, without filters and links.")
+        raise bad_request("A path for writing is one table, without filters and links.")
     return resolve(query.path, model).current.table
 
 
@@ -78,7 +78,7 @@ def check_unique(keys: Sequence[tuple[Any, ...]]) -> None:
     """Refuse (400) two input rows with one key; those with a NULL are not seen."""
     whole = [key for key in keys if None not in key]
     if len(set(whole)) != len(whole):
-        raise malformed("Two rows of the input have the same key.")
+        raise bad_request("Two rows of the input have the same key.")
 
 
 def insert(query: syntax.Query, model: Model) -> Insert:
@@ -93,7 +93,7 @@ def insert(query: syntax.Query, model: Model) -> Insert:
             raise forbidden(f"The column {name} can't be set.")
     conflicts = query.option("onconflict") or ("abort",)
     if conflicts not in (("abort",), ("skip",)):
-        raise malformed("onconflict is abort or skip.")
+        raise bad_request("onconflict is abort or skip.")
     fields = [field_of(column) for column in table.columns.values()]
     free = [item for item in fields if _is_given(item.column, defaults, nondefaults)]
     return Insert(

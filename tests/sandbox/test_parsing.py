@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.parsing import parse
-from ermpoll.sandbox.refusals import Refusal
 from ermpoll.sandbox.syntax import (
     STAR,
     Compare,
@@ -88,7 +88,7 @@ def test_projections_modifiers_and_options() -> None:
         "@sort(n::desc::,k)@after(1,::null::)?limit=5&accept=text%2Fcsv;x&="
     )
 
-    with pytest.raises(Refusal):
+    with pytest.raises(HttpError):
         parse(text)
     assert parse(text.removesuffix("&=")) == Query(
         api="attributegroup",
@@ -140,7 +140,7 @@ def test_a_column_called_star_is_not_every_column() -> None:
     ],
 )
 def test_what_is_not_in_the_language_gets_a_400(text: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(HttpError) as refused:
         parse(text)
 
     assert refused.value.status == 400

@@ -24,7 +24,7 @@ SENTENCES = {
 }
 
 
-class Refusal(Exception):
+class HttpError(Exception):
     """A request that ends with an error status.
 
     Attributes
@@ -52,21 +52,21 @@ class Refusal(Exception):
         return f"{sentence} Detail: {self.detail}\n" if self.detail else f"{sentence}\n"
 
 
-def malformed(detail: str) -> Refusal:
-    """Return the refusal of a request that can't be read (400)."""
-    return Refusal(400, detail)
+def bad_request(detail: str) -> HttpError:
+    """Return the error of a request that can't be read (400)."""
+    return HttpError(400, detail)
 
 
-def conflict(detail: str) -> Refusal:
-    """Return the refusal of a request that the model or the data forbid (409)."""
-    return Refusal(409, detail)
+def conflict(detail: str) -> HttpError:
+    """Return the error of a request that the model or the data forbid (409)."""
+    return HttpError(409, detail)
 
 
-def missing(detail: str) -> Refusal:
-    """Return the refusal of a request for what is not there (404)."""
-    return Refusal(404, detail)
+def not_found(detail: str) -> HttpError:
+    """Return the error of a request for what is not there (404)."""
+    return HttpError(404, detail)
 
 
-def forbidden(detail: str, *, anonymous: bool = False) -> Refusal:
-    """Return the refusal for want of rights: 401 without login, else 403."""
-    return Refusal(401 if anonymous else 403, detail)
+def forbidden(detail: str, *, anonymous: bool = False) -> HttpError:
+    """Return the error for want of rights: 401 without login, else 403."""
+    return HttpError(401 if anonymous else 403, detail)
