@@ -14,7 +14,7 @@ from ermpoll.sandbox.building import (
     text_of,
 )
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.model import (
+from ermpoll.sandbox.model.model import (
     Column,
     Element,
     ForeignKey,
@@ -23,8 +23,8 @@ from ermpoll.sandbox.model import (
     Schema,
     Table,
 )
+from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.places import Place
-from ermpoll.sandbox.values import type_named
 
 
 def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox.sessions import ANONYMOUS, Client
+from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

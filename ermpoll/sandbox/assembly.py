@@ -14,14 +14,15 @@ from typing import Any
 from urllib.parse import quote
 
 from ermpoll.errors import UsageError
-from ermpoll.sandbox import catalogs, demo, scalars
+from ermpoll.sandbox import catalogs, demo
 from ermpoll.sandbox.answers import Answer, Request, json_answer, text_answer
 from ermpoll.sandbox.broker import Broker
 from ermpoll.sandbox.faults import FaultPlan
+from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins
 from ermpoll.sandbox.relay import Relay
 from ermpoll.sandbox.server import BODY_LIMIT, Front
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.sessions import OWNER, SOMEBODY, Client, Logins
 from ermpoll.sandbox.store import Store
 
 #: Where commands are posted, if that is allowed at all.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model import Column
-from ermpoll.sandbox.values import Type
+from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.types import Type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
 from ermpoll.sandbox.assembly import CONTROL
-from ermpoll.sandbox.identifiers import moment
+from ermpoll.sandbox.model.identifiers import moment
 from ermpoll.sandbox.running import Running
 
 if TYPE_CHECKING:

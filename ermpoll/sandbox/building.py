@@ -13,7 +13,7 @@ from typing import Any
 
 from ermpoll.sandbox import tables
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model import (
+from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
     Column,
     ForeignKey,
@@ -22,8 +22,8 @@ from ermpoll.sandbox.model import (
     Schema,
     Table,
 )
+from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.store import Catalog, Store
-from ermpoll.sandbox.values import type_named
 
 #: What a document may say of any element.
 _COMMON = ("comment", "annotations", "acls", "acl_bindings")

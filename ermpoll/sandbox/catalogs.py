@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermpoll.sandbox import rights
 from ermpoll.sandbox.building import Builder, a_mapping
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.identifiers import encode, moment
 from ermpoll.sandbox.journal import Journal
-from ermpoll.sandbox.model import SYSTEM_COLUMNS, Model
+from ermpoll.sandbox.model import acls
+from ermpoll.sandbox.model.clients import ANONYMOUS, Client
+from ermpoll.sandbox.model.identifiers import encode, moment
+from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
 from ermpoll.sandbox.rows import Transaction
-from ermpoll.sandbox.sessions import ANONYMOUS, Client
 from ermpoll.sandbox.store import Catalog, Store
 
 #: The tables of schema ``public`` in a new catalog: columns and their types.
@@ -81,7 +81,7 @@ def create(store: Store, doc: Any, client: Client) -> Catalog:
     if not isinstance(owners, list) or client.id not in owners:
         raise conflict("The owners must be a list with the caller in it.")
     model = Model(
-        acls={acl: [] for acl in rights.CATALOG_ACLS} | {"owner": owners},
+        acls={acl: [] for acl in acls.CATALOG_ACLS} | {"owner": owners},
         annotations=dict(a_mapping(doc.get("annotations") or {})),
         about={key: doc[key] for key in _ABOUT if key in doc},
     )
@@ -109,7 +109,7 @@ def _free_id(store: Store) -> str:
 
 def shown(catalog: Catalog, client: Client) -> dict[str, Any]:
     """Return the document of ``GET .../catalog/N``."""
-    owner = rights.is_owner(catalog.model, client)
+    owner = acls.is_owner(catalog.model, client)
     doc = {
         "id": catalog.id,
         "snaptime": encode(catalog.changed_at),

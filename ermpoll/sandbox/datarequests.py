@@ -7,20 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from ermpoll.sandbox import (
-    preconditions,
-    reads,
-    representations,
-    rights,
-    updates,
-    writes,
-)
+from ermpoll.sandbox import preconditions, reads, representations, updates, writes
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.fields import Body, Written
-from ermpoll.sandbox.identifiers import encode, moment, normalise
 from ermpoll.sandbox.journal import Journal
-from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.model import acls
+from ermpoll.sandbox.model.identifiers import encode, moment, normalise
+from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.parsing import parse
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store import Catalog, Store
@@ -72,9 +66,9 @@ def handle(
         raise HttpError(405)
     right = "select" if step is None else step[1]
     if right == "write":
-        rights.demand(catalog.model, request.client, "insert")
+        acls.demand(catalog.model, request.client, "insert")
         right = "update"
-    rights.demand(catalog.model, request.client, right)
+    acls.demand(catalog.model, request.client, right)
     if at is not None and step is not None:
         raise HttpError(403, "A snapshot can't be changed.")
     prepared = _prepared(catalog, request.method, tail, at)
@@ -182,7 +176,7 @@ def entity_rid(store: Store, catalog: Catalog, request: Request, rid: str) -> An
     """Answer ``entity_rid/RID``: which table has that row, or had it."""
     if request.method != "GET":
         raise HttpError(405)
-    rights.demand(catalog.model, request.client, "select")
+    acls.demand(catalog.model, request.client, "select")
     if not rid or "/" in rid:
         raise bad_request("A RID is needed.")
     etag = _etag(request, catalog.changed_at)

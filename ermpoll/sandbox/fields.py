@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.journal import Image
-from ermpoll.sandbox.model import Column
-from ermpoll.sandbox.values import Type
+from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.types import Type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import regex
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.values import type_named
+from ermpoll.sandbox.model.types import type_named
 
 #: The shipped configuration's ``request_timeout_s``.
 LIMIT_S = 15.0

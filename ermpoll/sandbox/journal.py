@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox.model import Model, Table
+from ermpoll.sandbox.model.model import Model, Table
 
 #: A row version: column name to what SQLite keeps.
 Image = dict[str, Any]

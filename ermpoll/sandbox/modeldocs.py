@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermpoll.sandbox.model import (
+from ermpoll.sandbox.model.model import (
     Column,
     Element,
     ForeignKey,

@@ -6,14 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.sandbox import (
-    altering,
-    modeldocs,
-    preconditions,
-    properties,
-    rights,
-    scalars,
-)
+from ermpoll.sandbox import altering, modeldocs, preconditions, properties
 from ermpoll.sandbox.answers import (
     Answer,
     Request,
@@ -23,9 +16,10 @@ from ermpoll.sandbox.answers import (
 )
 from ermpoll.sandbox.building import Builder, a_list, a_mapping
 from ermpoll.sandbox.errors import HttpError, bad_request
-from ermpoll.sandbox.identifiers import encode
 from ermpoll.sandbox.journal import Journal
-from ermpoll.sandbox.model import ForeignKey, Table
+from ermpoll.sandbox.model import acls, scalars
+from ermpoll.sandbox.model.identifiers import encode
+from ermpoll.sandbox.model.model import ForeignKey, Table
 from ermpoll.sandbox.places import Place, locate
 from ermpoll.sandbox.store import Catalog, Store
 
@@ -38,7 +32,7 @@ def handle(
         return _get(catalog, request, tail)
     if request.method not in ("POST", "PUT", "DELETE"):
         raise HttpError(405)
-    rights.demand(catalog.model, request.client, "owner")
+    acls.demand(catalog.model, request.client, "owner")
     if at is not None:
         raise HttpError(403, "A snapshot can't be changed.")
     preconditions.check(request.method, request.headers, _etag(request, catalog))
@@ -79,10 +73,10 @@ def _etag(request: Request, catalog: Catalog) -> str:
 
 
 def _get(catalog: Catalog, request: Request, tail: str) -> Answer:
-    rights.demand(catalog.model, request.client, "enumerate")
+    acls.demand(catalog.model, request.client, "enumerate")
     place = locate(catalog.model, tail)
     headers = {"ETag": _etag(request, catalog)}
-    owner = rights.is_owner(catalog.model, request.client)
+    owner = acls.is_owner(catalog.model, request.client)
     if place.prop is not None:
         answer = properties.shown(place, owner, request)
         answer = replace(answer, headers={**answer.headers, **headers})

@@ -12,7 +12,7 @@ from typing import Any
 
 from ermpoll.sandbox import predicates, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model import Column, ForeignKey, Model, Table
+from ermpoll.sandbox.model.model import Column, ForeignKey, Model, Table
 
 #: Pairs of columns that a join makes equal.
 _Pairs = list[tuple[str, str]]

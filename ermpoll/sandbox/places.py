@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
-from ermpoll.sandbox.model import (
+from ermpoll.sandbox.model.model import (
     Column,
     Element,
     ForeignKey,

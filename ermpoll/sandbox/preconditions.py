@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.identifiers import moment
+from ermpoll.sandbox.model.identifiers import moment
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 

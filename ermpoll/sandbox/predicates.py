@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ermpoll.sandbox import functions, syntax
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.identifiers import normalise
-from ermpoll.sandbox.model import Column
+from ermpoll.sandbox.model.identifiers import normalise
+from ermpoll.sandbox.model.model import Column
 
 if TYPE_CHECKING:
     from ermpoll.sandbox.paths import Path

@@ -9,9 +9,9 @@ from typing import Any
 
 from ermpoll.sandbox import bins, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model import Column
+from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.types import Type, type_named
 from ermpoll.sandbox.paths import Instance, Path
-from ermpoll.sandbox.values import Type, type_named
 
 _AGGREGATES = ("min", "max", "avg", "sum", "cnt", "cnt_d", "array", "array_d")
 #: Those that also take ``*``.

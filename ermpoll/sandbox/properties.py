@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermpoll.sandbox import rights
 from ermpoll.sandbox.answers import (
     Answer,
     Request,
@@ -20,9 +19,10 @@ from ermpoll.sandbox.errors import (
     forbidden,
     not_found,
 )
-from ermpoll.sandbox.model import Key, Model
+from ermpoll.sandbox.model import acls
+from ermpoll.sandbox.model.clients import ANONYMOUS
+from ermpoll.sandbox.model.model import Key, Model
 from ermpoll.sandbox.places import Place
-from ermpoll.sandbox.sessions import ANONYMOUS
 
 _ATTRIBUTES = {
     "annotation": "annotations",
@@ -80,7 +80,7 @@ def change(request: Request, place: Place, doc: Any) -> Answer:
 def _change_all(element: Any, name: str, doc: Any, gone: bool) -> Answer:
     for key, value in doc.items():
         _check(element, name, key, value)
-    empty: dict[str, Any] = {acl: [] for acl in rights.CATALOG_ACLS}
+    empty: dict[str, Any] = {acl: [] for acl in acls.CATALOG_ACLS}
     is_catalog = isinstance(element, Model) and name == "acls"
     if is_catalog and not doc.get("owner"):
         raise forbidden("A catalog needs an owner.")
@@ -108,14 +108,14 @@ def _change_one(element: Any, name: str, place: Place, doc: Any, gone: bool) -> 
 def _check(element: Any, name: str, key: str, value: Any) -> None:
     if name != "acls":
         return
-    if key not in rights.CATALOG_ACLS:
+    if key not in acls.CATALOG_ACLS:
         raise conflict(f"There is no ACL {key[:80]!r}.")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise bad_request("An ACL is a list of texts.")
     # Foreign keys may be used by everybody, and nothing else may be written so.
     if (
         "*" in value
-        and key not in rights.OPEN_TO_ALL
+        and key not in acls.OPEN_TO_ALL
         and not hasattr(element, "on_delete")
     ):
         raise bad_request(f"The ACL {key} can't hold *.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ermpoll.sandbox import projections, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.paths import Path, resolve
 from ermpoll.sandbox.projections import Output
 

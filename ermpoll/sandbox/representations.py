@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from ermpoll.sandbox import scalars
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict
 from ermpoll.sandbox.fields import Field
 from ermpoll.sandbox.journal import Image
-from ermpoll.sandbox.values import Type
+from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model.types import Type
 
 JSON = "application/json"
 STREAM = "application/x-json-stream"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.journal import Image, Journal
-from ermpoll.sandbox.model import Column, ForeignKey, Table
+from ermpoll.sandbox.model.model import Column, ForeignKey, Table
 from ermpoll.sandbox.store import Catalog, Store
 
 

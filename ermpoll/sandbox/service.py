@@ -13,14 +13,7 @@ from dataclasses import replace
 from html import escape
 from urllib.parse import unquote
 
-from ermpoll.sandbox import (
-    catalogs,
-    datarequests,
-    modelrequests,
-    preconditions,
-    rights,
-    scalars,
-)
+from ermpoll.sandbox import catalogs, datarequests, modelrequests, preconditions
 from ermpoll.sandbox.answers import (
     Answer,
     Request,
@@ -35,9 +28,10 @@ from ermpoll.sandbox.errors import (
     forbidden,
     not_found,
 )
-from ermpoll.sandbox.identifiers import decode, encode
+from ermpoll.sandbox.model import acls, scalars
+from ermpoll.sandbox.model.clients import ANONYMOUS, Client, Logins, session_doc
+from ermpoll.sandbox.model.identifiers import decode, encode
 from ermpoll.sandbox.representations import error_type
-from ermpoll.sandbox.sessions import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.store import Catalog, Store
 
 logger = logging.getLogger(__name__)
@@ -146,13 +140,13 @@ class Service:
         self, request: Request, catalog: Catalog, tail: str, at: int | None
     ) -> Answer:
         if request.method == "GET":
-            rights.demand(catalog.model, request.client, "enumerate")
+            acls.demand(catalog.model, request.client, "enumerate")
             version = encode(catalog.changed_at)
             etag = preconditions.etag(request.client.roles, "*", version)
             preconditions.check("GET", request.headers, etag)
             doc = catalogs.shown(catalog, request.client)
             return json_answer(200, doc, {"ETag": etag})
-        rights.demand(catalog.model, request.client, "owner")
+        acls.demand(catalog.model, request.client, "owner")
         if at is not None:
             raise HttpError(403, "A snapshot can't be changed.")
         if request.method == "DELETE":

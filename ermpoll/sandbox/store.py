@@ -17,9 +17,9 @@ from typing import Any
 
 from ermpoll.sandbox import functions
 from ermpoll.sandbox.datafile import opened, transaction
-from ermpoll.sandbox.identifiers import Clock, encode
 from ermpoll.sandbox.journal import Journal, told
-from ermpoll.sandbox.model import Model
+from ermpoll.sandbox.model.identifiers import Clock, encode
+from ermpoll.sandbox.model.model import Model
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ermpoll.sandbox.model import Column, Key, Table
+from ermpoll.sandbox.model.model import Column, Key, Table
 
 
 def make_table(db: sqlite3.Connection, table: Table) -> None:

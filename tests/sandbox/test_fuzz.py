@@ -18,8 +18,8 @@ from lark import Lark
 
 from ermpoll.sandbox import Box, catalogs, demo
 from ermpoll.sandbox.answers import Request
+from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.sessions import Logins
 from ermpoll.sandbox.store import Store
 from tests.sandbox.client import Client, closing
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.sandbox.identifiers import (
+from ermpoll.sandbox.model.identifiers import (
     Clock,
     decode,
     encode,

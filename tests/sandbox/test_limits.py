@@ -14,9 +14,9 @@ from ermpoll.sandbox import Box, demo
 from ermpoll.sandbox import box as boxes
 from ermpoll.sandbox.answers import Answer, Request
 from ermpoll.sandbox.assembly import Options
+from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.running import Running
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.sessions import Logins
 from ermpoll.sandbox.store import Store
 from tests.sandbox.client import Client, closing
 

@@ -16,7 +16,7 @@ from ermpoll.sandbox import catalogs
 from ermpoll.sandbox.assembly import Options, Sandbox
 from ermpoll.sandbox.building import Builder
 from ermpoll.sandbox.journal import Journal
-from ermpoll.sandbox.sessions import ANONYMOUS, OWNER, Client, Logins
+from ermpoll.sandbox.model.clients import ANONYMOUS, OWNER, Client, Logins
 from tests.end_to_end.chaos.table import COLUMNS, NAME, SCHEMA
 
 #: The role of everybody.

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, time
 from functools import lru_cache, partial
 from typing import Any, NoReturn
 
-from ermpoll.sandbox import intervals
-from ermpoll.sandbox.identifiers import micros_of, moment
+from ermpoll.sandbox.model import intervals
+from ermpoll.sandbox.model.identifiers import micros_of, moment
 
 _INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*")
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from ermpoll.sandbox import scalars
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict
+from ermpoll.sandbox.model import scalars
 
 #: What SQLite keeps: None, int, float or str.
 Kept: TypeAlias = Any

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ermpoll.sandbox.errors import conflict, not_found
-from ermpoll.sandbox.values import Type, type_named
+from ermpoll.sandbox.model.types import Type, type_named
 
 #: Name and type of the five columns that every table has, in order.
 SYSTEM_COLUMNS = {

@@ -6,8 +6,8 @@ Policies of schemas, tables, columns and rows are stored and shown, but not enfo
 from __future__ import annotations
 
 from ermpoll.sandbox.errors import forbidden
-from ermpoll.sandbox.model import Model
-from ermpoll.sandbox.sessions import ANONYMOUS, Client
+from ermpoll.sandbox.model.clients import ANONYMOUS, Client
+from ermpoll.sandbox.model.model import Model
 
 #: The catalog's ACL names; an empty list means nobody but the owner.
 CATALOG_ACLS = (
