@@ -40,9 +40,9 @@ from pathlib import Path
 from ermpoll.sandbox import box as _box
 from ermpoll.sandbox.assembly import Options
 from ermpoll.sandbox.box import Box, RowChange, Write
-from ermpoll.sandbox.datafile import StoreError
 from ermpoll.sandbox.faults import FaultPlan
 from ermpoll.sandbox.running import Running
+from ermpoll.sandbox.store.datafile import StoreError
 
 __all__ = ["Box", "FaultPlan", "RowChange", "StoreError", "Write", "start"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermpoll.sandbox import tables
 from ermpoll.sandbox.building import (
     Builder,
     action_of,
@@ -25,6 +24,7 @@ from ermpoll.sandbox.model.model import (
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.places import Place
+from ermpoll.sandbox.store import tables
 
 
 def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins
 from ermpoll.sandbox.relay import Relay
 from ermpoll.sandbox.server import BODY_LIMIT, Front
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.store import Store
+from ermpoll.sandbox.store.store import Store
 
 #: Where commands are posted, if that is allowed at all.
 CONTROL = "/sandbox/control"

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox import tables
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
@@ -23,7 +22,8 @@ from ermpoll.sandbox.model.model import (
     Table,
 )
 from ermpoll.sandbox.model.types import type_named
-from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.store import tables
+from ermpoll.sandbox.store.store import Catalog, Store
 
 #: What a document may say of any element.
 _COMMON = ("comment", "annotations", "acls", "acl_bindings")

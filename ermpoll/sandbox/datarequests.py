@@ -11,13 +11,13 @@ from ermpoll.sandbox import preconditions, reads, representations, updates, writ
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.fields import Body, Written
-from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.parsing import parse
 from ermpoll.sandbox.rows import Transaction
-from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.store.journal import Journal
+from ermpoll.sandbox.store.store import Catalog, Store
 from ermpoll.sandbox.syntax import Query
 
 _PREPARED = 2000

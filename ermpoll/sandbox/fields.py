@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model.model import Column
 from ermpoll.sandbox.model.types import Type
+from ermpoll.sandbox.store.journal import Image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from ermpoll.sandbox.answers import (
 )
 from ermpoll.sandbox.building import Builder, a_list, a_mapping
 from ermpoll.sandbox.errors import HttpError, bad_request
-from ermpoll.sandbox.journal import Journal
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.model.model import ForeignKey, Table
 from ermpoll.sandbox.places import Place, locate
-from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.store.journal import Journal
+from ermpoll.sandbox.store.store import Catalog, Store
 
 
 def handle(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ermpoll.sandbox import functions, syntax
+from ermpoll.sandbox import syntax
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.identifiers import normalise
 from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.store import functions
 
 if TYPE_CHECKING:
     from ermpoll.sandbox.paths import Path

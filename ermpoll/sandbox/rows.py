@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.journal import Image, Journal
 from ermpoll.sandbox.model.model import Column, ForeignKey, Table
-from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.store.journal import Image, Journal
+from ermpoll.sandbox.store.store import Catalog, Store
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ermpoll.sandbox.assembly import Options, Sandbox
-from ermpoll.sandbox.datafile import StoreError
+from ermpoll.sandbox.store.datafile import StoreError
 
 
 def serve(

@@ -32,7 +32,7 @@ from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.model.identifiers import decode, encode
 from ermpoll.sandbox.representations import error_type
-from ermpoll.sandbox.store import Catalog, Store
+from ermpoll.sandbox.store.store import Catalog, Store
 
 logger = logging.getLogger(__name__)
 

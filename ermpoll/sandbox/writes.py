@@ -13,10 +13,10 @@ from typing import Any
 from ermpoll.sandbox import syntax
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
-from ermpoll.sandbox.journal import Image
 from ermpoll.sandbox.model.model import Column, Model, Table
 from ermpoll.sandbox.paths import resolve
 from ermpoll.sandbox.rows import Transaction
+from ermpoll.sandbox.store.journal import Image
 
 _OVERRIDABLE = ("RID", "RCT", "RCB")
 

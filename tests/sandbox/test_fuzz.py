@@ -20,7 +20,7 @@ from ermpoll.sandbox import Box, catalogs, demo
 from ermpoll.sandbox.answers import Request
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.store import Store
+from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 
 #: Enough to meet each rule of the grammar; the long run goes further.

@@ -17,7 +17,7 @@ from ermpoll.sandbox.assembly import Options
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.running import Running
 from ermpoll.sandbox.service import Service
-from ermpoll.sandbox.store import Store
+from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 
 _LIMIT = 10_000

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ermpoll.sandbox.assembly import CONTROL
-from ermpoll.sandbox.store import Store
+from ermpoll.sandbox.store.store import Store
 from tests.end_to_end.chaos.people import FEEDER, PERSON, Caller, Person
 from tests.end_to_end.chaos.referee import Entry, Machine, Referee, Violation
 from tests.end_to_end.chaos.table import QUEUE, TABLE

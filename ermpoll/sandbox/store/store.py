@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ermpoll.sandbox import functions
-from ermpoll.sandbox.datafile import opened, transaction
-from ermpoll.sandbox.journal import Journal, told
 from ermpoll.sandbox.model.identifiers import Clock, encode
 from ermpoll.sandbox.model.model import Model
+from ermpoll.sandbox.store import functions
+from ermpoll.sandbox.store.datafile import opened, transaction
+from ermpoll.sandbox.store.journal import Journal, told
 
 
 @dataclass(slots=True, kw_only=True)
