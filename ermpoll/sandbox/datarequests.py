@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from ermpoll.sandbox import preconditions, reads, representations, updates, writes
+from ermpoll.sandbox import preconditions, representations, updates, writes
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.fields import Body, Written
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
-from ermpoll.sandbox.parsing import parse
+from ermpoll.sandbox.query import select
+from ermpoll.sandbox.query.parser import parse
+from ermpoll.sandbox.query.syntax import Query
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
-from ermpoll.sandbox.syntax import Query
 
 _PREPARED = 2000
 
@@ -46,7 +47,7 @@ class Prepared:
     """An address that was understood, for as long as the model stays as it is."""
 
     query: Query
-    read: reads.Read | None = None
+    read: select.Read | None = None
     write: Write | None = None
 
 
@@ -87,7 +88,7 @@ def _prepared(catalog: Catalog, method: str, tail: str, at: int | None) -> Prepa
         return known
     query = parse(tail)
     if method == "GET":
-        known = Prepared(query=query, read=reads.prepare(query, catalog.model, at=at))
+        known = Prepared(query=query, read=select.prepare(query, catalog.model, at=at))
     else:
         make = _WRITES[query.api, method][0]
         known = Prepared(query=query, write=make(query, catalog.model))
@@ -107,7 +108,7 @@ def headers_of(etag: str) -> dict[str, str]:
 
 
 def _read(
-    store: Store, request: Request, query: Query, read: reads.Read, etag: str
+    store: Store, request: Request, query: Query, read: select.Read, etag: str
 ) -> Answer:
     kind = representations.output_type(
         query.option("accept"), request.accept, representations.JSON

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox import syntax
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.model.model import Column, Model, Table
-from ermpoll.sandbox.paths import resolve
+from ermpoll.sandbox.query import syntax
+from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Image
 

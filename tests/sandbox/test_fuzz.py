@@ -33,7 +33,7 @@ _WORDS = [
     *("%00", "%ff", "%27%3B--", "%22", "none", "csv", "accept", "defaults", "%28"),
 ]
 _GRAMMAR = Lark(
-    files("ermpoll.sandbox").joinpath("grammar.lark").read_text(encoding="utf-8"),
+    files("ermpoll.sandbox.query").joinpath("grammar.lark").read_text(encoding="utf-8"),
     parser="lalr",
 )
 _ADDRESSES = from_lark(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.parsing import parse
-from ermpoll.sandbox.syntax import (
+from ermpoll.sandbox.query.parser import parse
+from ermpoll.sandbox.query.syntax import (
     STAR,
     Compare,
     Context,

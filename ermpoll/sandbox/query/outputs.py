@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox import bins, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import Column
 from ermpoll.sandbox.model.types import Type, type_named
-from ermpoll.sandbox.paths import Instance, Path
+from ermpoll.sandbox.query import bins, syntax
+from ermpoll.sandbox.query.joins import Instance, Path
 
 _AGGREGATES = ("min", "max", "avg", "sum", "cnt", "cnt_d", "array", "array_d")
 #: Those that also take ``*``.

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox import predicates, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import Column, ForeignKey, Model, Table
+from ermpoll.sandbox.query import filters, syntax
 
 #: Pairs of columns that a join makes equal.
 _Pairs = list[tuple[str, str]]
@@ -151,7 +151,7 @@ def _take(path: Path, element: syntax.Element) -> None:
             raise bad_request(f"The alias {element.alias[:80]!r} is not bound.")
         path.current = path.aliases[element.alias]
     else:
-        path.conditions.append(predicates.compiled(path, element))
+        path.conditions.append(filters.compiled(path, element))
 
 
 def _take_table(path: Path, element: syntax.Table) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ermpoll.sandbox import syntax
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.identifiers import normalise
 from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.store import functions
 
 if TYPE_CHECKING:
-    from ermpoll.sandbox.paths import Path
+    from ermpoll.sandbox.query.joins import Path
 
 _PATTERNS = ("regexp", "ciregexp")
 

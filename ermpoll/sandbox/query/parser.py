@@ -14,7 +14,7 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import LarkError
 
 from ermpoll.sandbox.errors import bad_request
-from ermpoll.sandbox.syntax import (
+from ermpoll.sandbox.query.syntax import (
     STAR,
     Compare,
     Context,

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox import projections, syntax
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import Model
-from ermpoll.sandbox.paths import Path, resolve
-from ermpoll.sandbox.projections import Output
+from ermpoll.sandbox.query import syntax
+from ermpoll.sandbox.query.joins import Path, resolve
+from ermpoll.sandbox.query.outputs import Output, outputs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def prepare(query: syntax.Query, model: Model, *, at: int | None = None) -> Read
         409 for unknown names, 400 for sort, page and limit misused.
     """
     path = resolve(query.path, model, at=at)
-    outputs = projections.outputs_of(query, path)
+    outputs = outputs_of(query, path)
     selected = ", ".join(output.sql for output in outputs)
     statement = f"{path.body}{_grouping(query, path, outputs)}"
     distinct = "DISTINCT " if query.api == "entity" and path.joined else ""
