@@ -11,9 +11,9 @@ from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
-from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.write.rows import Transaction
 
 #: The tables of schema ``public`` in a new catalog: columns and their types.
 _PUBLIC = {

@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from ermpoll.sandbox import preconditions, representations, updates, writes
+from ermpoll.sandbox import preconditions, representations
 from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
-from ermpoll.sandbox.fields import Body, Written
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.query import select
 from ermpoll.sandbox.query.parser import parse
 from ermpoll.sandbox.query.syntax import Query
-from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.write import insert, update
+from ermpoll.sandbox.write.fields import Body, Written
+from ermpoll.sandbox.write.rows import Transaction
 
 _PREPARED = 2000
 
@@ -33,11 +34,11 @@ class Write(Protocol):
 
 #: API and method to what prepares the write and the right it needs.
 _WRITES: dict[tuple[str, str], tuple[Callable[[Query, Model], Write], str]] = {
-    ("entity", "POST"): (writes.insert, "insert"),
-    ("entity", "PUT"): (writes.upsert, "write"),
-    ("entity", "DELETE"): (updates.delete, "delete"),
-    ("attribute", "DELETE"): (updates.delete, "update"),
-    ("attributegroup", "PUT"): (updates.update, "update"),
+    ("entity", "POST"): (insert.insert, "insert"),
+    ("entity", "PUT"): (insert.upsert, "write"),
+    ("entity", "DELETE"): (update.delete, "delete"),
+    ("attribute", "DELETE"): (update.delete, "update"),
+    ("attributegroup", "PUT"): (update.update, "update"),
 }
 APIS = ("entity", "attribute", "attributegroup", "aggregate")
 

@@ -16,9 +16,9 @@ from ermpoll.sandbox import catalogs
 from ermpoll.sandbox.building import Builder
 from ermpoll.sandbox.model.clients import OWNER, SOMEBODY
 from ermpoll.sandbox.model.types import type_named
-from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.write.rows import Transaction
 
 #: The options of `ermpoll.Queue` on the demo's table.
 QUEUE = {

@@ -10,10 +10,10 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict
-from ermpoll.sandbox.fields import Field
 from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.types import Type
 from ermpoll.sandbox.store.journal import Image
+from ermpoll.sandbox.write.fields import Field
 
 JSON = "application/json"
 STREAM = "application/x-json-stream"

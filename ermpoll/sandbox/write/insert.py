@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.model.model import Column, Model, Table
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
-from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Image
+from ermpoll.sandbox.write.fields import Body, Field, Written, field_of, staged
+from ermpoll.sandbox.write.rows import Transaction
 
 _OVERRIDABLE = ("RID", "RCT", "RCB")
 

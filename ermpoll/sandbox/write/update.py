@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden, not_found
-from ermpoll.sandbox.fields import Body, Field, Written, field_of, staged
 from ermpoll.sandbox.model.model import Column, Model, Table
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.query.select import Read, prepare
-from ermpoll.sandbox.rows import Transaction
 from ermpoll.sandbox.store.journal import Image
-from ermpoll.sandbox.writes import check_unique, only_table
+from ermpoll.sandbox.write.fields import Body, Field, Written, field_of, staged
+from ermpoll.sandbox.write.insert import check_unique, only_table
+from ermpoll.sandbox.write.rows import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
