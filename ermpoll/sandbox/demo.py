@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ermpoll.sandbox import catalogs
-from ermpoll.sandbox.building import Builder
 from ermpoll.sandbox.model.clients import OWNER, SOMEBODY
 from ermpoll.sandbox.model.types import type_named
+from ermpoll.sandbox.schema import catalogs
+from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
 from ermpoll.sandbox.write.rows import Transaction

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.sandbox import altering, modeldocs, preconditions, properties
+from ermpoll.sandbox import preconditions, properties
 from ermpoll.sandbox.answers import (
     Answer,
     Request,
@@ -14,12 +14,13 @@ from ermpoll.sandbox.answers import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.building import Builder, a_list, a_mapping
 from ermpoll.sandbox.errors import HttpError, bad_request
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.model.model import ForeignKey, Table
-from ermpoll.sandbox.places import Place, locate
+from ermpoll.sandbox.schema import alter, documents
+from ermpoll.sandbox.schema.address import Place, locate
+from ermpoll.sandbox.schema.create import Builder, a_list, a_mapping
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
 
@@ -90,16 +91,16 @@ def _doc(catalog: Catalog, place: Place, owner: bool) -> Any:
     model, table = catalog.model, place.table
     if place.kind == "schemas":
         snaptime = encode(catalog.model_at)
-        return modeldocs.model_doc(model, owner, snaptime=snaptime)
+        return documents.model_doc(model, owner, snaptime=snaptime)
     if place.kind == "schema" and place.schema:
-        return modeldocs.schema_doc(place.schema, owner)
+        return documents.schema_doc(place.schema, owner)
     if place.kind == "tables" and place.schema:
         tables = place.schema.tables.values()
-        return [modeldocs.table_doc(item, owner) for item in tables]
+        return [documents.table_doc(item, owner) for item in tables]
     if table is None:
         raise HttpError(405)
     if place.kind == "table":
-        return modeldocs.table_doc(table, owner)
+        return documents.table_doc(table, owner)
     docs = [element_doc(table, item, owner) for item in place.elements]
     if place.kind == "fkeys":
         return [[doc] for doc in docs] if place.whole else docs
@@ -109,10 +110,10 @@ def _doc(catalog: Catalog, place: Place, owner: bool) -> Any:
 def element_doc(table: Table, element: Any, owner: bool) -> Any:
     """Return the document of a column, key or foreign key."""
     if isinstance(element, ForeignKey):
-        return modeldocs.fkey_doc(table, element, owner)
+        return documents.fkey_doc(table, element, owner)
     if hasattr(element, "typename"):
-        return modeldocs.column_doc(element, owner)
-    return modeldocs.key_doc(table, element)
+        return documents.column_doc(element, owner)
+    return documents.key_doc(table, element)
 
 
 # ---- adding
@@ -128,7 +129,7 @@ def _post(builder: Builder, place: Place, doc: Any) -> Answer:
         doc = a_mapping(doc)
         made = builder.table(place.schema, doc)
         builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
-        return json_answer(201, modeldocs.table_doc(made, True, fresh=True))
+        return json_answer(201, documents.table_doc(made, True, fresh=True))
     if place.table is None or not place.whole:
         raise HttpError(405)
     return _post_part(builder, place, place.table, doc)
@@ -137,12 +138,12 @@ def _post(builder: Builder, place: Place, doc: Any) -> Answer:
 def _post_part(builder: Builder, place: Place, table: Table, doc: Any) -> Answer:
     if place.kind == "columns":
         column = builder.add_column(table, a_mapping(doc))
-        return json_answer(201, modeldocs.column_doc(column, True, fresh=True))
+        return json_answer(201, documents.column_doc(column, True, fresh=True))
     if place.kind == "keys":
         key = builder.add_key(table, a_mapping(doc))
-        return json_answer(201, [modeldocs.key_doc(table, key)])
+        return json_answer(201, [documents.key_doc(table, key)])
     fkeys = builder.add_fkeys(table, [doc])
-    return json_answer(201, [modeldocs.fkey_doc(table, item, True) for item in fkeys])
+    return json_answer(201, [documents.fkey_doc(table, item, True) for item in fkeys])
 
 
 def _post_many(builder: Builder, doc: Any) -> Answer:
@@ -155,7 +156,7 @@ def _post_many(builder: Builder, doc: Any) -> Answer:
         ]
         for name, item in docs.items():
             _links(builder, {"schema_name": name, **item})
-        made = {item.name: modeldocs.schema_doc(item, True) for item in schemas}
+        made = {item.name: documents.schema_doc(item, True) for item in schemas}
         return json_answer(201, {"schemas": made})
     items = [a_mapping(item) for item in a_list(doc)]
     answers = [_one(builder, item) for item in items]
@@ -176,10 +177,10 @@ def _one(builder: Builder, doc: Any) -> Callable[[], Any] | None:
     if "table_name" in doc:
         schema = builder.model.schema(str(doc.get("schema_name")))
         made = builder.table(schema, doc)
-        return lambda: modeldocs.table_doc(made, True)
+        return lambda: documents.table_doc(made, True)
     if "schema_name" in doc:
         whole = _schema(builder, doc)
-        return lambda: modeldocs.schema_doc(whole, True)
+        return lambda: documents.schema_doc(whole, True)
     if "foreign_key_columns" not in doc:
         raise bad_request("The document is no schema, table or foreign key.")
     return None
@@ -207,13 +208,13 @@ def _links(builder: Builder, doc: Any) -> None:
 def _put(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
         raise HttpError(405)
-    altering.alter(builder, place, a_mapping(doc))
+    alter.alter(builder, place, a_mapping(doc))
     if place.kind == "schema" and place.schema:
-        return json_answer(200, modeldocs.schema_doc(place.schema, True))
+        return json_answer(200, documents.schema_doc(place.schema, True))
     if place.table is None:
         raise HttpError(405)
     if place.kind == "table":
-        return json_answer(200, modeldocs.table_doc(place.table, True))
+        return json_answer(200, documents.table_doc(place.table, True))
     docs = [element_doc(place.table, item, True) for item in place.elements]
     return json_answer(200, docs[0])
 
@@ -221,7 +222,7 @@ def _put(builder: Builder, place: Place, doc: Any) -> Answer:
 def _delete(builder: Builder, place: Place, doc: Any) -> Answer:
     if place.whole or place.kind == "catalog":
         raise HttpError(405)
-    altering.drop(builder, place)
+    alter.drop(builder, place)
     return empty_answer()
 
 

@@ -11,7 +11,6 @@ from ermpoll.sandbox.answers import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.building import a_mapping
 from ermpoll.sandbox.errors import (
     HttpError,
     bad_request,
@@ -22,7 +21,8 @@ from ermpoll.sandbox.errors import (
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS
 from ermpoll.sandbox.model.model import Key, Model
-from ermpoll.sandbox.places import Place
+from ermpoll.sandbox.schema.address import Place
+from ermpoll.sandbox.schema.create import a_mapping
 
 _ATTRIBUTES = {
     "annotation": "annotations",

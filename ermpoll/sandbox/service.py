@@ -13,7 +13,7 @@ from dataclasses import replace
 from html import escape
 from urllib.parse import unquote
 
-from ermpoll.sandbox import catalogs, datarequests, modelrequests, preconditions
+from ermpoll.sandbox import datarequests, modelrequests, preconditions
 from ermpoll.sandbox.answers import (
     Answer,
     Request,
@@ -32,6 +32,7 @@ from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.model.identifiers import decode, encode
 from ermpoll.sandbox.representations import error_type
+from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Catalog, Store
 
 logger = logging.getLogger(__name__)

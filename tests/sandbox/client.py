@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ermpoll.sandbox import catalogs
+from ermpoll.sandbox.schema import catalogs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.lark import from_lark
 from lark import Lark
 
-from ermpoll.sandbox import Box, catalogs, demo
+from ermpoll.sandbox import Box, demo
 from ermpoll.sandbox.answers import Request
 from ermpoll.sandbox.model.clients import Logins
+from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.service import Service
 from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ermpoll.sandbox import catalogs
+from ermpoll.sandbox.schema import catalogs
 from tests.sandbox.client import Client, fkey
 
 

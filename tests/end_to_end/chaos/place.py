@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Mapping
 
-from ermpoll.sandbox import catalogs
 from ermpoll.sandbox.assembly import Options, Sandbox
-from ermpoll.sandbox.building import Builder
 from ermpoll.sandbox.model.clients import ANONYMOUS, OWNER, Client, Logins
+from ermpoll.sandbox.schema import catalogs
+from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.store.journal import Journal
 from tests.end_to_end.chaos.table import COLUMNS, NAME, SCHEMA
 

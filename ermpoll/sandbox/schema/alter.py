@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermpoll.sandbox.building import (
-    Builder,
-    action_of,
-    common,
-    constraint_name,
-    text_of,
-)
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.model import (
     Column,
@@ -23,7 +16,14 @@ from ermpoll.sandbox.model.model import (
     Table,
 )
 from ermpoll.sandbox.model.types import type_named
-from ermpoll.sandbox.places import Place
+from ermpoll.sandbox.schema.address import Place
+from ermpoll.sandbox.schema.create import (
+    Builder,
+    action_of,
+    common,
+    constraint_name,
+    text_of,
+)
 from ermpoll.sandbox.store import tables
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermpoll.sandbox.building import Builder, a_mapping
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
+from ermpoll.sandbox.schema.create import Builder, a_mapping
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Catalog, Store
 from ermpoll.sandbox.write.rows import Transaction
