@@ -40,7 +40,7 @@ from pathlib import Path
 from ermpoll.sandbox import box as _box
 from ermpoll.sandbox.assembly import Options
 from ermpoll.sandbox.box import Box, RowChange, Write
-from ermpoll.sandbox.faults import FaultPlan
+from ermpoll.sandbox.http.faults import FaultPlan
 from ermpoll.sandbox.running import Running
 from ermpoll.sandbox.store.datafile import StoreError
 

@@ -15,15 +15,15 @@ from urllib.parse import quote
 
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
-from ermpoll.sandbox.answers import Answer, Request, json_answer, text_answer
-from ermpoll.sandbox.broker import Broker
-from ermpoll.sandbox.faults import FaultPlan
+from ermpoll.sandbox.broker.relay import Relay
+from ermpoll.sandbox.broker.server import Broker
+from ermpoll.sandbox.http.faults import FaultPlan
+from ermpoll.sandbox.http.messages import Answer, Request, json_answer, text_answer
+from ermpoll.sandbox.http.routes import Service
+from ermpoll.sandbox.http.server import BODY_LIMIT, Front
 from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins
-from ermpoll.sandbox.relay import Relay
 from ermpoll.sandbox.schema import catalogs
-from ermpoll.sandbox.server import BODY_LIMIT, Front
-from ermpoll.sandbox.service import Service
 from ermpoll.sandbox.store.store import Store
 
 #: Where commands are posted, if that is allowed at all.

@@ -17,10 +17,10 @@ from hypothesis.extra.lark import from_lark
 from lark import Lark
 
 from ermpoll.sandbox import Box, demo
-from ermpoll.sandbox.answers import Request
+from ermpoll.sandbox.http.messages import Request
+from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.schema import catalogs
-from ermpoll.sandbox.service import Service
 from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ermpoll.sandbox.peers import Peer
+    from ermpoll.sandbox.broker.connection import Peer
 
 #: The exchange that ERMrest sends to.
 EXCHANGE = "ermrest_changes"

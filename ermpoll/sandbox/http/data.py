@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from ermpoll.sandbox import preconditions, representations
-from ermpoll.sandbox.answers import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
+from ermpoll.sandbox.http import formats, preconditions
+from ermpoll.sandbox.http.messages import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
@@ -111,18 +111,16 @@ def headers_of(etag: str) -> dict[str, str]:
 def _read(
     store: Store, request: Request, query: Query, read: select.Read, etag: str
 ) -> Answer:
-    kind = representations.output_type(
-        query.option("accept"), request.accept, representations.JSON
-    )
+    kind = formats.output_type(query.option("accept"), request.accept, formats.JSON)
     rows = read.run(store.db)
     types = [(output.name, output.type) for output in read.outputs]
-    body = representations.write(
+    body = formats.write(
         kind, rows, types, get=True, json_arrays=query.option("arrays") == ("json",)
     )
     headers = {"Content-Type": kind, **headers_of(etag)}
     name = query.option("download")
     if name:
-        file = f"{quote(name[0])}.{representations.suffix(kind)}"
+        file = f"{quote(name[0])}.{formats.suffix(kind)}"
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
     return Answer(status=200, body=body, headers=headers)
 
@@ -130,12 +128,12 @@ def _read(
 def _write(
     store: Store, catalog: Catalog, request: Request, query: Query, write: Write
 ) -> Answer:
-    kind = representations.JSON
-    body = representations.JsonBody(items=[])
+    kind = formats.JSON
+    body = formats.JsonBody(items=[])
     rows: Any = body
     if request.method != "DELETE":
-        kind = representations.input_type(request.headers.get("Content-Type"))
-        rows = representations.read(kind, request.body)
+        kind = formats.input_type(request.headers.get("Content-Type"))
+        rows = formats.read(kind, request.body)
     journal = Journal(
         method=request.method,
         path=request.path,
@@ -168,9 +166,9 @@ def _echo(
     rows: list[dict[str, Any]],
     headers: dict[str, str],
 ) -> Answer:
-    kind = representations.output_type(query.option("accept"), request.accept, kind)
+    kind = formats.output_type(query.option("accept"), request.accept, kind)
     types = [(item.name, item.type) for item in written.fields()]
-    body = representations.write(kind, rows, types, get=False, json_arrays=False)
+    body = formats.write(kind, rows, types, get=False, json_arrays=False)
     return Answer(status=200, body=body, headers={"Content-Type": kind, **headers})
 
 

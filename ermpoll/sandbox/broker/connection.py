@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pika import exceptions, frame, spec
 from pika.amqp_object import Method
 
-from ermpoll.sandbox.queues import Consumer, Queue
+from ermpoll.sandbox.broker.exchange import Consumer, Queue
 
 if TYPE_CHECKING:
-    from ermpoll.sandbox.broker import Broker
+    from ermpoll.sandbox.broker.server import Broker
 
 logger = logging.getLogger(__name__)
 

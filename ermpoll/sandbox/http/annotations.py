@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ermpoll.sandbox.answers import (
-    Answer,
-    Request,
-    empty_answer,
-    json_answer,
-    text_answer,
-)
 from ermpoll.sandbox.errors import (
     HttpError,
     bad_request,
     conflict,
     forbidden,
     not_found,
+)
+from ermpoll.sandbox.http.messages import (
+    Answer,
+    Request,
+    empty_answer,
+    json_answer,
+    text_answer,
 )
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS

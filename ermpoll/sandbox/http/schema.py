@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ermpoll.sandbox import preconditions, properties
-from ermpoll.sandbox.answers import (
+from ermpoll.sandbox.errors import HttpError, bad_request
+from ermpoll.sandbox.http import annotations, preconditions
+from ermpoll.sandbox.http.messages import (
     Answer,
     Request,
     empty_answer,
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.errors import HttpError, bad_request
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.model.model import ForeignKey, Table
@@ -49,7 +49,7 @@ def handle(
         creating = request.method == "POST"
         place = locate(model, tail, creating=creating)
         if place.prop is not None:
-            answer = properties.change(request, place, doc)
+            answer = annotations.change(request, place, doc)
         else:
             answer = _STEPS[request.method](builder, place, doc)
     headers = {**answer.headers, "ETag": _etag(request, catalog)}
@@ -79,7 +79,7 @@ def _get(catalog: Catalog, request: Request, tail: str) -> Answer:
     headers = {"ETag": _etag(request, catalog)}
     owner = acls.is_owner(catalog.model, request.client)
     if place.prop is not None:
-        answer = properties.shown(place, owner, request)
+        answer = annotations.shown(place, owner, request)
         answer = replace(answer, headers={**answer.headers, **headers})
     else:
         answer = json_answer(200, _doc(catalog, place, owner), headers)

@@ -13,14 +13,6 @@ from dataclasses import replace
 from html import escape
 from urllib.parse import unquote
 
-from ermpoll.sandbox import datarequests, modelrequests, preconditions
-from ermpoll.sandbox.answers import (
-    Answer,
-    Request,
-    empty_answer,
-    json_answer,
-    text_answer,
-)
 from ermpoll.sandbox.errors import (
     HttpError,
     bad_request,
@@ -28,10 +20,18 @@ from ermpoll.sandbox.errors import (
     forbidden,
     not_found,
 )
+from ermpoll.sandbox.http import data, preconditions, schema
+from ermpoll.sandbox.http.formats import error_type
+from ermpoll.sandbox.http.messages import (
+    Answer,
+    Request,
+    empty_answer,
+    json_answer,
+    text_answer,
+)
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.model.identifiers import decode, encode
-from ermpoll.sandbox.representations import error_type
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Catalog, Store
 
@@ -113,14 +113,14 @@ class Service:
         tail = tail or ""
         path = tail.partition("?")[0]
         word = path.partition("/")[0]
-        if word in datarequests.APIS and "/" in path:
-            return datarequests.handle(self.store, catalog, request, tail, at=at)
+        if word in data.APIS and "/" in path:
+            return data.handle(self.store, catalog, request, tail, at=at)
         if word == "entity_rid":
             rid = unquote(path.partition("/")[2])
-            return datarequests.entity_rid(self.store, catalog, request, rid)
+            return data.entity_rid(self.store, catalog, request, rid)
         if not path:
             return self._catalog(request, catalog, tail, at)
-        return modelrequests.handle(self.store, catalog, request, tail, at=at)
+        return schema.handle(self.store, catalog, request, tail, at=at)
 
     def _create(self, request: Request) -> Answer:
         if request.method != "POST":

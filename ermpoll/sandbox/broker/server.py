@@ -12,8 +12,8 @@ import itertools
 
 from pika import spec
 
-from ermpoll.sandbox.peers import Peer
-from ermpoll.sandbox.queues import EXCHANGE, Queue
+from ermpoll.sandbox.broker.connection import Peer
+from ermpoll.sandbox.broker.exchange import EXCHANGE, Queue
 
 
 class Broker:

@@ -28,9 +28,9 @@ from tornado.httputil import (
     format_timestamp,
 )
 
-from ermpoll.sandbox.answers import Answer, Request, text_answer
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.faults import Faults, Verdict, price_s
+from ermpoll.sandbox.http.faults import Faults, Verdict, price_s
+from ermpoll.sandbox.http.messages import Answer, Request, text_answer
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import threading
 import pika
 from pika.exceptions import AMQPError
 
-from ermpoll.sandbox.queues import EXCHANGE
+from ermpoll.sandbox.broker.exchange import EXCHANGE
 
 logger = logging.getLogger(__name__)
 
