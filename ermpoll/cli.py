@@ -150,7 +150,7 @@ def _raise_on(*signals: signal.Signals) -> None:
 
 def _sandbox(options: argparse.Namespace, rest: list[str]) -> int:
     try:
-        from ermpoll.sandbox.serve import serve
+        from ermpoll.sandbox.process import serve
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("ermpoll"):
             raise

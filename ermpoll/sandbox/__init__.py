@@ -38,10 +38,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ermpoll.sandbox import box as _box
-from ermpoll.sandbox.assembly import Options
+from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.box import Box, RowChange, Write
 from ermpoll.sandbox.http.faults import FaultPlan
-from ermpoll.sandbox.running import Running
+from ermpoll.sandbox.process import Running
 from ermpoll.sandbox.store.datafile import StoreError
 
 __all__ = ["Box", "FaultPlan", "RowChange", "StoreError", "Write", "start"]

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
-from ermpoll.sandbox.assembly import CONTROL
+from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.model.identifiers import moment
-from ermpoll.sandbox.running import Running
+from ermpoll.sandbox.process import Running
 
 if TYPE_CHECKING:
     from ermpoll.catalog import Catalog

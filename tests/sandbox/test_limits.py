@@ -12,11 +12,11 @@ import pytest
 
 from ermpoll.sandbox import Box, demo
 from ermpoll.sandbox import box as boxes
-from ermpoll.sandbox.assembly import Options
+from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.http.messages import Answer, Request
 from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.clients import Logins
-from ermpoll.sandbox.running import Running
+from ermpoll.sandbox.process import Running
 from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ermpoll.sandbox.errors import HttpError, bad_request
-from ermpoll.sandbox.http import annotations, preconditions
+from ermpoll.sandbox.http import preconditions, properties
 from ermpoll.sandbox.http.messages import (
     Answer,
     Request,
@@ -49,7 +49,7 @@ def handle(
         creating = request.method == "POST"
         place = locate(model, tail, creating=creating)
         if place.prop is not None:
-            answer = annotations.change(request, place, doc)
+            answer = properties.change(request, place, doc)
         else:
             answer = _STEPS[request.method](builder, place, doc)
     headers = {**answer.headers, "ETag": _etag(request, catalog)}
@@ -79,7 +79,7 @@ def _get(catalog: Catalog, request: Request, tail: str) -> Answer:
     headers = {"ETag": _etag(request, catalog)}
     owner = acls.is_owner(catalog.model, request.client)
     if place.prop is not None:
-        answer = annotations.shown(place, owner, request)
+        answer = properties.shown(place, owner, request)
         answer = replace(answer, headers={**answer.headers, **headers})
     else:
         answer = json_answer(200, _doc(catalog, place, owner), headers)

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from ermpoll.sandbox.assembly import Options, Sandbox
+from ermpoll.sandbox.app import Options, Sandbox
 from ermpoll.sandbox.model.clients import ANONYMOUS, OWNER, Client, Logins
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.schema.create import Builder

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ermpoll.sandbox.assembly import CONTROL
+from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.store.store import Store
 from tests.end_to_end.chaos.people import FEEDER, PERSON, Caller, Person
 from tests.end_to_end.chaos.referee import Entry, Machine, Referee, Violation
