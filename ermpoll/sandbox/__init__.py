@@ -41,7 +41,7 @@ from ermpoll.sandbox import box as _box
 from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.box import Box, RowChange, Write
 from ermpoll.sandbox.http.faults import FaultPlan
-from ermpoll.sandbox.process import Running
+from ermpoll.sandbox.process import SandboxThread
 from ermpoll.sandbox.store.datafile import StoreError
 
 __all__ = ["Box", "FaultPlan", "RowChange", "StoreError", "Write", "start"]
@@ -109,4 +109,4 @@ def start(
     announced = os.environ.get("ERMPOLL_SANDBOX")
     if announced and options == Options():
         return _box.of_line(announced)
-    return _box.of_thread(Running(options), token=token)
+    return _box.of_thread(SandboxThread(options), token=token)

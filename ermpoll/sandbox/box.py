@@ -16,7 +16,7 @@ from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
 from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.model.identifiers import moment
-from ermpoll.sandbox.process import Running
+from ermpoll.sandbox.process import SandboxThread
 
 if TYPE_CHECKING:
     from ermpoll.catalog import Catalog
@@ -62,7 +62,7 @@ class Write:
         return self.rows[0].table if self.rows else ""
 
 
-class Commands(Protocol):
+class BoxCommands(Protocol):
     """The way to a sandbox: its thread, or its control address."""
 
     def command(self, do: str, **arguments: Any) -> Any:
@@ -113,7 +113,12 @@ class Box:
     """
 
     def __init__(
-        self, url: str, amqp_url: str, commands: Commands, *, token: str | None = None
+        self,
+        url: str,
+        amqp_url: str,
+        commands: BoxCommands,
+        *,
+        token: str | None = None,
     ) -> None:
         self.url = url
         self.amqp_url = amqp_url
@@ -224,7 +229,7 @@ def _write(
     )
 
 
-def of_thread(running: Running, *, token: str | None) -> Box:
+def of_thread(running: SandboxThread, *, token: str | None) -> Box:
     """Return the box of a sandbox in this process."""
     sandbox = running.sandbox
     return Box(sandbox.url, sandbox.amqp_url, running, token=token)

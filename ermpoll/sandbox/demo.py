@@ -17,7 +17,7 @@ from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 from ermpoll.sandbox.write.rows import Transaction
 
 #: The options of `ermpoll.Queue` on the demo's table.
@@ -110,7 +110,7 @@ _NEW = 36
 _HELD = 2
 
 
-def make(store: Store) -> Catalog:
+def make(store: Store) -> CatalogState:
     """Make the demo catalog, which anybody may read and its owner change."""
     catalog = catalogs.create(
         store,
@@ -156,7 +156,7 @@ def _link(name: str) -> dict[str, Any]:
     }
 
 
-def _fill(store: Store, catalog: Catalog) -> None:
+def _fill(store: Store, catalog: CatalogState) -> None:
     journal = Journal(silent=True)
     rids: dict[str, list[str]] = {}
     with store.writing(catalog, journal) as now:

@@ -18,7 +18,7 @@ from ermpoll.sandbox.app import Options, Sandbox
 from ermpoll.sandbox.store.datafile import StoreError
 
 
-class Running:
+class SandboxThread:
     """The thread that serves a sandbox.
 
     Raises

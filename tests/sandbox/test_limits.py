@@ -16,7 +16,7 @@ from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.http.messages import Answer, Request
 from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.clients import Logins
-from ermpoll.sandbox.process import Running
+from ermpoll.sandbox.process import SandboxThread
 from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 
@@ -26,7 +26,7 @@ _LIMIT = 10_000
 @pytest.fixture
 def narrow() -> Iterator[Box]:
     """A sandbox that takes small bodies only."""
-    with boxes.of_thread(Running(Options(body_limit=_LIMIT)), token=None) as box:
+    with boxes.of_thread(SandboxThread(Options(body_limit=_LIMIT)), token=None) as box:
         yield box
 
 

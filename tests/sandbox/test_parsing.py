@@ -12,17 +12,17 @@ from ermpoll.sandbox.query.syntax import (
     STAR,
     Compare,
     Context,
+    DataQuery,
     IsNull,
     Junction,
-    Link,
+    LinkStep,
     Not,
-    Output,
-    Query,
+    OutputItem,
     SortKey,
-    Table,
+    TableRef,
 )
 
-_JOB = Table(alias=None, name=("Job",))
+_JOB = TableRef(alias=None, name=("Job",))
 
 
 def _equal(column: str, *values: str, **more: Any) -> Compare:
@@ -32,14 +32,14 @@ def _equal(column: str, *values: str, **more: Any) -> Compare:
 @pytest.mark.parametrize(
     ("text", "elements"),
     [
-        ("S:T", [Table(alias=None, name=("S", "T"))]),
-        ("A:=S:T/$A", [Table(alias="A", name=("S", "T")), Context(alias="A")]),
+        ("S:T", [TableRef(alias=None, name=("S", "T"))]),
+        ("A:=S:T/$A", [TableRef(alias="A", name=("S", "T")), Context(alias="A")]),
         ("Job/a=1", [_JOB, _equal("a", "1")]),
         ("Job/a=", [_JOB, _equal("a", "")]),
         ("Job/any=any(any,)", [_JOB, _equal("any", "any", "", quantifier="any")]),
         (
             "Job/left/sort",
-            [_JOB, *(Table(alias=None, name=(n,)) for n in ("left", "sort"))],
+            [_JOB, *(TableRef(alias=None, name=(n,)) for n in ("left", "sort"))],
         ),
         ("Job/%2A%2F=%25", [_JOB, _equal("*/", "%")]),
         ("Job/a::null::", [_JOB, IsNull(column=("a",))]),
@@ -63,12 +63,12 @@ def _equal(column: str, *values: str, **more: Any) -> Compare:
             "Job/*::regexp::x",
             [_JOB, Compare(column=(STAR,), operator="regexp", values=("x",))],
         ),
-        ("Job/(a,b)", [_JOB, Link(alias=None, left=(("a",), ("b",)))]),
+        ("Job/(a,b)", [_JOB, LinkStep(alias=None, left=(("a",), ("b",)))]),
         (
             "Job/B:=left(a,A:b)=(S:T:c,d)",
             [
                 _JOB,
-                Link(
+                LinkStep(
                     alias="B",
                     left=(("a",), ("A", "b")),
                     right=(("S", "T", "c"), ("d",)),
@@ -79,7 +79,7 @@ def _equal(column: str, *values: str, **more: Any) -> Compare:
     ],
 )
 def test_paths(text: str, elements: list[Any]) -> None:
-    assert parse(f"entity/{text}") == Query(api="entity", path=tuple(elements))
+    assert parse(f"entity/{text}") == DataQuery(api="entity", path=tuple(elements))
 
 
 def test_projections_modifiers_and_options() -> None:
@@ -90,14 +90,16 @@ def test_projections_modifiers_and_options() -> None:
 
     with pytest.raises(HttpError):
         parse(text)
-    assert parse(text.removesuffix("&=")) == Query(
+    assert parse(text.removesuffix("&=")) == DataQuery(
         api="attributegroup",
         path=(_JOB,),
         outputs=(
-            Output(alias=None, column=("A", "a")),
-            Output(alias="k", column=("b",), function="bin", arguments=("3", "0", "9")),
+            OutputItem(alias=None, column=("A", "a")),
+            OutputItem(
+                alias="k", column=("b",), function="bin", arguments=("3", "0", "9")
+            ),
         ),
-        extras=(Output(alias="n", column=(STAR,), function="cnt"),),
+        extras=(OutputItem(alias="n", column=(STAR,), function="cnt"),),
         sort=(SortKey(name="n", descending=True), SortKey(name="k")),
         after=("1", None),
         options=(("limit", ("5",)), ("accept", ("text/csv",)), ("x", ())),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pika import exceptions, frame, spec
 from pika.amqp_object import Method
 
-from ermpoll.sandbox.broker.exchange import Consumer, Queue
+from ermpoll.sandbox.broker.exchange import BrokerQueue, Consumer
 
 if TYPE_CHECKING:
     from ermpoll.sandbox.broker.server import Broker
@@ -185,14 +185,14 @@ class Peer:
             return
         if queue is None:
             owner = self if method.exclusive else None
-            queue = self._broker.queues[name] = Queue(name=name, owner=owner)
+            queue = self._broker.queues[name] = BrokerQueue(name=name, owner=owner)
         if queue.owner not in (None, self):
             self._refuse(channel, 405, f"RESOURCE_LOCKED - {name}", method)
             return
         counts = len(queue.messages), len(queue.consumers)
         self.send(channel, spec.Queue.DeclareOk(name, *counts))
 
-    def _queue(self, channel: int, method: Any) -> Queue | None:
+    def _queue(self, channel: int, method: Any) -> BrokerQueue | None:
         queue = self._broker.queues.get(method.queue)
         if queue is None:
             self._refuse(channel, 404, f"NOT_FOUND - {method.queue}", method)

@@ -16,7 +16,7 @@ _QUEUE_MAX = 100_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Queue:
+class BrokerQueue:
     """Messages that wait, and who takes them."""
 
     name: str
@@ -35,5 +35,5 @@ class Consumer:
     peer: Peer
     channel: int
     tag: str
-    queue: Queue
+    queue: BrokerQueue
     no_ack: bool

@@ -13,7 +13,7 @@ import itertools
 from pika import spec
 
 from ermpoll.sandbox.broker.connection import Peer
-from ermpoll.sandbox.broker.exchange import EXCHANGE, Queue
+from ermpoll.sandbox.broker.exchange import EXCHANGE, BrokerQueue
 
 
 class Broker:
@@ -29,7 +29,7 @@ class Broker:
         self.login = login
         self.exchanges: dict[str, str] = {EXCHANGE: "fanout"}
         self.bindings: dict[str, set[str]] = {EXCHANGE: set()}
-        self.queues: dict[str, Queue] = {}
+        self.queues: dict[str, BrokerQueue] = {}
         self.peers: set[Peer] = set()
         self.names = itertools.count(1)
         #: True: connections are refused.
@@ -88,7 +88,7 @@ class Broker:
             queue.messages.append((exchange, body))
             self.drain(queue)
 
-    def drain(self, queue: Queue) -> None:
+    def drain(self, queue: BrokerQueue) -> None:
         """Deliver what waits in a queue to its consumers in turn."""
         while queue.messages and queue.consumers:
             consumer = queue.consumers.pop(0)

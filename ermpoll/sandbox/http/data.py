@@ -15,25 +15,27 @@ from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.query import select
 from ermpoll.sandbox.query.parser import parse
-from ermpoll.sandbox.query.syntax import Query
+from ermpoll.sandbox.query.syntax import DataQuery
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 from ermpoll.sandbox.write import insert, update
-from ermpoll.sandbox.write.fields import Body, Written
+from ermpoll.sandbox.write.fields import Body, WrittenRows
 from ermpoll.sandbox.write.rows import Transaction
 
 _PREPARED = 2000
 
 
-class Write(Protocol):
+class PreparedWrite(Protocol):
     """A prepared write."""
 
-    def run(self, work: Transaction, body: Body) -> Written:
+    def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Do it, inside a transaction."""
 
 
 #: API and method to what prepares the write and the right it needs.
-_WRITES: dict[tuple[str, str], tuple[Callable[[Query, Model], Write], str]] = {
+_WRITES: dict[
+    tuple[str, str], tuple[Callable[[DataQuery, Model], PreparedWrite], str]
+] = {
     ("entity", "POST"): (insert.insert, "insert"),
     ("entity", "PUT"): (insert.upsert, "write"),
     ("entity", "DELETE"): (update.delete, "delete"),
@@ -47,13 +49,13 @@ APIS = ("entity", "attribute", "attributegroup", "aggregate")
 class Prepared:
     """An address that was understood, for as long as the model stays as it is."""
 
-    query: Query
+    query: DataQuery
     read: select.Read | None = None
-    write: Write | None = None
+    write: PreparedWrite | None = None
 
 
 def handle(
-    store: Store, catalog: Catalog, request: Request, tail: str, *, at: int | None
+    store: Store, catalog: CatalogState, request: Request, tail: str, *, at: int | None
 ) -> Answer:
     """Answer a request for rows; `tail` is the raw address after the catalog.
 
@@ -83,7 +85,9 @@ def handle(
     return _write(store, catalog, request, prepared.query, prepared.write)
 
 
-def _prepared(catalog: Catalog, method: str, tail: str, at: int | None) -> Prepared:
+def _prepared(
+    catalog: CatalogState, method: str, tail: str, at: int | None
+) -> Prepared:
     known: Prepared | None = catalog.prepared.get((method, tail))
     if known is not None:
         return known
@@ -109,7 +113,7 @@ def headers_of(etag: str) -> dict[str, str]:
 
 
 def _read(
-    store: Store, request: Request, query: Query, read: select.Read, etag: str
+    store: Store, request: Request, query: DataQuery, read: select.Read, etag: str
 ) -> Answer:
     kind = formats.output_type(query.option("accept"), request.accept, formats.JSON)
     rows = read.run(store.db)
@@ -126,7 +130,11 @@ def _read(
 
 
 def _write(
-    store: Store, catalog: Catalog, request: Request, query: Query, write: Write
+    store: Store,
+    catalog: CatalogState,
+    request: Request,
+    query: DataQuery,
+    write: PreparedWrite,
 ) -> Answer:
     kind = formats.JSON
     body = formats.JsonBody(items=[])
@@ -160,9 +168,9 @@ def _write(
 
 def _echo(
     request: Request,
-    query: Query,
+    query: DataQuery,
     kind: str,
-    written: Written,
+    written: WrittenRows,
     rows: list[dict[str, Any]],
     headers: dict[str, str],
 ) -> Answer:
@@ -172,7 +180,9 @@ def _echo(
     return Answer(status=200, body=body, headers={"Content-Type": kind, **headers})
 
 
-def entity_rid(store: Store, catalog: Catalog, request: Request, rid: str) -> Answer:
+def entity_rid(
+    store: Store, catalog: CatalogState, request: Request, rid: str
+) -> Answer:
     """Answer ``entity_rid/RID``: which table has that row, or had it."""
     if request.method != "GET":
         raise HttpError(405)

@@ -33,7 +33,7 @@ from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client, Logins, session_doc
 from ermpoll.sandbox.model.identifiers import decode, encode
 from ermpoll.sandbox.schema import catalogs
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Service:
         return replace(answer, changed=True)
 
     def _catalog(
-        self, request: Request, catalog: Catalog, tail: str, at: int | None
+        self, request: Request, catalog: CatalogState, tail: str, at: int | None
     ) -> Answer:
         if request.method == "GET":
             acls.demand(catalog.model, request.client, "enumerate")

@@ -17,16 +17,16 @@ from ermpoll.sandbox.http.messages import (
 )
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.identifiers import encode
-from ermpoll.sandbox.model.model import ForeignKey, Table
+from ermpoll.sandbox.model.model import ForeignKey, TableDef
 from ermpoll.sandbox.schema import alter, documents
 from ermpoll.sandbox.schema.address import Place, locate
 from ermpoll.sandbox.schema.create import Builder, a_list, a_mapping
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 
 
 def handle(
-    store: Store, catalog: Catalog, request: Request, tail: str, *, at: int | None
+    store: Store, catalog: CatalogState, request: Request, tail: str, *, at: int | None
 ) -> Answer:
     """Answer a request for the model; `tail` is the raw address after the catalog."""
     if request.method == "GET":
@@ -69,11 +69,11 @@ def document(request: Request) -> Any:
         raise bad_request("The body is not JSON.") from error
 
 
-def _etag(request: Request, catalog: Catalog) -> str:
+def _etag(request: Request, catalog: CatalogState) -> str:
     return preconditions.etag(request.client.roles, "*", catalog.model_at)
 
 
-def _get(catalog: Catalog, request: Request, tail: str) -> Answer:
+def _get(catalog: CatalogState, request: Request, tail: str) -> Answer:
     acls.demand(catalog.model, request.client, "enumerate")
     place = locate(catalog.model, tail)
     headers = {"ETag": _etag(request, catalog)}
@@ -87,7 +87,7 @@ def _get(catalog: Catalog, request: Request, tail: str) -> Answer:
     return answer
 
 
-def _doc(catalog: Catalog, place: Place, owner: bool) -> Any:
+def _doc(catalog: CatalogState, place: Place, owner: bool) -> Any:
     model, table = catalog.model, place.table
     if place.kind == "schemas":
         snaptime = encode(catalog.model_at)
@@ -107,7 +107,7 @@ def _doc(catalog: Catalog, place: Place, owner: bool) -> Any:
     return docs if place.whole else docs[0]
 
 
-def element_doc(table: Table, element: Any, owner: bool) -> Any:
+def element_doc(table: TableDef, element: Any, owner: bool) -> Any:
     """Return the document of a column, key or foreign key."""
     if isinstance(element, ForeignKey):
         return documents.fkey_doc(table, element, owner)
@@ -135,7 +135,7 @@ def _post(builder: Builder, place: Place, doc: Any) -> Answer:
     return _post_part(builder, place, place.table, doc)
 
 
-def _post_part(builder: Builder, place: Place, table: Table, doc: Any) -> Answer:
+def _post_part(builder: Builder, place: Place, table: TableDef, doc: Any) -> Answer:
     if place.kind == "columns":
         column = builder.add_column(table, a_mapping(doc))
         return json_answer(201, documents.column_doc(column, True, fresh=True))

@@ -40,7 +40,7 @@ BODY_LIMIT = 32 * 1024 * 1024
 _HEADER_LIMIT = 64 * 1024
 
 
-class Publisher(Protocol):
+class NoticeSink(Protocol):
     """Where notices go."""
 
     def publish(self) -> None:
@@ -67,7 +67,7 @@ class Front(HTTPServerConnectionDelegate):
         self,
         answer: Callable[[Request], Answer],
         *,
-        notices: Publisher,
+        notices: NoticeSink,
         price: bool = False,
         spared: str = "",
         body_limit: int = BODY_LIMIT,

@@ -36,7 +36,7 @@ class Element:
 
 
 @dataclass(slots=True, kw_only=True)
-class Column(Element):
+class ColumnDef(Element):
     """A column. `slot` is its name in SQLite, which no client ever chooses."""
 
     name: str
@@ -78,13 +78,13 @@ class ForeignKey(Element):
 
 
 @dataclass(slots=True, kw_only=True)
-class Table(Element):
+class TableDef(Element):
     """A table. `slot` is its name in SQLite; its history's ends in ``h``."""
 
     schema: str
     name: str
     slot: str
-    columns: dict[str, Column] = field(default_factory=dict)
+    columns: dict[str, ColumnDef] = field(default_factory=dict)
     keys: list[Key] = field(default_factory=list)
     fkeys: list[ForeignKey] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ class Table(Element):
         """``S:T``, for messages."""
         return f"{self.schema}:{self.name}"
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> ColumnDef:
         """Return the column of that name, or refuse (409)."""
         try:
             return self.columns[name]
@@ -113,9 +113,9 @@ class Schema(Element):
     """A named set of tables."""
 
     name: str
-    tables: dict[str, Table] = field(default_factory=dict)
+    tables: dict[str, TableDef] = field(default_factory=dict)
 
-    def table(self, name: str, *, last: bool = False) -> Table:
+    def table(self, name: str, *, last: bool = False) -> TableDef:
         """Return a table, or refuse: 404 for an address's `last` part, else 409."""
         if name not in self.tables:
             make = not_found if last else conflict
@@ -133,7 +133,7 @@ class Model:
     #: Name, description, is_persistent, clone_source as given at creation.
     about: dict[str, Any] = field(default_factory=dict)
 
-    def tables(self) -> Iterator[Table]:
+    def tables(self) -> Iterator[TableDef]:
         """Yield every table."""
         for schema in self.schemas.values():
             yield from schema.tables.values()
@@ -145,11 +145,11 @@ class Model:
             raise make(f"There is no schema {name[:80]!r}.")
         return self.schemas[name]
 
-    def table(self, schema: str, name: str, *, last: bool = False) -> Table:
+    def table(self, schema: str, name: str, *, last: bool = False) -> TableDef:
         """Return a table, or refuse as `schema` does."""
         return self.schema(schema).table(name, last=last)
 
-    def find_table(self, name: tuple[str, ...]) -> Table:
+    def find_table(self, name: tuple[str, ...]) -> TableDef:
         """Return the table that ``T`` or ``S:T`` is in data paths, or refuse (409)."""
         if len(name) == 2:
             return self.table(*name)
@@ -159,7 +159,7 @@ class Model:
             raise conflict(f"The table name {name[0][:80]!r} is {word}.")
         return found[0]
 
-    def references_to(self, table: Table) -> list[tuple[Table, ForeignKey]]:
+    def references_to(self, table: TableDef) -> list[tuple[TableDef, ForeignKey]]:
         """Return each foreign key that references `table`, with the table it is in."""
         target = (table.schema, table.name)
         return [
@@ -190,11 +190,11 @@ def _schema(doc: dict[str, Any]) -> Schema:
     return Schema(tables=tables, **doc)
 
 
-def _table(doc: dict[str, Any]) -> Table:
-    columns = {name: Column(**item) for name, item in doc.pop("columns").items()}
+def _table(doc: dict[str, Any]) -> TableDef:
+    columns = {name: ColumnDef(**item) for name, item in doc.pop("columns").items()}
     keys = [Key(**item) for item in doc.pop("keys")]
     fkeys = [_fkey(item) for item in doc.pop("fkeys")]
-    return Table(columns=columns, keys=keys, fkeys=fkeys, **doc)
+    return TableDef(columns=columns, keys=keys, fkeys=fkeys, **doc)
 
 
 def _fkey(doc: dict[str, Any]) -> ForeignKey:

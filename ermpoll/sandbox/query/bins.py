@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import Type
 
 
@@ -52,7 +52,7 @@ class Bucket:
         ]
 
 
-def bucket(column: Column, arguments: Sequence[str]) -> Bucket:
+def bucket(column: ColumnDef, arguments: Sequence[str]) -> Bucket:
     """Return the division that ``bin(column;...)`` asks for, or refuse (400, 409)."""
     kind = column.type
     if not (kind.is_number or kind.scalar in ("timestamptz", "timestamp")):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.identifiers import normalise
-from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.store import functions
 
@@ -50,7 +50,7 @@ def _any_column(path: Path, item: syntax.Compare) -> str:
     return f"({' OR '.join(parts)})"
 
 
-def _comparison(path: Path, item: syntax.Compare, sql: str, column: Column) -> str:
+def _comparison(path: Path, item: syntax.Compare, sql: str, column: ColumnDef) -> str:
     """Return the SQL of one column against one value or all values of a list."""
     if item.operator in _PATTERNS:
         parts = [_pattern(path, item.operator, sql, column, v) for v in item.values]
@@ -68,12 +68,12 @@ def _comparison(path: Path, item: syntax.Compare, sql: str, column: Column) -> s
     return "(" + (" AND " if item.quantifier == "all" else " OR ").join(parts) + ")"
 
 
-def _kept(column: Column, text: str) -> object:
+def _kept(column: ColumnDef, text: str) -> object:
     kept = column.type.from_text(text)
     return normalise(text) if column.name == "RID" else kept
 
 
-def _pattern(path: Path, operator: str, sql: str, column: Column, text: str) -> str:
+def _pattern(path: Path, operator: str, sql: str, column: ColumnDef, text: str) -> str:
     fold = operator == "ciregexp"
     functions.pattern(text, fold=fold)
     # Both texts come from our own tables: the type's name and 0 or 1.
@@ -83,7 +83,7 @@ def _pattern(path: Path, operator: str, sql: str, column: Column, text: str) -> 
     )
 
 
-def _element(column: Column, sql: str, condition: str) -> str:
+def _element(column: ColumnDef, sql: str, condition: str) -> str:
     """Return `condition` of a scalar, or of at least one element of an array."""
     if not column.type.array:
         return condition.format(sql)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import Column, ForeignKey, Model, Table
+from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, Model, TableDef
 from ermpoll.sandbox.query import filters, syntax
 
 #: Pairs of columns that a join makes equal.
@@ -22,10 +22,10 @@ _Pairs = list[tuple[str, str]]
 class Instance:
     """One use of a table in a path; `label` is its name in the SQL."""
 
-    table: Table
+    table: TableDef
     label: str
 
-    def sql(self, column: Column) -> str:
+    def sql(self, column: ColumnDef) -> str:
         """Return the SQL of one of its columns."""
         return f"{self.label}.{column.slot}"
 
@@ -73,12 +73,12 @@ class Path:
             return self.aliases[name[0]]
         raise conflict(f"{name[0][:80]!r} is no alias of this path.")
 
-    def column(self, name: syntax.Name) -> tuple[Instance, Column]:
+    def column(self, name: syntax.Name) -> tuple[Instance, ColumnDef]:
         """Return what a column's name means here, or refuse (409)."""
         instance = self.instance(name)
         return instance, instance.table.column(name[-1])
 
-    def add(self, table: Table, alias: str | None) -> Instance:
+    def add(self, table: TableDef, alias: str | None) -> Instance:
         """Make a table the current instance; its join is the caller's affair."""
         if alias is not None and alias in self.aliases:
             raise bad_request(f"The alias {alias[:80]!r} is bound twice.")
@@ -105,7 +105,7 @@ class Path:
 
     def join(
         self,
-        table: Table,
+        table: TableDef,
         alias: str | None,
         left: Instance,
         alternatives: Sequence[_Pairs],
@@ -142,9 +142,9 @@ def resolve(
 
 
 def _take(path: Path, element: syntax.Element) -> None:
-    if isinstance(element, syntax.Table):
+    if isinstance(element, syntax.TableRef):
         _take_table(path, element)
-    elif isinstance(element, syntax.Link):
+    elif isinstance(element, syntax.LinkStep):
         _take_link(path, element)
     elif isinstance(element, syntax.Context):
         if element.alias not in path.aliases:
@@ -154,7 +154,7 @@ def _take(path: Path, element: syntax.Element) -> None:
         path.conditions.append(filters.compiled(path, element))
 
 
-def _take_table(path: Path, element: syntax.Table) -> None:
+def _take_table(path: Path, element: syntax.TableRef) -> None:
     table = path.model.find_table(element.name)
     if not path.instances:
         path.source = path.rows_of(path.add(table, element.alias))
@@ -173,7 +173,7 @@ def _pairs(fkey: ForeignKey, *, inbound: bool = False) -> _Pairs:
     return [(there, here) if inbound else (here, there) for here, there in pairs]
 
 
-def _links(here: Table, there: Table) -> list[_Pairs]:
+def _links(here: TableDef, there: TableDef) -> list[_Pairs]:
     """Return each way in which a foreign key links the two tables."""
     target = (there.schema, there.name)
     outbound = [_pairs(fkey) for fkey in here.fkeys if fkey.ref_table == target]
@@ -184,7 +184,7 @@ def _links(here: Table, there: Table) -> list[_Pairs]:
     return outbound + inbound
 
 
-def _take_link(path: Path, link: syntax.Link) -> None:
+def _take_link(path: Path, link: syntax.LinkStep) -> None:
     if link.right is None:
         _link_by_columns(path, link)
         return
@@ -207,7 +207,7 @@ def _no_table() -> tuple[str, ...]:
     raise bad_request("The right columns of a link need the name of their table.")
 
 
-def _link_by_columns(path: Path, link: syntax.Link) -> None:
+def _link_by_columns(path: Path, link: syntax.LinkStep) -> None:
     """Follow the one foreign key that the columns, of either end, take part in."""
     first = max(link.left, key=len)
     if any(name[:-1] not in ((), first[:-1]) for name in link.left):
@@ -226,7 +226,9 @@ def _link_by_columns(path: Path, link: syntax.Link) -> None:
     path.join(table, link.alias, here, [pairs])
 
 
-def _out_of(path: Path, here: Table, names: set[str]) -> list[tuple[Table, _Pairs]]:
+def _out_of(
+    path: Path, here: TableDef, names: set[str]
+) -> list[tuple[TableDef, _Pairs]]:
     """Return the links of which `names` are the columns on our side."""
     for name in names:
         here.column(name)
@@ -243,7 +245,9 @@ def _out_of(path: Path, here: Table, names: set[str]) -> list[tuple[Table, _Pair
     return outbound + inbound
 
 
-def _into(path: Path, there: Table, names: set[str]) -> list[tuple[Table, _Pairs]]:
+def _into(
+    path: Path, there: TableDef, names: set[str]
+) -> list[tuple[TableDef, _Pairs]]:
     """Return the links from the current table of which `names` are the far columns."""
     for name in names:
         there.column(name)

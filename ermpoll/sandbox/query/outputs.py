@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import Type, type_named
 from ermpoll.sandbox.query import bins, syntax
 from ermpoll.sandbox.query.joins import Instance, Path
@@ -31,7 +31,7 @@ class Output:
     is_key: bool = False
 
 
-def outputs_of(query: syntax.Query, path: Path) -> list[Output]:
+def outputs_of(query: syntax.DataQuery, path: Path) -> list[Output]:
     """Return the outputs of a query.
 
     Raises
@@ -47,7 +47,7 @@ def outputs_of(query: syntax.Query, path: Path) -> list[Output]:
     return found
 
 
-def _outputs(query: syntax.Query, path: Path) -> Iterator[Output]:
+def _outputs(query: syntax.DataQuery, path: Path) -> Iterator[Output]:
     if query.api == "entity":
         for column in path.current.table.columns.values():
             yield _plain(path.current, column, column.name)
@@ -66,7 +66,7 @@ def _outputs(query: syntax.Query, path: Path) -> Iterator[Output]:
 
 
 def _plain(
-    instance: Instance, column: Column, name: str, *, is_key: bool = False
+    instance: Instance, column: ColumnDef, name: str, *, is_key: bool = False
 ) -> Output:
     return Output(
         name=name,
@@ -78,7 +78,7 @@ def _plain(
 
 
 def _columns(
-    path: Path, item: syntax.Output, *, is_key: bool = False
+    path: Path, item: syntax.OutputItem, *, is_key: bool = False
 ) -> Iterator[Output]:
     if item.function:
         yield _bin(path, item, is_key=is_key)
@@ -89,7 +89,7 @@ def _columns(
         yield _plain(instance, column, item.alias or column.name, is_key=is_key)
 
 
-def _every(path: Path, item: syntax.Output, *, is_key: bool) -> Iterator[Output]:
+def _every(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Iterator[Output]:
     if item.alias is not None:
         raise bad_request("A * can't have a name.")
     instance = path.instance(item.column)
@@ -98,7 +98,7 @@ def _every(path: Path, item: syntax.Output, *, is_key: bool) -> Iterator[Output]
         yield _plain(instance, column, prefix + column.name, is_key=is_key)
 
 
-def _bin(path: Path, item: syntax.Output, *, is_key: bool) -> Output:
+def _bin(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Output:
     if item.function != "bin":
         raise bad_request(f"{str(item.function)[:80]!r} can't stand here.")
     instance, column = path.column(item.column)
@@ -113,7 +113,7 @@ def _bin(path: Path, item: syntax.Output, *, is_key: bool) -> Output:
     )
 
 
-def _aggregate(path: Path, item: syntax.Output) -> Output:
+def _aggregate(path: Path, item: syntax.OutputItem) -> Output:
     word = item.function or ""
     if word not in _AGGREGATES or item.arguments:
         raise bad_request(f"There is no aggregate {word[:80]!r}.")
@@ -149,7 +149,7 @@ def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None
     return type_named("float8"), None
 
 
-def _of_rows(path: Path, item: syntax.Output, word: str) -> Output:
+def _of_rows(path: Path, item: syntax.OutputItem, word: str) -> Output:
     if word not in _OF_ROWS or item.alias is None:
         raise bad_request(f"There is no {word}(*).")
     instance = path.instance(item.column)
@@ -165,7 +165,7 @@ def _of_rows(path: Path, item: syntax.Output, word: str) -> Output:
 def _array(
     name: str,
     sql: str,
-    columns: Sequence[Column],
+    columns: Sequence[ColumnDef],
     distinct: bool,
     *,
     single: bool = False,

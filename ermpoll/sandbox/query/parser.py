@@ -18,17 +18,17 @@ from ermpoll.sandbox.query.syntax import (
     STAR,
     Compare,
     Context,
+    DataQuery,
     Element,
     Filter,
     IsNull,
     Junction,
-    Link,
+    LinkStep,
     Name,
     Not,
-    Output,
-    Query,
+    OutputItem,
     SortKey,
-    Table,
+    TableRef,
 )
 
 #: How deeply filters may nest; SQLite itself gives up not much later.
@@ -59,7 +59,7 @@ def _deepened(item: Filter, depth: int = 0) -> int:
 
 
 @v_args(inline=True)
-class _Records(Transformer[Token, Query]):
+class _Records(Transformer[Token, DataQuery]):
     """Turns each rule of the grammar into its record, while the text is parsed."""
 
     def qualified(self, *names: Token | None) -> Name:
@@ -70,14 +70,14 @@ class _Records(Transformer[Token, Query]):
     def columns(self, *names: Name) -> tuple[Name, ...]:
         return names
 
-    def table(self, alias: Token | None, name: Name) -> Table:
-        return Table(alias=_alias(alias), name=name)
+    def table(self, alias: Token | None, name: Name) -> TableRef:
+        return TableRef(alias=_alias(alias), name=name)
 
     def context(self, alias: Token) -> Context:
         return Context(alias=_text(alias))
 
-    def by_columns(self, alias: Token | None, left: tuple[Name, ...]) -> Link:
-        return Link(alias=_alias(alias), left=left)
+    def by_columns(self, alias: Token | None, left: tuple[Name, ...]) -> LinkStep:
+        return LinkStep(alias=_alias(alias), left=left)
 
     def by_equality(
         self,
@@ -85,9 +85,9 @@ class _Records(Transformer[Token, Query]):
         kind: Token | None,
         left: tuple[Name, ...],
         right: tuple[Name, ...],
-    ) -> Link:
+    ) -> LinkStep:
         word: Any = "inner" if kind is None else str(kind)
-        return Link(alias=_alias(alias), left=left, right=right, kind=word)
+        return LinkStep(alias=_alias(alias), left=left, right=right, kind=word)
 
     def value(self, token: Token | None = None) -> str:
         return "" if token is None else _text(token).replace(STAR, "*")
@@ -120,20 +120,20 @@ class _Records(Transformer[Token, Query]):
             raise bad_request(f"There is no operator {operator}.")
         return _comparison(column, _OPERATORS.get(word, word), operand)
 
-    def output(self, alias: Token | None, column: Name) -> Output:
-        return Output(alias=_alias(alias), column=column)
+    def output(self, alias: Token | None, column: Name) -> OutputItem:
+        return OutputItem(alias=_alias(alias), column=column)
 
     def function(
         self, alias: Token | None, name: Token, column: Name, *arguments: str
-    ) -> Output:
-        return Output(
+    ) -> OutputItem:
+        return OutputItem(
             alias=_alias(alias),
             column=column,
             function=_text(name),
             arguments=arguments,
         )
 
-    def outputs(self, *outputs: Output) -> tuple[Output, ...]:
+    def outputs(self, *outputs: OutputItem) -> tuple[OutputItem, ...]:
         return outputs
 
     def sort_key(self, name: Token, operator: Token | None) -> SortKey:
@@ -165,22 +165,24 @@ class _Records(Transformer[Token, Query]):
     def options(self, *options: tuple[str, tuple[str, ...]]) -> Any:
         return "options", options
 
-    def first(self, table: Table) -> tuple[Element, ...]:
+    def first(self, table: TableRef) -> tuple[Element, ...]:
         return (table,)
 
     def more(self, path: tuple[Element, ...], element: Element) -> tuple[Element, ...]:
         return (*path, element)
 
-    def entity(self, path: tuple[Element, ...], *tail: Any) -> Query:
+    def entity(self, path: tuple[Element, ...], *tail: Any) -> DataQuery:
         return _query("entity", path, (), (), tail)
 
-    def attribute(self, path: Any, outputs: Any, *tail: Any) -> Query:
+    def attribute(self, path: Any, outputs: Any, *tail: Any) -> DataQuery:
         return _query("attribute", path, outputs, (), tail)
 
-    def attributegroup(self, path: Any, outputs: Any, extras: Any, *tail: Any) -> Query:
+    def attributegroup(
+        self, path: Any, outputs: Any, extras: Any, *tail: Any
+    ) -> DataQuery:
         return _query("attributegroup", path, outputs, extras or (), tail)
 
-    def aggregate(self, path: Any, outputs: Any, *tail: Any) -> Query:
+    def aggregate(self, path: Any, outputs: Any, *tail: Any) -> DataQuery:
         return _query("aggregate", path, outputs, (), tail)
 
 
@@ -204,7 +206,7 @@ def _comparison(column: Name, operator: str, operand: tuple[Any, ...]) -> Compar
 
 def _query(
     api: Any, path: Any, outputs: Any, extras: Any, tail: tuple[Any, ...]
-) -> Query:
+) -> DataQuery:
     parts: dict[str, Any] = {}
     for part in tail:
         if part is None:
@@ -215,7 +217,7 @@ def _query(
     for element in path:
         if isinstance(element, Not | Junction):
             _deepened(element)
-    return Query(api=api, path=path, outputs=outputs, extras=extras, **parts)
+    return DataQuery(api=api, path=path, outputs=outputs, extras=extras, **parts)
 
 
 _PARSER = Lark(
@@ -227,7 +229,7 @@ _PARSER = Lark(
 
 
 @lru_cache(maxsize=2048)
-def parse(text: str) -> Query:
+def parse(text: str) -> DataQuery:
     """Return what the data URL `text` asks, without the part before the API's name.
 
     Raises

@@ -51,7 +51,7 @@ def _write(rows: list[dict[str, Any]], name: str, writer: Callable[[Any], Any]) 
             row[name] = writer(row[name])
 
 
-def prepare(query: syntax.Query, model: Model, *, at: int | None = None) -> Read:
+def prepare(query: syntax.DataQuery, model: Model, *, at: int | None = None) -> Read:
     """Return the read that `query` asks for.
 
     Raises
@@ -71,7 +71,7 @@ def prepare(query: syntax.Query, model: Model, *, at: int | None = None) -> Read
     )
 
 
-def _grouping(query: syntax.Query, path: Path, outputs: Sequence[Output]) -> str:
+def _grouping(query: syntax.DataQuery, path: Path, outputs: Sequence[Output]) -> str:
     if query.api == "attribute" and path.joined:
         return f" GROUP BY {path.current.rid}"
     if query.api == "attributegroup":
@@ -99,7 +99,7 @@ class _Order:
         return f"{self.place} {'DESC NULLS FIRST' if down else 'ASC NULLS LAST'}"
 
 
-def _orders(query: syntax.Query, outputs: Sequence[Output]) -> list[_Order]:
+def _orders(query: syntax.DataQuery, outputs: Sequence[Output]) -> list[_Order]:
     places = {output.name: place for place, output in enumerate(outputs, 1)}
     if query.sort and query.api == "aggregate":
         raise bad_request("An aggregate can't be sorted.")
@@ -117,7 +117,7 @@ def _orders(query: syntax.Query, outputs: Sequence[Output]) -> list[_Order]:
     ]
 
 
-def _limit(query: syntax.Query) -> int | None:
+def _limit(query: syntax.DataQuery) -> int | None:
     values = query.option("limit")
     if values in (None, ("none",)):
         return None
@@ -130,7 +130,7 @@ def _limit(query: syntax.Query) -> int | None:
 
 
 def _ordered(
-    query: syntax.Query, path: Path, outputs: Sequence[Output], statement: str
+    query: syntax.DataQuery, path: Path, outputs: Sequence[Output], statement: str
 ) -> str:
     """Add order, page and limit to a statement."""
     orders = _orders(query, outputs)
@@ -160,7 +160,7 @@ def _ordered(
     return statement
 
 
-def _check_pages(query: syntax.Query, limit: int | None) -> None:
+def _check_pages(query: syntax.DataQuery, limit: int | None) -> None:
     for word, values in (("after", query.after), ("before", query.before)):
         if values is not None and len(values) != len(query.sort):
             raise bad_request(f"@{word} needs a value for each key of @sort.")

@@ -16,7 +16,7 @@ STAR = "\0*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class TableRef:
     """A table: the root of a path, or one joined by the foreign keys there are."""
 
     alias: str | None
@@ -24,7 +24,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class LinkStep:
     """A join by columns; without `right`, by the one foreign key they are part of."""
 
     alias: str | None
@@ -75,11 +75,11 @@ class Junction:
 
 
 Filter: TypeAlias = Compare | IsNull | Not | Junction
-Element: TypeAlias = Table | Link | Context | Filter
+Element: TypeAlias = TableRef | LinkStep | Context | Filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class OutputItem:
     """One item of a projection."""
 
     alias: str | None
@@ -97,15 +97,15 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class DataQuery:
     """A whole data URL."""
 
     api: Literal["entity", "attribute", "attributegroup", "aggregate"]
     path: tuple[Element, ...]
     #: The projection; of ``attributegroup``: the group keys.
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[OutputItem, ...] = ()
     #: What follows the ``;`` of ``attributegroup``.
-    extras: tuple[Output, ...] = ()
+    extras: tuple[OutputItem, ...] = ()
     sort: tuple[SortKey, ...] = ()
     after: tuple[str | None, ...] | None = None
     before: tuple[str | None, ...] | None = None

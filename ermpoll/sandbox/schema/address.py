@@ -13,13 +13,13 @@ from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.model.model import (
-    Column,
+    ColumnDef,
     Element,
     ForeignKey,
     Key,
     Model,
     Schema,
-    Table,
+    TableDef,
 )
 
 Kind: TypeAlias = Literal[
@@ -44,7 +44,7 @@ class Place:
 
     kind: Kind
     schema: Schema | None = None
-    table: Table | None = None
+    table: TableDef | None = None
     elements: tuple[Any, ...] = ()
     whole: bool = False
     #: ``acl``, ``annotation``, ..., or None.
@@ -122,8 +122,8 @@ def _in_schema(schema: Schema, raw: Sequence[str]) -> Place:
     return _part(schema, table, raw[4], raw[5:])
 
 
-def _part(schema: Schema, table: Table, word: str, rest: Sequence[str]) -> Place:
-    finders: dict[str, Callable[[Table, Sequence[str]], Sequence[Element]]]
+def _part(schema: Schema, table: TableDef, word: str, rest: Sequence[str]) -> Place:
+    finders: dict[str, Callable[[TableDef, Sequence[str]], Sequence[Element]]]
     finders = {"column": _columns, "key": _keys, "foreignkey": _fkeys}
     if word not in finders:
         raise not_found("There is no such address.")
@@ -140,7 +140,7 @@ def _part(schema: Schema, table: Table, word: str, rest: Sequence[str]) -> Place
     )
 
 
-def _columns(table: Table, rest: Sequence[str]) -> list[Column]:
+def _columns(table: TableDef, rest: Sequence[str]) -> list[ColumnDef]:
     if not rest:
         return list(table.columns.values())
     if len(rest) > 1:
@@ -153,7 +153,7 @@ def _names(raw: str) -> list[str]:
     return [_decoded(part) for part in raw.split(",")]
 
 
-def _keys(table: Table, rest: Sequence[str]) -> list[Key]:
+def _keys(table: TableDef, rest: Sequence[str]) -> list[Key]:
     if len(rest) > 1:
         raise not_found("There is no such address.")
     return [
@@ -163,7 +163,7 @@ def _keys(table: Table, rest: Sequence[str]) -> list[Key]:
     ]
 
 
-def _fkeys(table: Table, rest: Sequence[str]) -> list[ForeignKey]:
+def _fkeys(table: TableDef, rest: Sequence[str]) -> list[ForeignKey]:
     found = list(table.fkeys)
     if rest:
         found = [item for item in found if set(item.columns) == set(_names(rest[0]))]

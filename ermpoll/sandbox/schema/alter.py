@@ -7,13 +7,13 @@ from typing import Any
 
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.model import (
-    Column,
+    ColumnDef,
     Element,
     ForeignKey,
     Key,
     Model,
     Schema,
-    Table,
+    TableDef,
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.schema.address import Place
@@ -33,10 +33,10 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
         _alter_common(element, doc)
         if isinstance(element, Schema):
             _rename_schema(builder.model, element, doc)
-        elif isinstance(element, Table):
+        elif isinstance(element, TableDef):
             if doc.get("table_name", element.name) != element.name:
                 raise conflict("Renaming a table fails at this version of the service.")
-        elif isinstance(element, Column) and place.table:
+        elif isinstance(element, ColumnDef) and place.table:
             _alter_column(builder, place.table, element, doc)
         elif place.table:
             _alter_constraint(builder, place.table, element, doc)
@@ -67,7 +67,7 @@ def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None
 
 
 def _alter_constraint(
-    builder: Builder, table: Table, element: Key | ForeignKey, doc: Mapping[str, Any]
+    builder: Builder, table: TableDef, element: Key | ForeignKey, doc: Mapping[str, Any]
 ) -> None:
     name = constraint_name(doc) or element.name
     if name in builder.constraints(table) - {element.name}:
@@ -80,7 +80,7 @@ def _alter_constraint(
 
 
 def _alter_column(
-    builder: Builder, table: Table, column: Column, doc: Mapping[str, Any]
+    builder: Builder, table: TableDef, column: ColumnDef, doc: Mapping[str, Any]
 ) -> None:
     if column.is_system and {"name", "type", "nullok", "default"} & set(doc):
         _check_same(column, doc)
@@ -104,7 +104,7 @@ def _alter_column(
             raise conflict("The table has rows that are NULL there.")
 
 
-def _check_same(column: Column, doc: Mapping[str, Any]) -> None:
+def _check_same(column: ColumnDef, doc: Mapping[str, Any]) -> None:
     kind = doc.get("type")
     same = (
         doc.get("name", column.name) == column.name
@@ -115,7 +115,7 @@ def _check_same(column: Column, doc: Mapping[str, Any]) -> None:
         raise conflict("A system column can't be altered.")
 
 
-def _rename_column(model: Model, table: Table, column: Column, new: str) -> None:
+def _rename_column(model: Model, table: TableDef, column: ColumnDef, new: str) -> None:
     old = column.name
     if new in table.columns:
         raise conflict(f"The column {new!r} exists.")
@@ -129,7 +129,7 @@ def _rename_column(model: Model, table: Table, column: Column, new: str) -> None
         fkey.ref_columns = [new if name == old else name for name in fkey.ref_columns]
 
 
-def _retype(builder: Builder, table: Table, column: Column, name: str) -> None:
+def _retype(builder: Builder, table: TableDef, column: ColumnDef, name: str) -> None:
     """Convert the values of a column by way of their text."""
     kind = type_named(name)
     if kind == column.type:
@@ -158,15 +158,15 @@ def drop(builder: Builder, place: Place) -> None:
             if element.tables:
                 raise conflict(f"The schema {element.name} has tables.")
             del builder.model.schemas[element.name]
-        elif isinstance(element, Table):
+        elif isinstance(element, TableDef):
             _check_unreferenced(builder.model, element, None)
             del builder.model.schemas[element.schema].tables[element.name]
         elif place.table is not None:
             _drop_part(builder, place.table, element)
 
 
-def _drop_part(builder: Builder, table: Table, element: Any) -> None:
-    if isinstance(element, Column):
+def _drop_part(builder: Builder, table: TableDef, element: Any) -> None:
+    if isinstance(element, ColumnDef):
         _drop_column(builder, table, element)
     elif isinstance(element, Key):
         _drop_key(builder, table, element)
@@ -174,7 +174,7 @@ def _drop_part(builder: Builder, table: Table, element: Any) -> None:
         table.fkeys.remove(element)
 
 
-def _drop_column(builder: Builder, table: Table, column: Column) -> None:
+def _drop_column(builder: Builder, table: TableDef, column: ColumnDef) -> None:
     if column.is_system:
         raise conflict("A system column can't be dropped.")
     for key in [key for key in table.keys if column.name in key.columns]:
@@ -183,7 +183,7 @@ def _drop_column(builder: Builder, table: Table, column: Column) -> None:
     del table.columns[column.name]
 
 
-def _drop_key(builder: Builder, table: Table, key: Key) -> None:
+def _drop_key(builder: Builder, table: TableDef, key: Key) -> None:
     if key.columns == ["RID"]:
         # The real service takes this and then fails for good; nobody wants that.
         raise conflict("The key on RID can't be dropped.")
@@ -192,7 +192,7 @@ def _drop_key(builder: Builder, table: Table, key: Key) -> None:
     table.keys.remove(key)
 
 
-def _check_unreferenced(model: Model, table: Table, key: Key | None) -> None:
+def _check_unreferenced(model: Model, table: TableDef, key: Key | None) -> None:
     for other, fkey in model.references_to(table):
         if key is None and other is not table:
             raise conflict(f"{other.title} references the table ({fkey.name}).")

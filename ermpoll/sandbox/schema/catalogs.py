@@ -12,7 +12,7 @@ from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
 from ermpoll.sandbox.schema.create import Builder, a_mapping
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 from ermpoll.sandbox.write.rows import Transaction
 
 #: The tables of schema ``public`` in a new catalog: columns and their types.
@@ -60,7 +60,7 @@ def table_doc(
     }
 
 
-def create(store: Store, doc: Any, client: Client) -> Catalog:
+def create(store: Store, doc: Any, client: Client) -> CatalogState:
     """Make a catalog with schema ``public``, owned by `client`.
 
     Raises
@@ -85,7 +85,7 @@ def create(store: Store, doc: Any, client: Client) -> Catalog:
         annotations=dict(a_mapping(doc.get("annotations") or {})),
         about={key: doc[key] for key in _ABOUT if key in doc},
     )
-    catalog = Catalog(id=name, model=model, data_at=0, model_at=0)
+    catalog = CatalogState(id=name, model=model, data_at=0, model_at=0)
     with store.remodelling(catalog, Journal(silent=True)) as model:
         builder = Builder(store=store, catalog=catalog, model=model)
         schema = builder.schema({"schema_name": "public"})
@@ -107,7 +107,7 @@ def _free_id(store: Store) -> str:
     return str(number)
 
 
-def shown(catalog: Catalog, client: Client) -> dict[str, Any]:
+def shown(catalog: CatalogState, client: Client) -> dict[str, Any]:
     """Return the document of ``GET .../catalog/N``."""
     owner = acls.is_owner(catalog.model, client)
     doc = {
@@ -121,7 +121,7 @@ def shown(catalog: Catalog, client: Client) -> dict[str, Any]:
     return {**doc, "acls": catalog.model.acls} if owner else doc
 
 
-def welcome(store: Store, catalog: Catalog, client: Client) -> None:
+def welcome(store: Store, catalog: CatalogState, client: Client) -> None:
     """Note a client's first request to a catalog, which is a write of its own."""
     if client == ANONYMOUS or client.id in catalog.clients:
         return
@@ -156,7 +156,7 @@ def _client_row(
     return {name: known.get(name) for name in columns}
 
 
-def as_of(store: Store, catalog: Catalog, at: int) -> Catalog:
+def as_of(store: Store, catalog: CatalogState, at: int) -> CatalogState:
     """Return a catalog with the model it had at a time, or refuse (409) before it was.
 
     Parameters
@@ -168,7 +168,7 @@ def as_of(store: Store, catalog: Catalog, at: int) -> Catalog:
     first = store.first_model(catalog.id)
     if at < first:
         raise conflict(f"The catalog was not there before {moment(first)}.")
-    return Catalog(
+    return CatalogState(
         id=catalog.id,
         model=store.model_of(catalog.id, at),
         data_at=catalog.data_at,

@@ -14,16 +14,16 @@ from typing import Any
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
-    Column,
+    ColumnDef,
     ForeignKey,
     Key,
     Model,
     Schema,
-    Table,
+    TableDef,
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.store import tables
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 
 #: What a document may say of any element.
 _COMMON = ("comment", "annotations", "acls", "acl_bindings")
@@ -76,7 +76,7 @@ class Builder:
     """What building works with: the copied model, and where its tables are kept."""
 
     store: Store
-    catalog: Catalog
+    catalog: CatalogState
     model: Model
 
     def schema(self, doc: Mapping[str, Any]) -> Schema:
@@ -88,14 +88,14 @@ class Builder:
         self.model.schemas[name] = schema
         return schema
 
-    def table(self, schema: Schema, doc: Mapping[str, Any]) -> Table:
+    def table(self, schema: Schema, doc: Mapping[str, Any]) -> TableDef:
         """Make a table with columns and keys; its foreign keys come later."""
         name = text_of(doc, "table_name")
         if doc.get("kind", "table") != "table":
             raise bad_request("Only tables can be made, no views.")
         if name in schema.tables:
             raise conflict(f"The table {schema.name}:{name} exists.")
-        table = Table(
+        table = TableDef(
             rid=self.catalog.new_rid(),
             schema=schema.name,
             name=name,
@@ -116,7 +116,7 @@ class Builder:
         tables.make_table(self.store.db, table)
         return table
 
-    def column(self, doc: Mapping[str, Any]) -> Column:
+    def column(self, doc: Mapping[str, Any]) -> ColumnDef:
         """Return a new column, not yet part of a table."""
         name = text_of(doc, "name")
         kind = type_named(_typename(a_mapping(doc.get("type"))))
@@ -126,7 +126,7 @@ class Builder:
         default = doc.get("default")
         if default is not None and name not in SYSTEM_COLUMNS:
             kind.from_json(default)
-        return Column(
+        return ColumnDef(
             rid=self.catalog.new_rid(),
             name=name,
             typename=kind.name,
@@ -136,7 +136,7 @@ class Builder:
             **common(doc),
         )
 
-    def key(self, table: Table, doc: Mapping[str, Any]) -> Key:
+    def key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
         """Return a new key of `table`, not yet part of it."""
         columns = names_of(table, doc.get("unique_columns"))
         if any(set(key.columns) == set(columns) for key in table.keys):
@@ -152,7 +152,7 @@ class Builder:
             **_without_acls(common(doc)),
         )
 
-    def fkey(self, table: Table, doc: Mapping[str, Any]) -> ForeignKey:
+    def fkey(self, table: TableDef, doc: Mapping[str, Any]) -> ForeignKey:
         """Return a new foreign key of `table`, not yet part of it."""
         own = [a_mapping(item) for item in a_list(doc.get("foreign_key_columns"))]
         far = [a_mapping(item) for item in a_list(doc.get("referenced_columns"))]
@@ -176,7 +176,7 @@ class Builder:
             **common(doc),
         )
 
-    def add_fkeys(self, table: Table, docs: Iterable[Any]) -> list[ForeignKey]:
+    def add_fkeys(self, table: TableDef, docs: Iterable[Any]) -> list[ForeignKey]:
         """Add foreign keys to `table`; refuse (409) when its rows don't obey them."""
         made = []
         for doc in docs:
@@ -186,7 +186,7 @@ class Builder:
             made.append(fkey)
         return made
 
-    def check_rows(self, table: Table, fkey: ForeignKey) -> None:
+    def check_rows(self, table: TableDef, fkey: ForeignKey) -> None:
         """Refuse (409) a foreign key that rows of its table break."""
         target = self.model.table(*fkey.ref_table)
         own = [f"a.{table.columns[name].slot}" for name in fkey.columns]
@@ -199,7 +199,7 @@ class Builder:
         ).fetchone():
             raise conflict("Rows of the table reference what is not there.")
 
-    def add_key(self, table: Table, doc: Mapping[str, Any]) -> Key:
+    def add_key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
         """Add a key to a table that is there; refuse (409) when its rows repeat."""
         key = self.key(table, doc)
         try:
@@ -209,7 +209,7 @@ class Builder:
         table.keys.append(key)
         return key
 
-    def add_column(self, table: Table, doc: Mapping[str, Any]) -> Column:
+    def add_column(self, table: TableDef, doc: Mapping[str, Any]) -> ColumnDef:
         """Add a column to a table that is there; its rows get the default."""
         column = self.column(doc)
         if column.name in table.columns:
@@ -225,18 +225,22 @@ class Builder:
             raise conflict("The table has rows, which would be NULL there.")
         return column
 
-    def _has_rows(self, table: Table) -> bool:
+    def _has_rows(self, table: TableDef) -> bool:
         found = self.store.db.execute(f"SELECT 1 FROM {table.slot} LIMIT 1")
         return found.fetchone() is not None
 
-    def constraints(self, table: Table) -> set[str]:
+    def constraints(self, table: TableDef) -> set[str]:
         """Return the names of the constraints in the schema of `table`."""
         tables = [table, *self.model.schemas[table.schema].tables.values()]
         keys = {key.name for other in tables for key in other.keys}
         return keys | {fkey.name for other in tables for fkey in other.fkeys}
 
     def _constraint(
-        self, table: Table, doc: Mapping[str, Any], columns: Sequence[str], suffix: str
+        self,
+        table: TableDef,
+        doc: Mapping[str, Any],
+        columns: Sequence[str],
+        suffix: str,
     ) -> str:
         taken = self.constraints(table)
         given = constraint_name(doc)
@@ -267,7 +271,7 @@ def action_of(doc: Mapping[str, Any], name: str) -> str:
     return str(action)
 
 
-def names_of(table: Table, names: Any) -> list[str]:
+def names_of(table: TableDef, names: Any) -> list[str]:
     """Return column names of `table` that a document lists once each, or refuse."""
     found = [name for name in a_list(names) if isinstance(name, str)]
     if not found or len(set(found)) != len(a_list(names)):
@@ -288,7 +292,7 @@ def _typename(doc: Mapping[str, Any]) -> str:
     return name
 
 
-def _check_system(table: Table) -> None:
+def _check_system(table: TableDef) -> None:
     for name, kind in SYSTEM_COLUMNS.items():
         column = table.columns.get(name)
         if column is None or column.typename != kind:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from ermpoll.sandbox.model.model import (
-    Column,
+    ColumnDef,
     Element,
     ForeignKey,
     Key,
     Model,
     Schema,
-    Table,
+    TableDef,
 )
 
 #: The SQL that a real service shows as the defaults of the system columns.
@@ -43,7 +43,9 @@ def _common(element: Element, owner: bool, *, bindings: bool = True) -> dict[str
     return doc
 
 
-def column_doc(column: Column, owner: bool, *, fresh: bool = False) -> dict[str, Any]:
+def column_doc(
+    column: ColumnDef, owner: bool, *, fresh: bool = False
+) -> dict[str, Any]:
     """Return the document of a column; `fresh`: as the answer to its creation."""
     default = column.default
     if column.is_system and not fresh:
@@ -63,7 +65,7 @@ def column_doc(column: Column, owner: bool, *, fresh: bool = False) -> dict[str,
     }
 
 
-def key_doc(table: Table, key: Key) -> dict[str, Any]:
+def key_doc(table: TableDef, key: Key) -> dict[str, Any]:
     """Return the document of a key."""
     return {
         "RID": key.rid,
@@ -74,7 +76,7 @@ def key_doc(table: Table, key: Key) -> dict[str, Any]:
     }
 
 
-def fkey_doc(table: Table, fkey: ForeignKey, owner: bool) -> dict[str, Any]:
+def fkey_doc(table: TableDef, fkey: ForeignKey, owner: bool) -> dict[str, Any]:
     """Return the document of a foreign key."""
     schema, name = fkey.ref_table
     doc = _common(fkey, owner)
@@ -99,7 +101,7 @@ def _place(schema: str, table: str, column: str) -> dict[str, str]:
     return {"schema_name": schema, "table_name": table, "column_name": column}
 
 
-def table_doc(table: Table, owner: bool, *, fresh: bool = False) -> dict[str, Any]:
+def table_doc(table: TableDef, owner: bool, *, fresh: bool = False) -> dict[str, Any]:
     """Return the document of a table; `fresh`: as the answer to its creation."""
     rights = {"insert": owner, "update": owner, "delete": owner, "owner": owner}
     return {

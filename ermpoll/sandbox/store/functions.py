@@ -20,7 +20,7 @@ LIMIT_S = 15.0
 _STEPS = 100_000
 
 
-class Deadline:
+class TimeLimit:
     """When the request that is served now has taken too long."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
@@ -48,7 +48,7 @@ def pattern(text: str, *, fold: bool) -> regex.Pattern[str]:
 
 
 def register(
-    db: sqlite3.Connection, *, now: Callable[[], int], deadline: Deadline
+    db: sqlite3.Connection, *, now: Callable[[], int], deadline: TimeLimit
 ) -> None:
     """Make the functions known to a connection.
 

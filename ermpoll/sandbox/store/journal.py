@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ermpoll.sandbox.model.model import Model, Table
+from ermpoll.sandbox.model.model import Model, TableDef
 
 #: A row version: column name to what SQLite keeps.
 Image = dict[str, Any]
@@ -29,7 +29,9 @@ class Journal:
     #: They become JSON when the log is read.
     rows: list[list[Any]] = field(default_factory=list)
 
-    def note(self, table: Table, before: Image | None, changes: Image | None) -> None:
+    def note(
+        self, table: TableDef, before: Image | None, changes: Image | None
+    ) -> None:
         """Note one row: without `before` it is new, without `changes` it is gone."""
         old = None if before is None else list(before.values())
         self.rows.append([table.schema, table.name, old, changes])
@@ -48,7 +50,7 @@ def told(model: Model, row: list[Any]) -> list[Any]:
     return [table.title, (after or before or {}).get("RID"), before, after]
 
 
-def _as_json(table: Table, kept: Image) -> dict[str, Any]:
+def _as_json(table: TableDef, kept: Image) -> dict[str, Any]:
     return {
         name: table.columns[name].type.to_json(value) for name, value in kept.items()
     }

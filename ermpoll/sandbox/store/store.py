@@ -23,7 +23,7 @@ from ermpoll.sandbox.store.journal import Journal, told
 
 
 @dataclass(slots=True, kw_only=True)
-class Catalog:
+class CatalogState:
     """One catalog's state: what its last committed write left."""
 
     id: str
@@ -67,7 +67,7 @@ class Store:
     def __init__(self, path: str | Path | None = None, *, keep_log: int | None = None):
         self.path = path
         self.keep_log = keep_log
-        self.deadline = functions.Deadline()
+        self.deadline = functions.TimeLimit()
         self.db = self._opened()
         newest = self.db.execute(
             "SELECT max(max(data_at, model_at)) FROM catalogs"
@@ -84,12 +84,12 @@ class Store:
         """Close the database."""
         self.db.close()
 
-    def _load(self) -> Iterator[Catalog]:
+    def _load(self) -> Iterator[CatalogState]:
         rows = self.db.execute(
             "SELECT id, data_at, model_at, last_rid FROM catalogs WHERE NOT deleted"
         ).fetchall()
         for name, data_at, model_at, last_rid in rows:
-            yield Catalog(
+            yield CatalogState(
                 id=name,
                 model=self.model_of(name, model_at),
                 data_at=data_at,
@@ -120,7 +120,7 @@ class Store:
         )
 
     @contextmanager
-    def writing(self, catalog: Catalog, journal: Journal) -> Iterator[int]:
+    def writing(self, catalog: CatalogState, journal: Journal) -> Iterator[int]:
         """Hold one write transaction; its time, in microseconds, is the value.
 
         What the block changes is committed when it ends, or forgotten as a whole when
@@ -139,7 +139,7 @@ class Store:
             raise
 
     @contextmanager
-    def remodelling(self, catalog: Catalog, journal: Journal) -> Iterator[Model]:
+    def remodelling(self, catalog: CatalogState, journal: Journal) -> Iterator[Model]:
         """Hold a write transaction around a copy of the model, then put it in place."""
         model_at, data_at, model = catalog.model_at, catalog.data_at, catalog.model
         copy = Model.load(model.dump())
@@ -158,7 +158,7 @@ class Store:
         catalog.model = copy
         catalog.prepared.clear()
 
-    def _keep(self, catalog: Catalog) -> None:
+    def _keep(self, catalog: CatalogState) -> None:
         self.db.execute(
             "INSERT INTO catalogs (id, data_at, model_at, last_rid)"
             " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO UPDATE SET"
@@ -166,7 +166,7 @@ class Store:
             (catalog.id, catalog.data_at, catalog.model_at, catalog.last_rid),
         )
 
-    def _log(self, catalog: Catalog, journal: Journal, now: int) -> None:
+    def _log(self, catalog: CatalogState, journal: Journal, now: int) -> None:
         if journal.silent:
             return
         seq = self.db.execute(
@@ -204,7 +204,7 @@ class Store:
             for *head, rows, at in writes
         ]
 
-    def forget(self, catalog: Catalog) -> None:
+    def forget(self, catalog: CatalogState) -> None:
         """Delete a catalog and its rows for good; its id stays taken."""
         with transaction(self.db):
             for slot in self._slots(catalog.id):

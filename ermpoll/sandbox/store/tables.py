@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from ermpoll.sandbox.model.model import Column, Key, Table
+from ermpoll.sandbox.model.model import ColumnDef, Key, TableDef
 
 
-def make_table(db: sqlite3.Connection, table: Table) -> None:
+def make_table(db: sqlite3.Connection, table: TableDef) -> None:
     """Make the SQLite tables of `table` and the indexes of its keys and columns."""
     slots = ", ".join(table.slots)
     db.execute(f"CREATE TABLE {table.slot} ({slots})")
@@ -27,7 +27,7 @@ def make_table(db: sqlite3.Connection, table: Table) -> None:
             make_index(db, table, column)
 
 
-def make_column(db: sqlite3.Connection, table: Table, column: Column) -> None:
+def make_column(db: sqlite3.Connection, table: TableDef, column: ColumnDef) -> None:
     """Add a column to the SQLite tables of `table`."""
     for slot in (table.slot, f"{table.slot}h"):
         db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
@@ -35,7 +35,7 @@ def make_column(db: sqlite3.Connection, table: Table, column: Column) -> None:
     make_index(db, table, column)
 
 
-def make_index(db: sqlite3.Connection, table: Table, column: Column) -> None:
+def make_index(db: sqlite3.Connection, table: TableDef, column: ColumnDef) -> None:
     """Index a column, if ERMrest would."""
     if column.type.worth_an_index and column.name not in ("RCB", "RMB"):
         db.execute(
@@ -43,7 +43,7 @@ def make_index(db: sqlite3.Connection, table: Table, column: Column) -> None:
         )
 
 
-def make_key(db: sqlite3.Connection, table: Table, key: Key) -> None:
+def make_key(db: sqlite3.Connection, table: TableDef, key: Key) -> None:
     """Make the columns of `key` unique; sqlite3.IntegrityError if they are not."""
     slots = ", ".join(table.columns[name].slot for name in key.columns)
     db.execute(
@@ -51,16 +51,16 @@ def make_key(db: sqlite3.Connection, table: Table, key: Key) -> None:
     )
 
 
-def drop_key(db: sqlite3.Connection, table: Table, key: Key) -> None:
+def drop_key(db: sqlite3.Connection, table: TableDef, key: Key) -> None:
     """Let the columns of `key` repeat."""
     db.execute(f"DROP INDEX {_key_index(table, key)}")
 
 
-def _key_index(table: Table, key: Key) -> str:
+def _key_index(table: TableDef, key: Key) -> str:
     return f"{table.slot}_k{key.rid.replace('-', '')}"
 
 
-def _make_triggers(db: sqlite3.Connection, table: Table) -> None:
+def _make_triggers(db: sqlite3.Connection, table: TableDef) -> None:
     slots = ", ".join(table.slots)
     old = ", ".join(f"old.{slot}" for slot in table.slots)
     for event in ("UPDATE", "DELETE"):

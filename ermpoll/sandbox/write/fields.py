@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.model.model import Column
+from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import Type
 from ermpoll.sandbox.store.journal import Image
 
@@ -18,7 +18,7 @@ class Field:
 
     #: Its name in the body.
     name: str
-    column: Column
+    column: ColumnDef
     type: Type
     #: What is kept where a JSON row lacks the name.
     absent: Any
@@ -26,7 +26,7 @@ class Field:
     write: Callable[[Any], Any] | None
 
 
-def field_of(column: Column, name: str | None = None) -> Field:
+def field_of(column: ColumnDef, name: str | None = None) -> Field:
     """Return the field of a column, under its own name or another."""
     kind = column.type
     return Field(
@@ -61,7 +61,7 @@ def staged(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenRows:
     """The rows of an answer, in lists of which each has fields of its own."""
 
     parts: tuple[tuple[Sequence[Field], list[Image]], ...]

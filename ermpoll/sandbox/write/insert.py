@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.model.model import Column, Model, Table
+from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.store.journal import Image
-from ermpoll.sandbox.write.fields import Body, Field, Written, field_of, staged
+from ermpoll.sandbox.write.fields import Body, Field, WrittenRows, field_of, staged
 from ermpoll.sandbox.write.rows import Transaction
 
 _OVERRIDABLE = ("RID", "RCT", "RCB")
 
 
-def only_table(query: syntax.Query, model: Model) -> Table:
+def only_table(query: syntax.DataQuery, model: Model) -> TableDef:
     """Return the one table that a path for writing may have, or refuse (400)."""
     if len(query.path) > 1:
         raise bad_request("A path for writing is one table, without filters and links.")
@@ -32,13 +32,13 @@ def only_table(query: syntax.Query, model: Model) -> Table:
 class Insert:
     """POST of entities."""
 
-    table: Table
+    table: TableDef
     #: The columns that the body gives, and those that the server fills.
     given: tuple[Field, ...]
     filled: tuple[Field, ...]
     skip: bool
 
-    def run(self, work: Transaction, body: Body) -> Written:
+    def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Insert the rows, or refuse and insert none."""
         names = self.table.columns
         rows = staged(body, self.given, names)
@@ -50,7 +50,7 @@ class Insert:
         ]
         work.check_references(self.table, done, names)
         fields = [field_of(column) for column in names.values()]
-        return Written(parts=((fields, done),))
+        return WrittenRows(parts=((fields, done),))
 
     def _completed(self, work: Transaction, row: Image) -> Image:
         for item in self.filled:
@@ -81,7 +81,7 @@ def check_unique(keys: Sequence[tuple[Any, ...]]) -> None:
         raise bad_request("Two rows of the input have the same key.")
 
 
-def insert(query: syntax.Query, model: Model) -> Insert:
+def insert(query: syntax.DataQuery, model: Model) -> Insert:
     """Return the insert that a POST asks for, or refuse."""
     table = only_table(query, model)
     defaults = query.option("defaults") or ()
@@ -105,7 +105,7 @@ def insert(query: syntax.Query, model: Model) -> Insert:
 
 
 def _is_given(
-    column: Column, defaults: Sequence[str], nondefaults: Sequence[str]
+    column: ColumnDef, defaults: Sequence[str], nondefaults: Sequence[str]
 ) -> bool:
     if column.is_system:
         return column.name in nondefaults
@@ -116,11 +116,11 @@ def _is_given(
 class Upsert:
     """PUT of entities: update by all key columns, or insert."""
 
-    table: Table
+    table: TableDef
     keys: tuple[Field, ...]
     others: tuple[Field, ...]
 
-    def run(self, work: Transaction, body: Body) -> Written:
+    def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Write the rows, or refuse and write none."""
         fields = (*self.keys, *self.others)
         images = staged(body, fields, self.table.columns)
@@ -140,7 +140,7 @@ class Upsert:
         work.settle_updated(self.table, [before for before, _ in pairs], afters)
         every = [field_of(column) for column in self.table.columns.values()]
         own = [item for item in every if not item.column.is_system]
-        return Written(parts=((own, afters), (every, whole)))
+        return WrittenRows(parts=((own, afters), (every, whole)))
 
     def _key(self, image: Image) -> tuple[Any, ...]:
         return tuple(image[item.name] for item in self.keys)
@@ -154,7 +154,7 @@ class Upsert:
         return whole
 
 
-def upsert(query: syntax.Query, model: Model) -> Upsert:
+def upsert(query: syntax.DataQuery, model: Model) -> Upsert:
     """Return the upsert that a PUT of entities asks for, or refuse."""
     table = only_table(query, model)
     names = {name for key in table.keys for name in key.columns}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.model.model import Column, ForeignKey, Table
+from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, TableDef
 from ermpoll.sandbox.store.journal import Image, Journal
-from ermpoll.sandbox.store.store import Catalog, Store
+from ermpoll.sandbox.store.store import CatalogState, Store
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Transaction:
     """What a write works with: the open transaction, its time, and who writes."""
 
     store: Store
-    catalog: Catalog
+    catalog: CatalogState
     journal: Journal
     now: int
     who: str
@@ -38,12 +38,12 @@ class Transaction:
             return self.catalog.new_rid()
         return self.now if name in ("RCT", "RMT") else self.who
 
-    def serial(self, column: Column) -> int:
+    def serial(self, column: ColumnDef) -> int:
         """Return the next number of a serial column."""
         return self.store.next_serial(column.slot)
 
     def select(
-        self, table: Table, columns: Sequence[Column], values: Sequence[Any]
+        self, table: TableDef, columns: Sequence[ColumnDef], values: Sequence[Any]
     ) -> list[Image]:
         """Return the rows whose columns hold `values`; NULL matches NULL."""
         names = tuple(column.slot for column in columns)
@@ -51,7 +51,7 @@ class Transaction:
         found = self.db.execute(sql, values)
         return [dict(zip(table.columns, row, strict=True)) for row in found]
 
-    def insert(self, table: Table, image: Image, *, skip: bool = False) -> bool:
+    def insert(self, table: TableDef, image: Image, *, skip: bool = False) -> bool:
         """Insert one row; with `skip`, return False where a key is taken."""
         sql = self._statement(_insert, table, ())
         try:
@@ -63,7 +63,7 @@ class Transaction:
         self.journal.note(table, None, image)
         return True
 
-    def update(self, table: Table, before: Image, changes: Image) -> Image:
+    def update(self, table: TableDef, before: Image, changes: Image) -> Image:
         """Change one row and return its new version; RMT and RMB move by themselves."""
         changes = {**changes, "RMT": self.now, "RMB": self.who}
         names = tuple(table.columns[name].slot for name in changes)
@@ -76,7 +76,7 @@ class Transaction:
         self.journal.note(table, before, changes)
         return after
 
-    def delete(self, table: Table, before: Image) -> None:
+    def delete(self, table: TableDef, before: Image) -> None:
         """Delete one row."""
         rid = table.columns["RID"].slot
         self.db.execute(f"DELETE FROM {table.slot} WHERE {rid} = ?", [before["RID"]])
@@ -84,8 +84,8 @@ class Transaction:
 
     def _statement(
         self,
-        make: Callable[[Table, Sequence[str]], str],
-        table: Table,
+        make: Callable[[TableDef, Sequence[str]], str],
+        table: TableDef,
         slots: tuple[str, ...],
     ) -> str:
         """Return what `make` makes; it is made once for as long as the model holds."""
@@ -98,7 +98,7 @@ class Transaction:
     # ---- foreign keys: checked when all rows of a request are written
 
     def check_references(
-        self, table: Table, images: Sequence[Image], changed: Iterable[str]
+        self, table: TableDef, images: Sequence[Image], changed: Iterable[str]
     ) -> None:
         """Refuse (409) rows whose foreign keys, on changed columns, point nowhere."""
         names = set(changed)
@@ -114,11 +114,11 @@ class Transaction:
         return bool(self._holding(table, fkey.ref_columns, values))
 
     def _holding(
-        self, table: Table, names: Sequence[str], values: Sequence[Any]
+        self, table: TableDef, names: Sequence[str], values: Sequence[Any]
     ) -> list[Image]:
         return self.select(table, [table.column(name) for name in names], values)
 
-    def settle_deleted(self, table: Table, images: Sequence[Image]) -> None:
+    def settle_deleted(self, table: TableDef, images: Sequence[Image]) -> None:
         """Do what the foreign keys on deleted rows say, or refuse (409)."""
         for other, fkey, values, _ in self._orphans(table, images, None):
             children = self._holding(other, fkey.columns, values)
@@ -130,7 +130,7 @@ class Transaction:
                 self._loosen(other, fkey, children, fkey.on_delete, None)
 
     def settle_updated(
-        self, table: Table, befores: Sequence[Image], afters: Sequence[Image]
+        self, table: TableDef, befores: Sequence[Image], afters: Sequence[Image]
     ) -> None:
         """Do what the foreign keys on changed keys say, or refuse (409)."""
         for other, fkey, values, new in self._orphans(table, befores, afters):
@@ -138,8 +138,8 @@ class Transaction:
             self._loosen(other, fkey, children, fkey.on_update, new)
 
     def _orphans(
-        self, table: Table, befores: Sequence[Image], afters: Sequence[Image] | None
-    ) -> Iterator[tuple[Table, ForeignKey, tuple[Any, ...], tuple[Any, ...] | None]]:
+        self, table: TableDef, befores: Sequence[Image], afters: Sequence[Image] | None
+    ) -> Iterator[tuple[TableDef, ForeignKey, tuple[Any, ...], tuple[Any, ...] | None]]:
         """Yield each key that references had and that no row has any more."""
         for other, fkey in self.catalog.model.references_to(table):
             for at, before in enumerate(befores):
@@ -152,7 +152,7 @@ class Transaction:
 
     def _loosen(
         self,
-        table: Table,
+        table: TableDef,
         fkey: ForeignKey,
         children: Sequence[Image],
         action: str,
@@ -173,7 +173,7 @@ class Transaction:
         self.check_references(table, afters, fkey.columns)
         self.settle_updated(table, children, afters)
 
-    def _default(self, column: Column, action: str) -> Any:
+    def _default(self, column: ColumnDef, action: str) -> Any:
         value = None
         if action == "SET DEFAULT" and column.default is not None:
             value = column.type.from_json(column.default)
@@ -182,17 +182,17 @@ class Transaction:
         return value
 
 
-def _select(table: Table, slots: Sequence[str]) -> str:
+def _select(table: TableDef, slots: Sequence[str]) -> str:
     where = " AND ".join(f"{slot} IS ?" for slot in slots)
     return f"SELECT {', '.join(table.slots)} FROM {table.slot} WHERE {where}"
 
 
-def _insert(table: Table, slots: Sequence[str]) -> str:
+def _insert(table: TableDef, slots: Sequence[str]) -> str:
     marks = ", ".join("?" * len(table.slots))
     return f"INSERT INTO {table.slot} ({', '.join(table.slots)}) VALUES ({marks})"
 
 
-def _update(table: Table, slots: Sequence[str]) -> str:
+def _update(table: TableDef, slots: Sequence[str]) -> str:
     sets = ", ".join(f"{slot} = ?" for slot in slots)
     return f"UPDATE {table.slot} SET {sets} WHERE {table.columns['RID'].slot} = ?"
 
@@ -201,5 +201,5 @@ def _values(image: Image, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(image[name] for name in names)
 
 
-def _duplicate(table: Table) -> Exception:
+def _duplicate(table: TableDef) -> Exception:
     return conflict(f"A key of {table.title} is taken by another row.")

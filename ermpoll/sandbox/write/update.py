@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden, not_found
-from ermpoll.sandbox.model.model import Column, Model, Table
+from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.query.select import Read, prepare
 from ermpoll.sandbox.store.journal import Image
-from ermpoll.sandbox.write.fields import Body, Field, Written, field_of, staged
+from ermpoll.sandbox.write.fields import Body, Field, WrittenRows, field_of, staged
 from ermpoll.sandbox.write.insert import check_unique, only_table
 from ermpoll.sandbox.write.rows import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
+class GroupUpdate:
     """PUT of an attribute group: update by the group keys, insert nothing."""
 
-    table: Table
+    table: TableDef
     keys: tuple[Field, ...]
     targets: tuple[Field, ...]
 
-    def run(self, work: Transaction, body: Body) -> Written:
+    def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Update the rows that match; input rows that match nothing are passed over."""
         fields = (*self.keys, *self.targets)
         rows = staged(body, fields)
@@ -43,7 +43,7 @@ class Update:
         changed = [item.column.name for item in self.targets]
         work.check_references(self.table, afters, changed)
         work.settle_updated(self.table, befores, afters)
-        return Written(parts=((fields, [row for _, row in matched.values()]),))
+        return WrittenRows(parts=((fields, [row for _, row in matched.values()]),))
 
     def _key(self, row: Image) -> tuple[Any, ...]:
         return tuple(row[item.name] for item in self.keys)
@@ -52,7 +52,7 @@ class Update:
         return {item.column.name: row[item.name] for item in self.targets}
 
 
-def update(query: syntax.Query, model: Model) -> Update:
+def update(query: syntax.DataQuery, model: Model) -> GroupUpdate:
     """Return the update that a PUT of an attribute group asks for, or refuse."""
     table = only_table(query, model)
     keys, targets = (
@@ -64,11 +64,11 @@ def update(query: syntax.Query, model: Model) -> Update:
     for item in targets:
         if item.column.is_system:
             raise forbidden(f"The column {item.column.name} can't be set.")
-    return Update(table=table, keys=keys, targets=targets)
+    return GroupUpdate(table=table, keys=keys, targets=targets)
 
 
 def _check_names(
-    table: Table,
+    table: TableDef,
     keys: Sequence[Field],
     targets: Sequence[Field],
 ) -> None:
@@ -85,7 +85,7 @@ def _check_names(
 
 
 def _targets(
-    query: syntax.Query, model: Model, items: Sequence[syntax.Output]
+    query: syntax.DataQuery, model: Model, items: Sequence[syntax.OutputItem]
 ) -> tuple[Field, ...]:
     path = resolve(query.path, model)
     if any(item.function or item.column[-1] == syntax.STAR for item in items):
@@ -101,12 +101,12 @@ def _targets(
 class Delete:
     """DELETE of entities, or of some of their attributes."""
 
-    table: Table
+    table: TableDef
     read: Read
     #: The columns to clear, or None: delete the rows.
-    columns: tuple[Column, ...] | None
+    columns: tuple[ColumnDef, ...] | None
 
-    def run(self, work: Transaction, body: Body) -> Written:
+    def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Delete or clear what the path finds, or refuse (404) when that is nothing."""
         names = self.read.names
         found = self.read.run_kept(work.db)
@@ -121,20 +121,22 @@ class Delete:
             nothing = {column.name: None for column in self.columns}
             afters = [work.update(self.table, item, nothing) for item in befores]
             work.settle_updated(self.table, befores, afters)
-        return Written(parts=())
+        return WrittenRows(parts=())
 
 
-def delete(query: syntax.Query, model: Model) -> Delete:
+def delete(query: syntax.DataQuery, model: Model) -> Delete:
     """Return the delete that a path asks for, or refuse."""
     path = resolve(query.path, model)
     table = path.current.table
-    whole = syntax.Query(api="entity", path=query.path)
+    whole = syntax.DataQuery(api="entity", path=query.path)
     read = prepare(whole, model)
     columns = _cleared(query, model, table) if query.api == "attribute" else None
     return Delete(table=table, read=read, columns=columns)
 
 
-def _cleared(query: syntax.Query, model: Model, table: Table) -> tuple[Column, ...]:
+def _cleared(
+    query: syntax.DataQuery, model: Model, table: TableDef
+) -> tuple[ColumnDef, ...]:
     columns = tuple(item.column for item in _targets(query, model, query.outputs))
     keys = {name for key in table.keys for name in key.columns}
     if any(column.type.scalar == "json" for column in table.columns.values()):
