@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.identifiers import normalise
 from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.query import syntax
+from ermpoll.sandbox.query.scope import Path
 from ermpoll.sandbox.store import functions
-
-if TYPE_CHECKING:
-    from ermpoll.sandbox.query.joins import Path
 
 _PATTERNS = ("regexp", "ciregexp")
 

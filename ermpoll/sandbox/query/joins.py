@@ -1,128 +1,13 @@
-"""From a parsed path and a model to the FROM and WHERE of one SQL statement.
-
-Tables and columns stand in the SQL by their slots, values by numbered parameters:
-nothing that a client wrote is ever part of the statement's text.
-"""
+"""From a parsed path and a model to the FROM and WHERE of one SQL statement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, Model, TableDef
+from ermpoll.sandbox.model.model import ForeignKey, Model, TableDef
 from ermpoll.sandbox.query import filters, syntax
-
-#: Pairs of columns that a join makes equal.
-_Pairs = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
-    """One use of a table in a path; `label` is its name in the SQL."""
-
-    table: TableDef
-    label: str
-
-    def sql(self, column: ColumnDef) -> str:
-        """Return the SQL of one of its columns."""
-        return f"{self.label}.{column.slot}"
-
-    @property
-    def rid(self) -> str:
-        """The SQL of its RID."""
-        return self.sql(self.table.columns["RID"])
-
-
-@dataclass(slots=True, kw_only=True)
-class Path:
-    """A path, resolved: what is joined, what is asked of it, and where it stands."""
-
-    model: Model
-    #: Microseconds since 1970 to show the rows of, or None: as they are.
-    at: int | None = None
-    instances: list[Instance] = field(default_factory=list)
-    aliases: dict[str, Instance] = field(default_factory=dict)
-    source: str = ""
-    conditions: list[str] = field(default_factory=list)
-    parameters: list[Any] = field(default_factory=list)
-    current: Instance = field(init=False)
-
-    def bind(self, value: Any) -> str:
-        """Return the parameter that stands for `value`."""
-        self.parameters.append(value)
-        return f"?{len(self.parameters)}"
-
-    @property
-    def joined(self) -> bool:
-        """True when the path has more than its root."""
-        return len(self.instances) > 1
-
-    @property
-    def body(self) -> str:
-        """The ``FROM ... WHERE ...`` of the statement."""
-        where = " AND ".join(self.conditions)
-        return f"FROM {self.source}" + (f" WHERE {where}" if where else "")
-
-    def instance(self, name: syntax.Name) -> Instance:
-        """Return the instance that a column's name is of, or refuse (409)."""
-        if len(name) == 1:
-            return self.current
-        if len(name) == 2 and name[0] in self.aliases:
-            return self.aliases[name[0]]
-        raise conflict(f"{name[0][:80]!r} is no alias of this path.")
-
-    def column(self, name: syntax.Name) -> tuple[Instance, ColumnDef]:
-        """Return what a column's name means here, or refuse (409)."""
-        instance = self.instance(name)
-        return instance, instance.table.column(name[-1])
-
-    def add(self, table: TableDef, alias: str | None) -> Instance:
-        """Make a table the current instance; its join is the caller's affair."""
-        if alias is not None and alias in self.aliases:
-            raise bad_request(f"The alias {alias[:80]!r} is bound twice.")
-        instance = Instance(table=table, label=f"i{len(self.instances)}")
-        self.instances.append(instance)
-        if alias is not None:
-            self.aliases[alias] = instance
-        self.current = instance
-        return instance
-
-    def rows_of(self, instance: Instance) -> str:
-        """Return the SQL of an instance's rows: as they are, or as they were."""
-        table = instance.table
-        if self.at is None:
-            return f"{table.slot} AS {instance.label}"
-        slots = ", ".join(table.slots)
-        since = table.columns["RMT"].slot
-        return (
-            f"(SELECT {slots} FROM {table.slot} WHERE {since} <= {self.at:d}"
-            f" UNION ALL SELECT {slots} FROM {table.slot}h"
-            f" WHERE {since} <= {self.at:d} AND until > {self.at:d})"
-            f" AS {instance.label}"
-        )
-
-    def join(
-        self,
-        table: TableDef,
-        alias: str | None,
-        left: Instance,
-        alternatives: Sequence[_Pairs],
-        kind: str = "inner",
-    ) -> None:
-        """Join `table` where any of the alternatives makes its columns equal."""
-        right = self.add(table, alias)
-        equal = [
-            " AND ".join(
-                f"{left.sql(left.table.column(here))}"
-                f" = {right.sql(table.column(there))}"
-                for here, there in pairs
-            )
-            for pairs in alternatives
-        ]
-        condition = " OR ".join(f"({item})" for item in equal)
-        self.source += f" {kind.upper()} JOIN {self.rows_of(right)} ON {condition}"
+from ermpoll.sandbox.query.scope import Pairs, Path
 
 
 def resolve(
@@ -168,12 +53,12 @@ def _take_table(path: Path, element: syntax.TableRef) -> None:
     path.join(table, element.alias, here, links)
 
 
-def _pairs(fkey: ForeignKey, *, inbound: bool = False) -> _Pairs:
+def _pairs(fkey: ForeignKey, *, inbound: bool = False) -> Pairs:
     pairs = zip(fkey.columns, fkey.ref_columns, strict=True)
     return [(there, here) if inbound else (here, there) for here, there in pairs]
 
 
-def _links(here: TableDef, there: TableDef) -> list[_Pairs]:
+def _links(here: TableDef, there: TableDef) -> list[Pairs]:
     """Return each way in which a foreign key links the two tables."""
     target = (there.schema, there.name)
     outbound = [_pairs(fkey) for fkey in here.fkeys if fkey.ref_table == target]
@@ -228,7 +113,7 @@ def _link_by_columns(path: Path, link: syntax.LinkStep) -> None:
 
 def _out_of(
     path: Path, here: TableDef, names: set[str]
-) -> list[tuple[TableDef, _Pairs]]:
+) -> list[tuple[TableDef, Pairs]]:
     """Return the links of which `names` are the columns on our side."""
     for name in names:
         here.column(name)
@@ -245,9 +130,7 @@ def _out_of(
     return outbound + inbound
 
 
-def _into(
-    path: Path, there: TableDef, names: set[str]
-) -> list[tuple[TableDef, _Pairs]]:
+def _into(path: Path, there: TableDef, names: set[str]) -> list[tuple[TableDef, Pairs]]:
     """Return the links from the current table of which `names` are the far columns."""
     for name in names:
         there.column(name)

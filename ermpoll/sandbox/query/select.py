@@ -14,8 +14,9 @@ from typing import Any
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.query import syntax
-from ermpoll.sandbox.query.joins import Path, resolve
+from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.query.outputs import Output, outputs_of
+from ermpoll.sandbox.query.scope import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
