@@ -135,10 +135,10 @@ class Sandbox:
     def publish(self) -> None:
         """Send one notice to those who wait for them."""
         if self.relay is not None:
-            if not self.broker.muted:
+            if not self.broker.exchange.muted:
                 self.relay.publish()
         else:
-            self.broker.publish()
+            self.broker.exchange.publish()
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to any request, commands included."""
@@ -195,7 +195,7 @@ class Sandbox:
 
     def connections(self) -> dict[str, int]:
         """Return what the broker has: connections, consumers, unacknowledged."""
-        queues = self.broker.queues.values()
+        queues = self.broker.exchange.queues.values()
         return {
             "connections": len(self.broker.peers),
             "consumers": sum(len(queue.consumers) for queue in queues),
@@ -214,12 +214,12 @@ class Sandbox:
         loop = asyncio.get_running_loop()
         self.front.thaw_at = loop.time() + armed.freeze_s if armed.freeze_s else 0.0
         self.broker.refusing = armed.cut_notices
-        self.broker.muted = armed.mute_notices
+        self.broker.exchange.muted = armed.mute_notices
         self.logins.expired = armed.logged_out
         if armed.cut_notices:
             self.broker.cut()
         if armed.cancel_consumers:
-            self.broker.cancel_consumers()
+            self.broker.exchange.cancel_consumers()
 
     def log(self, start: int = 1, limit: int = 1_000_000) -> list[list[Any]]:
         """Return the committed writes from number `start` on."""

@@ -280,3 +280,45 @@ def test_a_client_that_does_not_read_gets_no_more_and_stops_nobody(box: Box) -> 
             left = channel.queue_declare("left", exclusive=True).method.message_count
             box.add(1)
             assert (_next(channel, queue)[2], left) == (b"change", 0)
+
+
+def test_a_cancel_leaves_other_connections_consumers_of_that_tag(box: Box) -> None:
+    with (
+        _listening(box.amqp_url) as (ours, our_queue),
+        _listening(box.amqp_url) as (theirs, their_queue),
+    ):
+        heard: list[bytes] = []
+        ours.basic_consume(our_queue, lambda *_: None, consumer_tag="listener")
+        theirs.basic_consume(
+            their_queue,
+            lambda channel, method, properties, body: heard.append(body),
+            auto_ack=True,
+            consumer_tag="listener",
+        )
+        ours.basic_cancel("listener")
+        ours.basic_publish(EXCHANGE, "", b"still there")
+        theirs.connection.process_data_events(5)
+
+        assert heard == [b"still there"]
+
+
+def test_what_a_slow_reader_could_not_take_reaches_it_once_it_reads(box: Box) -> None:
+    with (
+        _listening(box.amqp_url) as (sender, _),
+        _listening(box.amqp_url) as (slow, queue),
+    ):
+        heard: list[bytes] = []
+        slow.basic_consume(
+            queue,
+            lambda channel, method, properties, body: heard.append(body),
+            auto_ack=True,
+        )
+        # More than the sockets' buffers and the broker's own hold.
+        for number in range(200):
+            sender.basic_publish(EXCHANGE, "", b"%03d" % number + b"." * 100_000)
+        while len(heard) < 200:
+            before = len(heard)
+            slow.connection.process_data_events(5)
+            assert len(heard) > before, f"nothing after message {before}"
+
+        assert [body[:3] for body in heard] == [b"%03d" % n for n in range(200)]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from pika import exceptions, frame, spec
 from pika.amqp_object import Method
 
-from ermpoll.sandbox.broker.exchange import BrokerQueue, Consumer
-
-if TYPE_CHECKING:
-    from ermpoll.sandbox.broker.server import Broker
+from ermpoll.sandbox.broker.exchange import BrokerQueue, Consumer, Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -25,17 +23,29 @@ _UNSENT_MAX = 1 << 20
 
 
 class Peer:
-    """One connection."""
+    """One connection.
+
+    Parameters
+    ----------
+    exchange
+        What the connection's methods work on.
+    login
+        ``(user, password)`` that it needs, or None: anybody's will do.
+    """
 
     def __init__(
         self,
-        broker: Broker,
+        exchange: Exchange,
+        login: tuple[str, str] | None,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._broker = broker
+        self._exchange = exchange
+        self._wanted = login
         self._reader = reader
         self._writer = writer
+        writer.transport.set_write_buffer_limits(high=_UNSENT_MAX)
+        self._relief: asyncio.Task[None] | None = None
         self._tags = itertools.count(1)
         self._steps = {
             spec.Connection.StartOk: self._login,
@@ -81,6 +91,8 @@ class Peer:
             logger.debug("the broker stops")
         finally:
             heartbeats.cancel()
+            if self._relief is not None:
+                self._relief.cancel()
             self._writer.close()
 
     async def _heartbeats(self) -> None:
@@ -104,7 +116,7 @@ class Peer:
 
     def _take(self, item: Any) -> None:
         if isinstance(item, frame.Body) and self._publishing is not None:
-            self._broker.publish(item.fragment, self._publishing)
+            self._exchange.publish(item.fragment, self._publishing)
             self._publishing = None
         if not isinstance(item, frame.Method):
             return
@@ -119,10 +131,24 @@ class Peer:
         """Send one method."""
         self._writer.write(frame.Method(channel, method).marshal())
 
-    @property
-    def is_congested(self) -> bool:
-        """True when the client does not read what was sent to it."""
-        return self._writer.transport.get_write_buffer_size() > _UNSENT_MAX
+    def _is_congested(self) -> bool:
+        """True while the client does not read what was sent to it."""
+        if self._writer.transport.get_write_buffer_size() <= _UNSENT_MAX:
+            return False
+        if self._relief is None or self._relief.done():
+            loop = asyncio.get_running_loop()
+            self._relief = loop.create_task(self._relieved())
+        return True
+
+    async def _relieved(self) -> None:
+        """Wait until the client reads again, then send on what has queued up."""
+        try:
+            await self._writer.drain()
+        except OSError:
+            return
+        self._relief = None
+        for queue in self._exchange.queues_of(self):
+            queue.drain()
 
     def abort(self) -> None:
         """Break the connection."""
@@ -140,7 +166,7 @@ class Peer:
     def _login(self, channel: int, method: Any) -> None:
         given = method.response
         given = given.encode() if isinstance(given, str) else given
-        wanted = self._broker.login
+        wanted = self._wanted
         if wanted is not None and given != f"\0{wanted[0]}\0{wanted[1]}".encode():
             text = "ACCESS_REFUSED - the login is not known"
             self.send(0, spec.Connection.Close(403, text, 0, 0))
@@ -152,10 +178,8 @@ class Peer:
         self._writer.close()
 
     def _close_channel(self, channel: int, method: Any) -> None:
-        for queue in self._broker.queues.values():
-            queue.consumers = [
-                c for c in queue.consumers if (c.peer, c.channel) != (self, channel)
-            ]
+        for queue in self._exchange.queues.values():
+            queue.drop_consumers(self, channel=channel)
         self.unacked = {item for item in self.unacked if item[0] != channel}
         self.send(channel, spec.Channel.CloseOk())
 
@@ -164,7 +188,7 @@ class Peer:
         self.send(channel, spec.Channel.Close(code, text, number, kind))
 
     def _declare_exchange(self, channel: int, method: Any) -> None:
-        known = self._broker.exchanges.get(method.exchange)
+        known = self._exchange.types.get(method.exchange)
         if known is None and method.passive:
             self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
             return
@@ -173,19 +197,19 @@ class Peer:
             text = f"PRECONDITION_FAILED - exchange {method.exchange} differs"
             self._refuse(channel, 406, text, method)
             return
-        self._broker.exchanges.setdefault(method.exchange, method.type)
-        self._broker.bindings.setdefault(method.exchange, set())
+        self._exchange.types.setdefault(method.exchange, method.type)
+        self._exchange.bindings.setdefault(method.exchange, set())
         self.send(channel, spec.Exchange.DeclareOk())
 
     def _declare_queue(self, channel: int, method: Any) -> None:
-        name = method.queue or f"amq.gen-{next(self._broker.names)}"
-        queue = self._broker.queues.get(name)
+        name = method.queue or f"amq.gen-{next(self._exchange.names)}"
+        queue = self._exchange.queues.get(name)
         if queue is None and method.passive:
             self._refuse(channel, 404, f"NOT_FOUND - {name}", method)
             return
         if queue is None:
             owner = self if method.exclusive else None
-            queue = self._broker.queues[name] = BrokerQueue(name=name, owner=owner)
+            queue = self._exchange.queues[name] = BrokerQueue(name=name, owner=owner)
         if queue.owner not in (None, self):
             self._refuse(channel, 405, f"RESOURCE_LOCKED - {name}", method)
             return
@@ -193,7 +217,7 @@ class Peer:
         self.send(channel, spec.Queue.DeclareOk(name, *counts))
 
     def _queue(self, channel: int, method: Any) -> BrokerQueue | None:
-        queue = self._broker.queues.get(method.queue)
+        queue = self._exchange.queues.get(method.queue)
         if queue is None:
             self._refuse(channel, 404, f"NOT_FOUND - {method.queue}", method)
         return queue
@@ -202,19 +226,19 @@ class Peer:
         queue = self._queue(channel, method)
         if queue is None:
             return
-        if method.exchange not in self._broker.bindings:
+        if method.exchange not in self._exchange.bindings:
             self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
             return
-        self._broker.bindings[method.exchange].add(queue.name)
+        self._exchange.bindings[method.exchange].add(queue.name)
         self.send(channel, spec.Queue.BindOk())
 
     def _unbind(self, channel: int, method: Any) -> None:
-        self._broker.bindings.get(method.exchange, set()).discard(method.queue)
+        self._exchange.bindings.get(method.exchange, set()).discard(method.queue)
         self.send(channel, spec.Queue.UnbindOk())
 
     def _delete_queue(self, channel: int, method: Any) -> None:
-        queue = self._broker.queues.get(method.queue)
-        self._broker.drop_queue(method.queue)
+        queue = self._exchange.queues.get(method.queue)
+        self._exchange.drop_queue(method.queue)
         self.send(channel, spec.Queue.DeleteOk(len(queue.messages) if queue else 0))
 
     def _purge(self, channel: int, method: Any) -> None:
@@ -228,20 +252,23 @@ class Peer:
         queue = self._queue(channel, method)
         if queue is None:
             return
-        tag = method.consumer_tag or f"ctag-{next(self._broker.names)}"
+        tag = method.consumer_tag or f"ctag-{next(self._exchange.names)}"
         self.send(channel, spec.Basic.ConsumeOk(tag))
         queue.consumers.append(
             Consumer(
-                peer=self, channel=channel, tag=tag, queue=queue, no_ack=method.no_ack
+                owner=self,
+                channel=channel,
+                tag=tag,
+                deliver=partial(self._deliver, channel, tag, method.no_ack),
+                is_congested=self._is_congested,
+                cancelled=lambda: self.send(channel, spec.Basic.Cancel(tag, True)),
             )
         )
-        self._broker.drain(queue)
+        queue.drain()
 
     def _cancel(self, channel: int, method: Any) -> None:
-        for queue in self._broker.queues.values():
-            queue.consumers = [
-                item for item in queue.consumers if item.tag != method.consumer_tag
-            ]
+        for queue in self._exchange.queues.values():
+            queue.drop_consumers(self, channel=channel, tag=method.consumer_tag)
         self.send(channel, spec.Basic.CancelOk(method.consumer_tag))
 
     def _get(self, channel: int, method: Any) -> None:
@@ -276,12 +303,12 @@ class Peer:
             self.unacked.add((channel, tag))
         return tag
 
-    def deliver(self, consumer: Consumer, exchange: str, body: bytes) -> None:
-        """Send a message to a consumer."""
-        tag = self._tag(consumer.channel, consumer.no_ack)
-        method = spec.Basic.Deliver(consumer.tag, tag, False, exchange, "")
-        self.send(consumer.channel, method)
-        self._send_body(consumer.channel, body)
+    def _deliver(
+        self, channel: int, tag: str, no_ack: bool, exchange: str, body: bytes
+    ) -> None:
+        number = self._tag(channel, no_ack)
+        self.send(channel, spec.Basic.Deliver(tag, number, False, exchange, ""))
+        self._send_body(channel, body)
 
     def _send_body(self, channel: int, body: bytes) -> None:
         properties = spec.BasicProperties()

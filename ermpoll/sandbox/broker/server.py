@@ -1,23 +1,20 @@
-"""A loopback AMQP 0-9-1 broker, as far as change notices need one.
+"""A loopback AMQP 0-9-1 broker, as far as change notices need one: its socket.
 
-Fanout exchanges, exclusive queues, and the connections that use them, on the event
-loop of the sandbox. What is said on a connection is `peers`' affair.
+It runs on the event loop of the sandbox. What is said on a connection stands in
+`connection`, what becomes of messages in `exchange`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-
-from pika import spec
 
 from ermpoll.sandbox.broker.connection import Peer
-from ermpoll.sandbox.broker.exchange import EXCHANGE, BrokerQueue
+from ermpoll.sandbox.broker.exchange import Exchange
 
 
 class Broker:
-    """The exchanges and queues, and the connections that use them.
+    """An exchange, and the connections that use it.
 
     Parameters
     ----------
@@ -27,15 +24,10 @@ class Broker:
 
     def __init__(self, login: tuple[str, str] | None = None) -> None:
         self.login = login
-        self.exchanges: dict[str, str] = {EXCHANGE: "fanout"}
-        self.bindings: dict[str, set[str]] = {EXCHANGE: set()}
-        self.queues: dict[str, BrokerQueue] = {}
+        self.exchange = Exchange()
         self.peers: set[Peer] = set()
-        self.names = itertools.count(1)
         #: True: connections are refused.
         self.refusing = False
-        #: True: nothing is published.
-        self.muted = False
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -59,55 +51,18 @@ class Broker:
         if self.refusing:
             writer.transport.abort()
             return
-        peer = Peer(self, reader, writer)
+        peer = Peer(self.exchange, self.login, reader, writer)
         self.peers.add(peer)
         try:
             await peer.run()
         finally:
             self.peers.discard(peer)
-            self._forget(peer)
-
-    def _forget(self, peer: Peer) -> None:
-        for queue in list(self.queues.values()):
-            queue.consumers = [item for item in queue.consumers if item.peer != peer]
-            if queue.owner is peer:
-                self.drop_queue(queue.name)
-
-    def drop_queue(self, name: str) -> None:
-        """Take a queue away."""
-        self.queues.pop(name, None)
-        for bound in self.bindings.values():
-            bound.discard(name)
-
-    def publish(self, body: bytes = b"change", exchange: str = EXCHANGE) -> None:
-        """Put a message in every queue bound to a fanout exchange."""
-        if self.muted:
-            return
-        for name in self.bindings.get(exchange, ()):
-            queue = self.queues[name]
-            queue.messages.append((exchange, body))
-            self.drain(queue)
-
-    def drain(self, queue: BrokerQueue) -> None:
-        """Deliver what waits in a queue to its consumers in turn."""
-        while queue.messages and queue.consumers:
-            consumer = queue.consumers.pop(0)
-            queue.consumers.append(consumer)
-            if consumer.peer.is_congested:
-                return
-            consumer.peer.deliver(consumer, *queue.messages.popleft())
+            self.exchange.forget(peer)
 
     def cut(self) -> None:
         """Break every connection, without a word."""
         for peer in list(self.peers):
             peer.abort()
-
-    def cancel_consumers(self) -> None:
-        """Cancel every consumer, as a broker does that loses a queue."""
-        for queue in self.queues.values():
-            for item in queue.consumers:
-                item.peer.send(item.channel, spec.Basic.Cancel(item.tag, True))
-            queue.consumers.clear()
 
     @property
     def unacknowledged(self) -> int:
