@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import random
@@ -17,6 +16,7 @@ from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
 from ermpoll.sandbox.broker.relay import Relay
 from ermpoll.sandbox.broker.server import Broker
+from ermpoll.sandbox.http.emulation import Emulation
 from ermpoll.sandbox.http.faults import FaultPlan
 from ermpoll.sandbox.http.messages import Answer, Request, json_answer, text_answer
 from ermpoll.sandbox.http.routes import Service
@@ -81,13 +81,12 @@ class Sandbox:
         self.service = Service(self.store, self.logins)
         self.broker = Broker(options.amqp_login)
         self.relay = Relay(options.amqp) if options.amqp else None
-        self.front = Front(
+        self.emulation = Emulation(
             self.answer,
-            notices=self,
             price=options.price,
             spared=CONTROL if options.control else "",
-            body_limit=options.body_limit,
         )
+        self.front = Front(self.emulation.respond, body_limit=options.body_limit)
         self.port = 0
         self.amqp_port = 0
         self._random = random.Random(7)
@@ -144,7 +143,10 @@ class Sandbox:
         """Return the answer to any request, commands included."""
         if self.options.control and request.path == CONTROL:
             return self._control(request)
-        return self.service.answer(request)
+        answer = self.service.answer(request)
+        if answer.changed:
+            self.publish()
+        return answer
 
     def _control(self, request: Request) -> Answer:
         kind = request.headers.get("Content-Type", "")
@@ -210,9 +212,7 @@ class Sandbox:
                 words = ", ".join(sorted(known))
                 raise UsageError(f"There is no fault {name!r}; there are: {words}.")
         armed = FaultPlan(**plan)
-        self.front.faults.arm(armed)
-        loop = asyncio.get_running_loop()
-        self.front.thaw_at = loop.time() + armed.freeze_s if armed.freeze_s else 0.0
+        self.emulation.arm(armed)
         self.broker.refusing = armed.cut_notices
         self.broker.exchange.muted = armed.mute_notices
         self.logins.expired = armed.logged_out

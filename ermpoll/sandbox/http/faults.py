@@ -1,6 +1,6 @@
 """What goes wrong on demand, and what each request costs when that is emulated.
 
-Decides only: the server asks what happens to a request and does it.
+Decides only: `emulation` asks what happens to a request and does it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ermpoll.errors import UsageError
 
-_WRITES = ("PUT", "POST", "DELETE")
+WRITES = ("PUT", "POST", "DELETE")
 #: What a real service was measured to take (one host, PostgreSQL, WSGI).
 GET_PRICE_S = 0.008
 WRITE_PRICE_S = 0.016
@@ -101,7 +101,7 @@ class Faults:
         """Return what happens to the next request, which has that method."""
         plan = self.plan
         named = plan.methods is None or method in plan.methods
-        writes = method in (plan.methods or _WRITES)
+        writes = method in (plan.methods or WRITES)
         if writes and plan.abort and self._random.random() < plan.abort:
             return Verdict(
                 delay_s=plan.delay_s if self._left else 0.0,
@@ -133,6 +133,6 @@ class Faults:
 
 def price_s(method: str, rows: int) -> float:
     """Return the seconds that a request takes on a real service."""
-    if method not in _WRITES:
+    if method not in WRITES:
         return GET_PRICE_S
     return WRITE_PRICE_S + ROW_PRICE_S * rows

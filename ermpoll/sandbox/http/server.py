@@ -1,20 +1,17 @@
-"""The sockets of a sandbox: HTTP by tornado, notices by the broker, on one loop.
+"""The HTTP socket of a sandbox, by tornado, on the loop of the thread that runs it.
 
-Puts faults and prices around the service's answers; what the answers are is the
-service's affair. Everything here runs on the loop of the thread that runs it.
+What the answers are is the responder's affair, and when they come as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
@@ -29,59 +26,29 @@ from tornado.httputil import (
 )
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.http.faults import Faults, Verdict, price_s
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
 
-logger = logging.getLogger(__name__)
-
-_WRITES = ("PUT", "POST", "DELETE")
 #: Bodies beyond this get a 413.
 BODY_LIMIT = 32 * 1024 * 1024
 _HEADER_LIMIT = 64 * 1024
-
-
-class NoticeSink(Protocol):
-    """Where notices go."""
-
-    def publish(self) -> None:
-        """Send one notice."""
+#: Gives the answer at once, or what will give it; None: close the connection instead.
+Responder: TypeAlias = Callable[[Request], Answer | Coroutine[Any, Any, Answer | None]]
 
 
 class Front(HTTPServerConnectionDelegate):
-    """Answers HTTP with a service, faults and prices around it.
+    """Listens for HTTP and sends what a responder says.
 
     Parameters
     ----------
-    answer
-        The service.
-    notices
-        Gets one notice after each write.
-    price
-        True: requests take as long as on a real service, and writes that overlap
-        abort.
-    spared
-        A path that no fault hits and that costs nothing: commands come there.
+    respond
+        Gets each request that has come whole.
+    body_limit
+        Larger bodies get a 413, in bytes.
     """
 
-    def __init__(
-        self,
-        answer: Callable[[Request], Answer],
-        *,
-        notices: NoticeSink,
-        price: bool = False,
-        spared: str = "",
-        body_limit: int = BODY_LIMIT,
-    ) -> None:
-        self._answer = answer
-        self._spared = spared
-        self._notices = notices
-        self._price = price
+    def __init__(self, respond: Responder, *, body_limit: int = BODY_LIMIT) -> None:
+        self._respond = respond
         self.body_limit = body_limit
-        self.faults = Faults()
-        self.thaw_at = 0.0
-        self._writing = False
-        #: What a row of a write takes here anyhow, in seconds: it is part of the price.
-        self._own_row_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._http = HTTPServer(
             self, max_header_size=_HEADER_LIMIT, max_body_size=1 << 40
@@ -111,90 +78,23 @@ class Front(HTTPServerConnectionDelegate):
 
     def take(self, exchange: _Exchange, request: Request) -> None:
         """Answer a request, now or later."""
-        calm = self.faults.quiet and not self._price and not self.thaw_at
-        if calm or request.path == self._spared:
-            exchange.reply(self._done(request))
+        answer = self._respond(request)
+        if isinstance(answer, Answer):
+            exchange.reply(answer)
             return
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._later(exchange, request))
+        task = asyncio.get_running_loop().create_task(_later(exchange, answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _done(self, request: Request) -> Answer:
-        answer = self._answer(request)
-        if answer.changed:
-            self._notices.publish()
-        return answer
 
-    async def _later(self, exchange: _Exchange, request: Request) -> None:
-        await self._thawed()
-        verdict = self.faults.verdict(request.method)
-        if verdict.delay_s:
-            await asyncio.sleep(verdict.delay_s)
-        if verdict.status is not None:
-            exchange.reply(_error(verdict.status, verdict.detail))
-            return
-        answer = await self._priced(request)
-        await self._thawed()
-        _reply(exchange, answer, verdict)
-
-    async def _thawed(self) -> None:
-        loop = asyncio.get_running_loop()
-        while (left := self.thaw_at - loop.time()) > 0:
-            await asyncio.sleep(left)
-        self.thaw_at = 0.0
-
-    async def _priced(self, request: Request) -> Answer:
-        """Answer after the emulated price; writes that overlap another abort."""
-        if not self._price:
-            return self._done(request)
-        rows = _rows_in(request)
-        if request.method not in _WRITES:
-            # what is read is how it was at the start, as in a transaction there
-            begun = time.perf_counter()
-            answer = self._done(request)
-            took_s = time.perf_counter() - begun
-            await asyncio.sleep(max(price_s(request.method, rows) - took_s, 0))
-            return answer
-        if self._writing:
-            await asyncio.sleep(price_s(request.method, rows))
-            return _error(503, "Transaction aborted.")
-        self._writing = True
-        try:
-            own_s = self._own_row_s * rows
-            await asyncio.sleep(max(price_s(request.method, rows) - own_s, 0))
-            return self._timed(request, rows)
-        finally:
-            self._writing = False
-
-    def _timed(self, request: Request, rows: int) -> Answer:
-        begun = time.perf_counter()
-        answer = self._done(request)
-        if rows:
-            took_s = (time.perf_counter() - begun) / rows
-            self._own_row_s += 0.3 * (took_s - self._own_row_s)
-        return answer
-
-
-def _error(status: int, detail: str) -> Answer:
-    return text_answer(status, HttpError(status, detail).text)
-
-
-def _reply(exchange: _Exchange, answer: Answer, verdict: Verdict) -> None:
-    if verdict.drop_reply:
+async def _later(
+    exchange: _Exchange, coming: Coroutine[Any, Any, Answer | None]
+) -> None:
+    answer = await coming
+    if answer is None:
         exchange.drop()
-    elif verdict.status_after is not None:
-        exchange.reply(_error(verdict.status_after, verdict.detail))
     else:
         exchange.reply(answer)
-
-
-def _rows_in(request: Request) -> int:
-    try:
-        rows = json.loads(request.body) if request.body else []
-    except ValueError:
-        return 0
-    return len(rows) if isinstance(rows, list) else 1
 
 
 class _Exchange(HTTPMessageDelegate):

@@ -1,0 +1,129 @@
+"""What lies around the service's answers: faults, freezes, and emulated prices.
+
+The service knows nothing of it. A request goes through at once when nothing is armed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ermpoll.sandbox.errors import HttpError
+from ermpoll.sandbox.http.faults import WRITES, FaultPlan, Faults, Verdict, price_s
+from ermpoll.sandbox.http.messages import Answer, Request, text_answer
+
+
+class Emulation:
+    """A responder around an answering function.
+
+    Parameters
+    ----------
+    answer
+        The service.
+    price
+        True: requests take as long as on a real service, and writes that overlap
+        abort.
+    spared
+        A path that no fault hits and that costs nothing: commands come there.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Answer],
+        *,
+        price: bool = False,
+        spared: str = "",
+    ) -> None:
+        self._answer = answer
+        self._spared = spared
+        self._price = price
+        self._faults = Faults()
+        self._thaw_at = 0.0
+        self._writing = False
+        #: What a row of a write takes here anyhow, in seconds: it is part of the price.
+        self._own_row_s = 0.0
+
+    def arm(self, plan: FaultPlan) -> None:
+        """Put a plan in force instead of the one before."""
+        self._faults.arm(plan)
+        now = asyncio.get_running_loop().time()
+        self._thaw_at = now + plan.freeze_s if plan.freeze_s else 0.0
+
+    def respond(self, request: Request) -> Answer | Coroutine[Any, Any, Answer | None]:
+        """Answer a request, or return what will; None from that drops the reply."""
+        calm = self._faults.quiet and not self._price and not self._thaw_at
+        if calm or request.path == self._spared:
+            return self._answer(request)
+        return self._later(request)
+
+    async def _later(self, request: Request) -> Answer | None:
+        await self._thawed()
+        verdict = self._faults.verdict(request.method)
+        if verdict.delay_s:
+            await asyncio.sleep(verdict.delay_s)
+        if verdict.status is not None:
+            return _error(verdict.status, verdict.detail)
+        answer = await self._priced(request)
+        await self._thawed()
+        return _told(answer, verdict)
+
+    async def _thawed(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (left := self._thaw_at - loop.time()) > 0:
+            await asyncio.sleep(left)
+        self._thaw_at = 0.0
+
+    async def _priced(self, request: Request) -> Answer:
+        """Answer after the emulated price; writes that overlap another abort."""
+        if not self._price:
+            return self._answer(request)
+        rows = _rows_in(request)
+        if request.method not in WRITES:
+            # what is read is how it was at the start, as in a transaction there
+            begun = time.perf_counter()
+            answer = self._answer(request)
+            took_s = time.perf_counter() - begun
+            await asyncio.sleep(max(price_s(request.method, rows) - took_s, 0))
+            return answer
+        if self._writing:
+            await asyncio.sleep(price_s(request.method, rows))
+            return _error(503, "Transaction aborted.")
+        self._writing = True
+        try:
+            own_s = self._own_row_s * rows
+            await asyncio.sleep(max(price_s(request.method, rows) - own_s, 0))
+            return self._timed(request, rows)
+        finally:
+            self._writing = False
+
+    def _timed(self, request: Request, rows: int) -> Answer:
+        begun = time.perf_counter()
+        answer = self._answer(request)
+        if rows:
+            took_s = (time.perf_counter() - begun) / rows
+            self._own_row_s += 0.3 * (took_s - self._own_row_s)
+        return answer
+
+
+def _error(status: int, detail: str) -> Answer:
+    return text_answer(status, HttpError(status, detail).text)
+
+
+def _told(answer: Answer, verdict: Verdict) -> Answer | None:
+    """Return what the client hears of an answer."""
+    if verdict.drop_reply:
+        return None
+    if verdict.status_after is not None:
+        return _error(verdict.status_after, verdict.detail)
+    return answer
+
+
+def _rows_in(request: Request) -> int:
+    try:
+        rows = json.loads(request.body) if request.body else []
+    except ValueError:
+        return 0
+    return len(rows) if isinstance(rows, list) else 1
