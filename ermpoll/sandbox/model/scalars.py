@@ -1,8 +1,7 @@
 """How each basic type reads and writes one value.
 
-`READERS` take a JSON value or a text (PostgreSQL takes the text form of either)
-and return what SQLite keeps, or raise ValueError. `WRITERS` turn what is kept
-into JSON; types without one are kept as their JSON.
+`SCALARS` is the one table of them: how a JSON value or a text (PostgreSQL takes the
+text form of either) becomes what SQLite keeps, and how that goes out again.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import re
 import struct
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from functools import lru_cache, partial
 from typing import Any, NoReturn
@@ -183,44 +183,90 @@ def _read_uuid(value: Any) -> str:
     return str(uuid.UUID(_plain(value).strip()))
 
 
-READERS: dict[str, Callable[[Any], Any]] = {
-    "text": read_text,
-    "int2": partial(_read_integer, 2**15),
-    "int4": partial(_read_integer, 2**31),
-    "int8": partial(_read_integer, 2**63),
-    "float4": _read_float4,
-    "float8": _read_float8,
-    "boolean": _read_boolean,
-    "date": _read_date,
-    "timestamptz": _read_timestamptz,
-    "timestamp": _read_timestamp,
-    "time": _read_time,
-    "timetz": _read_timetz,
-    "interval": lambda value: intervals.read(_plain(value)),
-    "uuid": _read_uuid,
-    "json": json_text,
-    "jsonb": json_text,
-}
-WRITERS: dict[str, Callable[[Any], Any]] = {
-    "boolean": bool,
-    "timestamptz": write_timestamptz,
-    "timestamp": _write_timestamp,
-    "json": json.loads,
-    "jsonb": json.loads,
-}
+def _text_of_boolean(kept: int) -> str:
+    return "true" if kept else "false"
 
 
-def text_form(scalar: str, kept: Any) -> str:
-    """Return PostgreSQL's text form of a kept value of the basic type `scalar`."""
-    if scalar == "boolean":
-        return "true" if kept else "false"
-    if scalar == "timestamptz":
-        return write_timestamptz(kept).replace("T", " ").removesuffix(":00")
-    if scalar == "timestamp":
-        return _write_timestamp(kept).replace("T", " ")
-    if scalar in ("json", "jsonb"):
-        return json.dumps(json.loads(kept), ensure_ascii=False)
-    return str(kept)
+def _text_of_timestamptz(kept: int) -> str:
+    return write_timestamptz(kept).replace("T", " ").removesuffix(":00")
+
+
+def _text_of_timestamp(kept: int) -> str:
+    return _write_timestamp(kept).replace("T", " ")
+
+
+def _text_of_json(kept: str) -> str:
+    return json.dumps(json.loads(kept), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """All that is to know of one basic type."""
+
+    #: From a JSON value or a text to what SQLite keeps; ValueError if it is none.
+    read: Callable[[Any], Any]
+    #: From what is kept to JSON; None: it is kept as its JSON.
+    write: Callable[[Any], Any] | None = None
+    #: From what is kept to PostgreSQL's text.
+    text: Callable[[Any], str] = str
+    #: Can be summed.
+    is_number: bool = False
+    #: ``min`` and ``max`` take it.
+    is_ordered: bool = True
+    #: Values are whole JSON documents.
+    is_json: bool = False
+    #: A bad literal in an address is a database error (409), not a 400.
+    is_checked_late: bool = False
+
+
+SCALARS: dict[str, Scalar] = {
+    "text": Scalar(read=read_text),
+    "int2": Scalar(read=partial(_read_integer, 2**15), is_number=True),
+    "int4": Scalar(read=partial(_read_integer, 2**31), is_number=True),
+    "int8": Scalar(read=partial(_read_integer, 2**63), is_number=True),
+    "float4": Scalar(read=_read_float4, is_number=True),
+    "float8": Scalar(read=_read_float8, is_number=True),
+    "boolean": Scalar(
+        read=_read_boolean,
+        write=bool,
+        text=_text_of_boolean,
+        is_ordered=False,
+        is_checked_late=True,
+    ),
+    "date": Scalar(read=_read_date, is_checked_late=True),
+    "timestamptz": Scalar(
+        read=_read_timestamptz,
+        write=write_timestamptz,
+        text=_text_of_timestamptz,
+        is_checked_late=True,
+    ),
+    "timestamp": Scalar(
+        read=_read_timestamp,
+        write=_write_timestamp,
+        text=_text_of_timestamp,
+        is_checked_late=True,
+    ),
+    "time": Scalar(read=_read_time, is_checked_late=True),
+    "timetz": Scalar(read=_read_timetz, is_checked_late=True),
+    "interval": Scalar(
+        read=lambda value: intervals.read(_plain(value)), is_checked_late=True
+    ),
+    "uuid": Scalar(read=_read_uuid, is_ordered=False, is_checked_late=True),
+    "json": Scalar(
+        read=json_text,
+        write=json.loads,
+        text=_text_of_json,
+        is_ordered=False,
+        is_json=True,
+    ),
+    "jsonb": Scalar(
+        read=json_text,
+        write=json.loads,
+        text=_text_of_json,
+        is_ordered=False,
+        is_json=True,
+    ),
+}
 
 
 def array_items(text: str) -> list[Any]:

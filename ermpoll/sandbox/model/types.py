@@ -53,18 +53,6 @@ _ALIASES = {
     "serial": "serial4",
     "bigserial": "serial8",
 }
-_NUMBERS = ("int2", "int4", "int8", "float4", "float8")
-#: Types whose bad literal in an address is a database error (409), not a 400.
-_DATABASE_CHECKED = (
-    "boolean",
-    "date",
-    "timestamptz",
-    "timestamp",
-    "time",
-    "timetz",
-    "interval",
-    "uuid",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +74,18 @@ class Type:
     array: bool = False
 
     @property
+    def _basic(self) -> scalars.Scalar:
+        return scalars.SCALARS[self.scalar]
+
+    @property
     def is_json(self) -> bool:
         """True for json and jsonb, but not for arrays of them."""
-        return self.scalar in ("json", "jsonb") and not self.array
+        return self._basic.is_json and not self.array
 
     @property
     def is_number(self) -> bool:
         """True for what can be summed."""
-        return self.scalar in _NUMBERS and not self.array
+        return self._basic.is_number and not self.array
 
     @property
     def is_serial(self) -> bool:
@@ -103,8 +95,7 @@ class Type:
     @property
     def is_ordered(self) -> bool:
         """True for what ``min`` and ``max`` take."""
-        unordered = ("boolean", "json", "jsonb", "uuid")
-        return self.scalar not in unordered or self.array
+        return self._basic.is_ordered or self.array
 
     @property
     def worth_an_index(self) -> bool:
@@ -135,7 +126,7 @@ class Type:
         if value is None:
             return "null" if self.is_json else None
         try:
-            return scalars.READERS[self.scalar](value)
+            return self._basic.read(value)
         except (ValueError, OverflowError, RecursionError) as error:
             raise bad_request(f"A value of type {self.name} can't be read.") from error
 
@@ -159,11 +150,11 @@ class Type:
             400 or, for types that only the database checks, 409.
         """
         try:
-            if self.scalar in ("json", "jsonb"):
+            if self._basic.is_json:
                 return scalars.json_text(scalars.loads(text))
-            return scalars.READERS[self.scalar](text)
+            return self._basic.read(text)
         except (ValueError, OverflowError, RecursionError) as error:
-            make = conflict if self.scalar in _DATABASE_CHECKED else bad_request
+            make = conflict if self._basic.is_checked_late else bad_request
             raise make(f"{text[:80]!r} is no {self.scalar}.") from error
 
     def from_csv(self, text: str | None) -> Kept:
@@ -180,7 +171,7 @@ class Type:
     @property
     def writer(self) -> Callable[[Kept], Any] | None:
         """From what is kept to JSON, for values that are not NULL; None: as it is."""
-        element = scalars.WRITERS.get(self.scalar)
+        element = self._basic.write
         return partial(_written_array, element) if self.array else element
 
     def to_json(self, kept: Kept) -> Any:
@@ -193,7 +184,7 @@ class Type:
         """Return PostgreSQL's text form of a kept value that is not NULL."""
         if self.array:
             return scalars.array_text(self.to_json(kept))
-        return scalars.text_form(self.scalar, kept)
+        return self._basic.text(kept)
 
 
 def _written_array(element: Callable[[Kept], Any] | None, kept: Kept) -> list[Any]:
@@ -204,7 +195,7 @@ def _written_array(element: Callable[[Kept], Any] | None, kept: Kept) -> list[An
 
 
 def _scalar_of(name: str) -> str | None:
-    if name in scalars.READERS:
+    if name in scalars.SCALARS:
         return name
     return _DOMAINS.get(name) or _SERIALS.get(name)
 
