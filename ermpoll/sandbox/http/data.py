@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from ermpoll.sandbox.errors import HttpError, bad_request, not_found
+from ermpoll.sandbox.errors import bad_request, not_found
 from ermpoll.sandbox.http import formats, preconditions
+from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
@@ -32,17 +33,17 @@ class PreparedWrite(Protocol):
         """Do it, inside a transaction."""
 
 
-#: API and method to what prepares the write and the right it needs.
+#: API and method to what prepares the write and the rights it needs.
 _WRITES: dict[
-    tuple[str, str], tuple[Callable[[DataQuery, Model], PreparedWrite], str]
+    tuple[str, str],
+    tuple[Callable[[DataQuery, Model], PreparedWrite], tuple[str, ...]],
 ] = {
-    ("entity", "POST"): (insert.insert, "insert"),
-    ("entity", "PUT"): (insert.upsert, "write"),
-    ("entity", "DELETE"): (update.delete, "delete"),
-    ("attribute", "DELETE"): (update.delete, "update"),
-    ("attributegroup", "PUT"): (update.update, "update"),
+    ("entity", "POST"): (insert.insert, ("insert",)),
+    ("entity", "PUT"): (insert.upsert, ("insert", "update")),
+    ("entity", "DELETE"): (update.delete, ("delete",)),
+    ("attribute", "DELETE"): (update.delete, ("update",)),
+    ("attributegroup", "PUT"): (update.update, ("update",)),
 }
-APIS = ("entity", "attribute", "attributegroup", "aggregate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +55,35 @@ class Prepared:
     write: PreparedWrite | None = None
 
 
-def handle(
-    store: Store, catalog: CatalogState, request: Request, tail: str, *, at: int | None
-) -> Answer:
-    """Answer a request for rows; `tail` is the raw address after the catalog.
+def read(call: Call, names: Sequence[str]) -> Answer:
+    """Answer a GET of rows."""
+    request = call.request
+    acls.demand(call.model, request.client, "select")
+    prepared = _prepared(call.catalog, "GET", call.tail, call.at)
+    current = _checked_etag(call)
+    assert prepared.read is not None
+    return _read(call.store, request, prepared.query, prepared.read, current)
 
-    Parameters
-    ----------
-    at
-        For a snapshot: microseconds since 1970.
-    """
-    api = tail.partition("/")[0]
-    step = _WRITES.get((api, request.method))
-    if step is None and request.method != "GET":
-        raise HttpError(405)
-    right = "select" if step is None else step[1]
-    if right == "write":
-        acls.demand(catalog.model, request.client, "insert")
-        right = "update"
-    acls.demand(catalog.model, request.client, right)
-    if at is not None and step is not None:
-        raise HttpError(403, "A snapshot can't be changed.")
-    prepared = _prepared(catalog, request.method, tail, at)
-    current = _etag(request, catalog.changed_at)
+
+def write(call: Call, names: Sequence[str]) -> Answer:
+    """Answer a PUT, POST or DELETE of rows."""
+    request = call.request
+    api = call.tail.partition("/")[0]
+    for right in _WRITES[api, request.method][1]:
+        acls.demand(call.model, request.client, right)
+    call.deny_snapshot()
+    prepared = _prepared(call.catalog, request.method, call.tail, None)
+    _checked_etag(call)
+    assert prepared.write is not None
+    return _write(call.store, call.catalog, request, prepared.query, prepared.write)
+
+
+def _checked_etag(call: Call) -> str:
+    """Return the ETag of now, or refuse a request whose preconditions fail."""
+    request = call.request
+    current = _etag(request, call.catalog.changed_at)
     preconditions.check(request.method, request.headers, current, vary="accept")
-    if prepared.read is not None:
-        return _read(store, request, prepared.query, prepared.read, current)
-    if prepared.write is None:
-        raise HttpError(405)
-    return _write(store, catalog, request, prepared.query, prepared.write)
+    return current
 
 
 def _prepared(
@@ -180,18 +181,14 @@ def _echo(
     return Answer(status=200, body=body, headers={"Content-Type": kind, **headers})
 
 
-def entity_rid(
-    store: Store, catalog: CatalogState, request: Request, rid: str
-) -> Answer:
+def find_rid(call: Call, names: Sequence[str]) -> Answer:
     """Answer ``entity_rid/RID``: which table has that row, or had it."""
-    if request.method != "GET":
-        raise HttpError(405)
-    acls.demand(catalog.model, request.client, "select")
+    rid = unquote(names[0])
+    acls.demand(call.model, call.request.client, "select")
     if not rid or "/" in rid:
         raise bad_request("A RID is needed.")
-    etag = _etag(request, catalog.changed_at)
-    preconditions.check(request.method, request.headers, etag, vary="accept")
-    doc = _found(store, catalog.model, normalise(rid))
+    etag = _checked_etag(call)
+    doc = _found(call.store, call.model, normalise(rid))
     return json_answer(200, doc, headers_of(etag))
 
 

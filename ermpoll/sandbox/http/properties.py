@@ -22,7 +22,7 @@ from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS
 from ermpoll.sandbox.model.model import Key, Model
 from ermpoll.sandbox.schema.address import Place
-from ermpoll.sandbox.schema.create import a_mapping
+from ermpoll.sandbox.schema.reader import a_mapping
 
 _ATTRIBUTES = {
     "annotation": "annotations",
@@ -32,7 +32,7 @@ _ATTRIBUTES = {
 
 
 def _holder(place: Place) -> tuple[Any, str]:
-    if place.whole or len(place.elements) != 1:
+    if place.kind.endswith("s") or len(place.elements) != 1:
         raise not_found("One model element is needed.")
     (element,) = place.elements
     name = _ATTRIBUTES.get(str(place.prop), "comment")

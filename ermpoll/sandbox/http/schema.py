@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from ermpoll.sandbox.errors import HttpError, bad_request
 from ermpoll.sandbox.http import preconditions, properties
+from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import (
     Answer,
     Request,
@@ -17,26 +18,36 @@ from ermpoll.sandbox.http.messages import (
 )
 from ermpoll.sandbox.model import acls, scalars
 from ermpoll.sandbox.model.identifiers import encode
-from ermpoll.sandbox.model.model import ForeignKey, TableDef
+from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, Schema, TableDef
 from ermpoll.sandbox.schema import alter, documents
-from ermpoll.sandbox.schema.address import Place, locate
-from ermpoll.sandbox.schema.create import Builder, a_list, a_mapping
+from ermpoll.sandbox.schema.address import Kind, Place, locate
+from ermpoll.sandbox.schema.create import Builder
+from ermpoll.sandbox.schema.reader import a_list, a_mapping
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import CatalogState, Store
 
 
-def handle(
-    store: Store, catalog: CatalogState, request: Request, tail: str, *, at: int | None
-) -> Answer:
-    """Answer a request for the model; `tail` is the raw address after the catalog."""
-    if request.method == "GET":
-        return _get(catalog, request, tail)
-    if request.method not in ("POST", "PUT", "DELETE"):
-        raise HttpError(405)
-    acls.demand(catalog.model, request.client, "owner")
-    if at is not None:
-        raise HttpError(403, "A snapshot can't be changed.")
-    preconditions.check(request.method, request.headers, _etag(request, catalog))
+def show(call: Call, names: Sequence[str]) -> Answer:
+    """Answer a GET of the model, of an element, or of a property of one."""
+    request, model = call.request, call.model
+    acls.demand(model, request.client, "enumerate")
+    place = locate(model, _path(call))
+    headers = {"ETag": _etag(call)}
+    owner = acls.is_owner(model, request.client)
+    if place.prop is not None:
+        answer = properties.shown(place, owner, request)
+        answer = replace(answer, headers={**answer.headers, **headers})
+    else:
+        answer = json_answer(200, _doc(call, place, owner), headers)
+    preconditions.check("GET", request.headers, headers["ETag"])
+    return answer
+
+
+def change(call: Call, names: Sequence[str]) -> Answer:
+    """Answer a POST, PUT or DELETE of an element or of a property of one."""
+    request = call.request
+    acls.demand(call.model, request.client, "owner")
+    call.deny_snapshot()
+    preconditions.check(request.method, request.headers, _etag(call))
     doc = document(request)
     journal = Journal(
         method=request.method,
@@ -44,16 +55,19 @@ def handle(
         who=request.client.id,
         etag_at=lambda now: preconditions.etag(request.client.roles, "*", now),
     )
-    with store.remodelling(catalog, journal) as model:
-        builder = Builder(store=store, catalog=catalog, model=model)
-        creating = request.method == "POST"
-        place = locate(model, tail, creating=creating)
+    with call.store.remodelling(call.catalog, journal) as model:
+        builder = Builder(store=call.store, catalog=call.catalog, model=model)
+        place = locate(model, _path(call), creating=request.method == "POST")
         if place.prop is not None:
             answer = properties.change(request, place, doc)
         else:
-            answer = _STEPS[request.method](builder, place, doc)
-    headers = {**answer.headers, "ETag": _etag(request, catalog)}
+            answer = _step(request.method, place)(builder, place, doc)
+    headers = {**answer.headers, "ETag": _etag(call)}
     return replace(answer, headers=headers, changed=True)
+
+
+def _path(call: Call) -> str:
+    return call.tail.partition("?")[0]
 
 
 def document(request: Request) -> Any:
@@ -69,84 +83,72 @@ def document(request: Request) -> Any:
         raise bad_request("The body is not JSON.") from error
 
 
-def _etag(request: Request, catalog: CatalogState) -> str:
-    return preconditions.etag(request.client.roles, "*", catalog.model_at)
+def _etag(call: Call) -> str:
+    return preconditions.etag(call.request.client.roles, "*", call.catalog.model_at)
 
 
-def _get(catalog: CatalogState, request: Request, tail: str) -> Answer:
-    acls.demand(catalog.model, request.client, "enumerate")
-    place = locate(catalog.model, tail)
-    headers = {"ETag": _etag(request, catalog)}
-    owner = acls.is_owner(catalog.model, request.client)
-    if place.prop is not None:
-        answer = properties.shown(place, owner, request)
-        answer = replace(answer, headers={**answer.headers, **headers})
-    else:
-        answer = json_answer(200, _doc(catalog, place, owner), headers)
-    preconditions.check("GET", request.headers, headers["ETag"])
-    return answer
-
-
-def _doc(catalog: CatalogState, place: Place, owner: bool) -> Any:
-    model, table = catalog.model, place.table
-    if place.kind == "schemas":
-        snaptime = encode(catalog.model_at)
-        return documents.model_doc(model, owner, snaptime=snaptime)
-    if place.kind == "schema" and place.schema:
-        return documents.schema_doc(place.schema, owner)
-    if place.kind == "tables" and place.schema:
-        tables = place.schema.tables.values()
-        return [documents.table_doc(item, owner) for item in tables]
-    if table is None:
+def _doc(call: Call, place: Place, owner: bool) -> Any:
+    if place.kind == "catalog":
         raise HttpError(405)
-    if place.kind == "table":
-        return documents.table_doc(table, owner)
-    docs = [element_doc(table, item, owner) for item in place.elements]
+    if place.kind == "schemas":
+        snaptime = encode(call.catalog.model_at)
+        return documents.model_doc(call.model, owner, snaptime=snaptime)
+    docs = [_element_doc(place.table, item, owner) for item in place.elements]
     if place.kind == "fkeys":
-        return [[doc] for doc in docs] if place.whole else docs
-    return docs if place.whole else docs[0]
+        return [[doc] for doc in docs]
+    return docs if place.kind.endswith("s") or place.kind == "fkey" else docs[0]
 
 
-def element_doc(table: TableDef, element: Any, owner: bool) -> Any:
-    """Return the document of a column, key or foreign key."""
+def _element_doc(table: TableDef | None, element: Any, owner: bool) -> Any:
+    """Return the document of any element below the model."""
+    if isinstance(element, Schema):
+        return documents.schema_doc(element, owner)
+    if isinstance(element, TableDef):
+        return documents.table_doc(element, owner)
+    if isinstance(element, ColumnDef):
+        return documents.column_doc(element, owner)
+    assert table is not None
     if isinstance(element, ForeignKey):
         return documents.fkey_doc(table, element, owner)
-    if hasattr(element, "typename"):
-        return documents.column_doc(element, owner)
     return documents.key_doc(table, element)
 
 
 # ---- adding
 
 
-def _post(builder: Builder, place: Place, doc: Any) -> Answer:
-    if place.kind == "schemas":
-        return _post_many(builder, doc)
-    if place.kind == "schema":
-        builder.schema({"schema_name": place.key})
-        return text_answer(201, "")
-    if place.kind == "tables" and place.schema:
-        doc = a_mapping(doc)
-        made = builder.table(place.schema, doc)
-        builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
-        return json_answer(201, documents.table_doc(made, True, fresh=True))
-    if place.table is None or not place.whole:
-        raise HttpError(405)
-    return _post_part(builder, place, place.table, doc)
+def _post_schema(builder: Builder, place: Place, doc: Any) -> Answer:
+    builder.schema({"schema_name": place.name})
+    return text_answer(201, "")
 
 
-def _post_part(builder: Builder, place: Place, table: TableDef, doc: Any) -> Answer:
-    if place.kind == "columns":
-        column = builder.add_column(table, a_mapping(doc))
-        return json_answer(201, documents.column_doc(column, True, fresh=True))
-    if place.kind == "keys":
-        key = builder.add_key(table, a_mapping(doc))
-        return json_answer(201, [documents.key_doc(table, key)])
+def _post_table(builder: Builder, place: Place, doc: Any) -> Answer:
+    assert place.schema is not None
+    doc = a_mapping(doc)
+    made = builder.table(place.schema, doc)
+    builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
+    return json_answer(201, documents.table_doc(made, True, fresh=True))
+
+
+def _post_column(builder: Builder, place: Place, doc: Any) -> Answer:
+    assert place.table is not None
+    column = builder.add_column(place.table, a_mapping(doc))
+    return json_answer(201, documents.column_doc(column, True, fresh=True))
+
+
+def _post_key(builder: Builder, place: Place, doc: Any) -> Answer:
+    assert place.table is not None
+    key = builder.add_key(place.table, a_mapping(doc))
+    return json_answer(201, [documents.key_doc(place.table, key)])
+
+
+def _post_fkey(builder: Builder, place: Place, doc: Any) -> Answer:
+    table = place.table
+    assert table is not None
     fkeys = builder.add_fkeys(table, [doc])
     return json_answer(201, [documents.fkey_doc(table, item, True) for item in fkeys])
 
 
-def _post_many(builder: Builder, doc: Any) -> Answer:
+def _post_many(builder: Builder, place: Place, doc: Any) -> Answer:
     """Make several schemas, tables and foreign keys; those links come last."""
     if isinstance(doc, dict):
         docs = a_mapping(doc.get("schemas"))
@@ -206,24 +208,34 @@ def _links(builder: Builder, doc: Any) -> None:
 
 
 def _put(builder: Builder, place: Place, doc: Any) -> Answer:
-    if place.whole or place.kind == "catalog":
-        raise HttpError(405)
     alter.alter(builder, place, a_mapping(doc))
-    if place.kind == "schema" and place.schema:
-        return json_answer(200, documents.schema_doc(place.schema, True))
-    if place.table is None:
-        raise HttpError(405)
-    if place.kind == "table":
-        return json_answer(200, documents.table_doc(place.table, True))
-    docs = [element_doc(place.table, item, True) for item in place.elements]
-    return json_answer(200, docs[0])
+    return json_answer(200, _element_doc(place.table, place.elements[0], True))
 
 
 def _delete(builder: Builder, place: Place, doc: Any) -> Answer:
-    if place.whole or place.kind == "catalog":
-        raise HttpError(405)
     alter.drop(builder, place)
     return empty_answer()
 
 
-_STEPS = {"POST": _post, "PUT": _put, "DELETE": _delete}
+_Step: TypeAlias = Callable[[Builder, Place, Any], Answer]
+_POSTS: dict[Kind, _Step] = {
+    "schemas": _post_many,
+    "schema": _post_schema,
+    "tables": _post_table,
+    "columns": _post_column,
+    "keys": _post_key,
+    "fkeys": _post_fkey,
+}
+_CHANGED: tuple[Kind, ...] = ("schema", "table", "column", "key", "fkey")
+_STEPS: dict[str, dict[Kind, _Step]] = {
+    "POST": _POSTS,
+    "PUT": dict.fromkeys(_CHANGED, _put),
+    "DELETE": dict.fromkeys(_CHANGED, _delete),
+}
+
+
+def _step(method: str, place: Place) -> _Step:
+    try:
+        return _STEPS[method][place.kind]
+    except KeyError:
+        raise HttpError(405) from None

@@ -1,4 +1,4 @@
-"""From the segments of a model address to the element they name.
+"""From a model address to the element that it names.
 
 ``schema/S/table/T/column/C/annotation/KEY`` is an element (the column), then one of
 its properties (``annotation``) and a key of that. Names are decoded here.
@@ -6,15 +6,15 @@ its properties (``annotation``) and a key of that. Names are decoded here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
-from ermpoll.sandbox.errors import HttpError, bad_request, not_found
+from ermpoll.sandbox.errors import bad_request, not_found
 from ermpoll.sandbox.model.model import (
     ColumnDef,
-    Element,
     ForeignKey,
     Key,
     Model,
@@ -23,9 +23,19 @@ from ermpoll.sandbox.model.model import (
 )
 
 Kind: TypeAlias = Literal[
-    "catalog", "schemas", "schema", "tables", "table", "columns", "keys", "fkeys"
+    "catalog",
+    "schemas",
+    "schema",
+    "tables",
+    "table",
+    "columns",
+    "column",
+    "keys",
+    "key",
+    "fkeys",
+    "fkey",
 ]
-PROPERTIES = ("acl", "acl_binding", "annotation", "comment")
+Property: TypeAlias = Literal["acl", "acl_binding", "annotation", "comment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,148 +45,153 @@ class Place:
     Attributes
     ----------
     kind
-        What `elements` are; ``schemas`` and ``tables`` stand for the collections.
+        What it is; the plural words are collections, to which a POST adds.
     elements
-        The element, or for keys and foreign keys all that the address fits.
-    whole
-        True for a collection (``.../column``), to which a POST adds.
+        The element; of a collection its members; of a foreign key all that fit.
+    name
+        The last name in the address.
+    prop, key
+        The property of the element that is meant, and the one key in it.
     """
 
     kind: Kind
     schema: Schema | None = None
     table: TableDef | None = None
     elements: tuple[Any, ...] = ()
-    whole: bool = False
-    #: ``acl``, ``annotation``, ..., or None.
-    prop: str | None = None
-    #: The key in that property, or the name of the schema to make.
+    name: str = ""
+    prop: Property | None = None
     key: str | None = None
+
+
+_SCHEMA = "schema/([^/]+)"
+_TABLE = f"{_SCHEMA}/table/([^/]+)"
+_FKEY = f"{_TABLE}/foreignkey/([^/]+)"
+#: The form of an address and what it names.
+_FORMS: tuple[tuple[str, Kind], ...] = (
+    ("", "catalog"),
+    ("schema", "schemas"),
+    (_SCHEMA, "schema"),
+    (f"{_SCHEMA}/table", "tables"),
+    (_TABLE, "table"),
+    (f"{_TABLE}/column", "columns"),
+    (f"{_TABLE}/column/([^/]+)", "column"),
+    (f"{_TABLE}/key", "keys"),
+    (f"{_TABLE}/key/([^/]+)", "key"),
+    (f"{_TABLE}/foreignkey", "fkeys"),
+    (_FKEY, "fkey"),
+    (f"{_FKEY}/reference", "fkey"),
+    (f"{_FKEY}/reference/([^/]+)", "fkey"),
+    (f"{_FKEY}/reference/([^/]+)/([^/]+)", "fkey"),
+)
+_PROPERTY = re.compile(r"(?:(.*)/)?(acl|acl_binding|annotation|comment)(?:/([^/]+))?")
+
+
+def locate(model: Model, path: str, *, creating: bool = False) -> Place:
+    """Return the place that the raw address `path` names, or refuse (404, 409).
+
+    Parameters
+    ----------
+    creating
+        True: a schema that is named last need not be there yet.
+    """
+    path = path.removesuffix("/")
+    # A table called "comment" is no property: names have the first say.
+    form = _form(path)
+    if form is not None:
+        return _found(model, *form, creating=creating)
+    split = _PROPERTY.fullmatch(path)
+    form = None if split is None else _form(split[1] or "")
+    if split is None or form is None:
+        raise not_found("There is no such address.")
+    prop: Any = split[2]
+    key = None if split[3] is None else _decoded(split[3])
+    return replace(_found(model, *form), prop=prop, key=key)
+
+
+def _form(path: str) -> tuple[Kind, list[str]] | None:
+    for pattern, kind in _FORMS:
+        found = re.fullmatch(pattern, path)
+        if found is not None:
+            return kind, list(found.groups())
+    return None
 
 
 def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
-        raise bad_request(
-            "The address holds percent runs that are not UTF-8."
-        ) from error
+        message = "The address holds percent runs that are not UTF-8."
+        raise bad_request(message) from error
 
 
-def locate(model: Model, tail: str, *, creating: bool = False) -> Place:
-    """Return the place that the raw address `tail` names, or refuse (404, 409).
-
-    Parameters
-    ----------
-    creating
-        True: ``schema/S`` and ``table/T`` need not be there yet.
-    """
-    raw = tail.partition("?")[0].removesuffix("/").split("/")
-    head, prop, key = _without_property(raw)
-    place = _element(model, head, creating and prop is None)
-    if prop is None:
-        return place
-    return Place(
-        kind=place.kind,
-        schema=place.schema,
-        table=place.table,
-        elements=place.elements,
-        prop=prop,
-        key=key,
-    )
-
-
-def _without_property(raw: list[str]) -> tuple[list[str], str | None, str | None]:
-    """Take ``annotation/KEY`` and the like off the end of an address."""
-    # Names stand at the odd places, so a table called "comment" is no property.
-    names = len(raw) % 2
-    if raw[-1] in PROPERTIES and (names == 1 or raw[0] != "schema"):
-        return raw[:-1], raw[-1], None
-    if len(raw) > 1 and raw[-2] in PROPERTIES and (names == 0 or raw[0] != "schema"):
-        return raw[:-2], raw[-2], _decoded(raw[-1])
-    return raw, None, None
-
-
-def _element(model: Model, raw: Sequence[str], creating: bool) -> Place:
+def _found(
+    model: Model, kind: Kind, raw: Sequence[str], *, creating: bool = False
+) -> Place:
+    """Return what a form with these raw names is in `model`."""
     if not raw:
-        return Place(kind="catalog", elements=(model,))
-    if raw[0] != "schema":
-        raise not_found("There is no such address.")
+        return Place(kind=kind, elements=(model,) if kind == "catalog" else ())
+    name = _decoded(raw[0])
+    if creating and kind == "schema":
+        return Place(kind=kind, name=name)
+    schema = model.schema(name, last=kind == "schema")
     if len(raw) == 1:
-        return Place(kind="schemas", whole=True)
-    if creating and len(raw) == 2:
-        return Place(kind="schema", key=_decoded(raw[1]))
-    schema = model.schema(_decoded(raw[1]), last=len(raw) == 2)
-    if len(raw) == 2:
-        return Place(kind="schema", schema=schema, elements=(schema,))
-    return _in_schema(schema, raw)
-
-
-def _in_schema(schema: Schema, raw: Sequence[str]) -> Place:
-    if raw[2] != "table":
-        raise not_found("There is no such address.")
-    if len(raw) == 3:
-        return Place(kind="tables", schema=schema, whole=True)
-    table = schema.table(_decoded(raw[3]), last=len(raw) == 4)
-    if len(raw) == 4:
-        return Place(kind="table", schema=schema, table=table, elements=(table,))
-    return _part(schema, table, raw[4], raw[5:])
-
-
-def _part(schema: Schema, table: TableDef, word: str, rest: Sequence[str]) -> Place:
-    finders: dict[str, Callable[[TableDef, Sequence[str]], Sequence[Element]]]
-    finders = {"column": _columns, "key": _keys, "foreignkey": _fkeys}
-    if word not in finders:
-        raise not_found("There is no such address.")
-    elements = finders[word](table, rest)
-    if rest and not elements:
-        raise not_found(f"The table {table.title} has no such {word}.")
-    kinds: dict[str, Kind] = {"column": "columns", "key": "keys", "foreignkey": "fkeys"}
+        elements = (schema,) if kind == "schema" else tuple(schema.tables.values())
+        return Place(kind=kind, schema=schema, elements=elements, name=name)
+    name = _decoded(raw[1])
+    table = schema.table(name, last=kind == "table")
+    if kind == "table":
+        return Place(
+            kind=kind, schema=schema, table=table, elements=(table,), name=name
+        )
     return Place(
-        kind=kinds[word],
+        kind=kind,
         schema=schema,
         table=table,
-        elements=tuple(elements),
-        whole=not rest,
+        elements=tuple(_FINDERS[kind](model, table, raw[2:])),
+        name=_decoded(raw[-1]),
     )
 
 
-def _columns(table: TableDef, rest: Sequence[str]) -> list[ColumnDef]:
-    if not rest:
-        return list(table.columns.values())
-    if len(rest) > 1:
-        raise not_found("There is no such address.")
-    name = _decoded(rest[0])
-    return [table.columns[name]] if name in table.columns else []
+def _column(model: Model, table: TableDef, raw: Sequence[str]) -> Sequence[ColumnDef]:
+    name = _decoded(raw[0])
+    if name not in table.columns:
+        raise not_found(f"The table {table.title} has no column {name[:80]!r}.")
+    return [table.columns[name]]
 
 
-def _names(raw: str) -> list[str]:
-    return [_decoded(part) for part in raw.split(",")]
+def _names(raw: str) -> set[str]:
+    return {_decoded(part) for part in raw.split(",")}
 
 
-def _keys(table: TableDef, rest: Sequence[str]) -> list[Key]:
-    if len(rest) > 1:
-        raise not_found("There is no such address.")
-    return [
-        key
-        for key in table.keys
-        if not rest or set(key.columns) == set(_names(rest[0]))
-    ]
+def _key(model: Model, table: TableDef, raw: Sequence[str]) -> Sequence[Key]:
+    names = _names(raw[0])
+    found = [key for key in table.keys if set(key.columns) == names]
+    if not found:
+        raise not_found(f"The table {table.title} has no such key.")
+    return found
 
 
-def _fkeys(table: TableDef, rest: Sequence[str]) -> list[ForeignKey]:
-    found = list(table.fkeys)
-    if rest:
-        found = [item for item in found if set(item.columns) == set(_names(rest[0]))]
-    if len(rest) > 1 and rest[1] != "reference":
-        raise not_found("There is no such address.")
-    if len(rest) > 2:
-        target = tuple(_decoded(part) for part in rest[2].split(":"))
+def _fkey(model: Model, table: TableDef, raw: Sequence[str]) -> Sequence[ForeignKey]:
+    names = _names(raw[0])
+    found = [item for item in table.fkeys if set(item.columns) == names]
+    if len(raw) > 1:
+        target = tuple(_decoded(part) for part in raw[1].split(":"))
         found = [
             item for item in found if target in (item.ref_table, item.ref_table[1:])
         ]
-    if len(rest) > 3:
-        names = set(_names(rest[3]))
-        found = [item for item in found if set(item.ref_columns) == names]
-    if len(rest) > 4:
-        raise HttpError(404)
+    if len(raw) > 2:
+        refs = _names(raw[2])
+        found = [item for item in found if set(item.ref_columns) == refs]
+    if not found:
+        raise not_found(f"The table {table.title} has no such foreign key.")
     return found
+
+
+_FINDERS: dict[Kind, Callable[[Model, TableDef, Sequence[str]], Sequence[Any]]] = {
+    "columns": lambda model, table, raw: tuple(table.columns.values()),
+    "column": _column,
+    "keys": lambda model, table, raw: table.keys,
+    "key": _key,
+    "fkeys": lambda model, table, raw: table.fkeys,
+    "fkey": _fkey,
+}

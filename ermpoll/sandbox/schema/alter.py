@@ -17,11 +17,11 @@ from ermpoll.sandbox.model.model import (
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.schema.address import Place
-from ermpoll.sandbox.schema.create import (
-    Builder,
+from ermpoll.sandbox.schema.create import Builder
+from ermpoll.sandbox.schema.reader import (
     action_of,
-    common,
-    constraint_name,
+    common_of,
+    constraint_name_of,
     text_of,
 )
 from ermpoll.sandbox.store import tables
@@ -43,7 +43,7 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
 
 
 def _alter_common(element: Element, doc: Mapping[str, Any]) -> None:
-    for name, value in common(doc).items():
+    for name, value in common_of(doc).items():
         setattr(element, name, value)
     if "comment" in doc and doc["comment"] is None:
         element.comment = None
@@ -69,7 +69,7 @@ def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None
 def _alter_constraint(
     builder: Builder, table: TableDef, element: Key | ForeignKey, doc: Mapping[str, Any]
 ) -> None:
-    name = constraint_name(doc) or element.name
+    name = constraint_name_of(doc) or element.name
     if name in builder.constraints(table) - {element.name}:
         raise conflict(f"The constraint {name!r} exists.")
     element.name = name

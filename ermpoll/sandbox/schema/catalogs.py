@@ -10,7 +10,8 @@ from ermpoll.sandbox.model import acls
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
-from ermpoll.sandbox.schema.create import Builder, a_mapping
+from ermpoll.sandbox.schema.create import Builder
+from ermpoll.sandbox.schema.reader import a_mapping
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import CatalogState, Store
 from ermpoll.sandbox.write.rows import Transaction

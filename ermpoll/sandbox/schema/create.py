@@ -22,53 +22,18 @@ from ermpoll.sandbox.model.model import (
     TableDef,
 )
 from ermpoll.sandbox.model.types import type_named
+from ermpoll.sandbox.schema.reader import (
+    a_list,
+    a_mapping,
+    action_of,
+    column_names_of,
+    common_of,
+    constraint_name_of,
+    text_of,
+    typename_of,
+)
 from ermpoll.sandbox.store import tables
 from ermpoll.sandbox.store.store import CatalogState, Store
-
-#: What a document may say of any element.
-_COMMON = ("comment", "annotations", "acls", "acl_bindings")
-ACTIONS = ("NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT")
-
-
-def text_of(doc: Mapping[str, Any], name: str) -> str:
-    """Return a name that a document must have, or refuse (400)."""
-    value = doc.get(name)
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise bad_request(f"The document needs a text as {name!r}.")
-    try:
-        length = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise bad_request(f"The {name} is not valid Unicode.") from error
-    if length > 63:
-        raise bad_request(f"The {name} is longer than 63 bytes.")
-    return value
-
-
-def a_mapping(doc: Any) -> Mapping[str, Any]:
-    """Return `doc` if it is a JSON object, or refuse (400)."""
-    if not isinstance(doc, dict):
-        raise bad_request("The document must be an object.")
-    return doc
-
-
-def a_list(doc: Any) -> list[Any]:
-    """Return `doc` if it is a JSON array, None as an empty one, or refuse (400)."""
-    if doc is None:
-        return []
-    if not isinstance(doc, list):
-        raise bad_request("The document must be an array.")
-    return doc
-
-
-def common(doc: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a document says of comment, annotations and ACLs, or refuse (400)."""
-    said = {name: doc[name] for name in _COMMON if doc.get(name) is not None}
-    for name, value in said.items():
-        if name == "comment" and not isinstance(value, str):
-            raise bad_request("A comment must be a text.")
-        if name != "comment":
-            a_mapping(value)
-    return said
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +49,7 @@ class Builder:
         name = text_of(doc, "schema_name")
         if name in self.model.schemas:
             raise conflict(f"The schema {name!r} exists.")
-        schema = Schema(rid=self.catalog.new_rid(), name=name, **common(doc))
+        schema = Schema(rid=self.catalog.new_rid(), name=name, **common_of(doc))
         self.model.schemas[name] = schema
         return schema
 
@@ -100,7 +65,7 @@ class Builder:
             schema=schema.name,
             name=name,
             slot=self.store.new_slot("t"),
-            **common(doc),
+            **common_of(doc),
         )
         for item in a_list(doc.get("column_definitions")):
             column = self.column(a_mapping(item))
@@ -119,7 +84,7 @@ class Builder:
     def column(self, doc: Mapping[str, Any]) -> ColumnDef:
         """Return a new column, not yet part of a table."""
         name = text_of(doc, "name")
-        kind = type_named(_typename(a_mapping(doc.get("type"))))
+        kind = type_named(typename_of(doc))
         nullok = doc.get("nullok", True)
         if not isinstance(nullok, bool | None):
             raise bad_request("nullok must be true or false.")
@@ -133,7 +98,7 @@ class Builder:
             slot=self.store.new_slot("c"),
             nullok=nullok is not False,
             default=None if name in SYSTEM_COLUMNS else default,
-            **common(doc),
+            **common_of(doc),
         )
 
     def key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
@@ -149,7 +114,7 @@ class Builder:
             rid=self.catalog.new_rid(),
             name=self._constraint(table, doc, columns, "key"),
             columns=columns,
-            **_without_acls(common(doc)),
+            **_without_acls(common_of(doc)),
         )
 
     def fkey(self, table: TableDef, doc: Mapping[str, Any]) -> ForeignKey:
@@ -173,7 +138,7 @@ class Builder:
             ref_columns=ref_columns,
             on_delete=action_of(doc, "on_delete"),
             on_update=action_of(doc, "on_update"),
-            **common(doc),
+            **common_of(doc),
         )
 
     def add_fkeys(self, table: TableDef, docs: Iterable[Any]) -> list[ForeignKey]:
@@ -243,7 +208,7 @@ class Builder:
         suffix: str,
     ) -> str:
         taken = self.constraints(table)
-        given = constraint_name(doc)
+        given = constraint_name_of(doc)
         if given in taken:
             raise conflict(f"The constraint {given!r} exists.")
         if given is not None:
@@ -256,26 +221,9 @@ class Builder:
         return name
 
 
-def constraint_name(doc: Mapping[str, Any]) -> str | None:
-    """Return the name that a document gives a constraint, or None."""
-    names = a_list(doc.get("names"))
-    pair = a_list(names[0]) if names else []
-    return pair[1] if len(pair) == 2 and isinstance(pair[1], str) else None
-
-
-def action_of(doc: Mapping[str, Any], name: str) -> str:
-    """Return what a document says to do with rows whose key goes, or refuse (400)."""
-    action = doc.get(name) or "NO ACTION"
-    if action not in ACTIONS:
-        raise bad_request(f"{name} is one of {', '.join(ACTIONS)}.")
-    return str(action)
-
-
 def names_of(table: TableDef, names: Any) -> list[str]:
     """Return column names of `table` that a document lists once each, or refuse."""
-    found = [name for name in a_list(names) if isinstance(name, str)]
-    if not found or len(set(found)) != len(a_list(names)):
-        raise bad_request("A constraint needs a list of different columns.")
+    found = column_names_of(names)
     for name in found:
         table.column(name)
     return found
@@ -283,13 +231,6 @@ def names_of(table: TableDef, names: Any) -> list[str]:
 
 def _without_acls(said: dict[str, Any]) -> dict[str, Any]:
     return {name: said[name] for name in ("comment", "annotations") if name in said}
-
-
-def _typename(doc: Mapping[str, Any]) -> str:
-    name = doc.get("typename")
-    if not isinstance(name, str):
-        raise bad_request("A type needs a typename.")
-    return name
 
 
 def _check_system(table: TableDef) -> None:

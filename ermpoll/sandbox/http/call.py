@@ -1,0 +1,65 @@
+"""One request to a catalog, with all that its handlers need, and tables of routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ermpoll.sandbox.errors import HttpError, not_found
+from ermpoll.sandbox.http.messages import Answer, Request
+from ermpoll.sandbox.model.model import Model
+from ermpoll.sandbox.store.store import CatalogState, Store
+
+_Subject = TypeVar("_Subject")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to a catalog."""
+
+    request: Request
+    store: Store
+    #: The catalog; of a snapshot: with the model that it had then.
+    catalog: CatalogState
+    #: The raw address after the catalog, with what follows the question mark.
+    tail: str = ""
+    #: The time of a snapshot in microseconds since 1970, or None: as it is now.
+    at: int | None = None
+
+    @property
+    def model(self) -> Model:
+        """The catalog's model."""
+        return self.catalog.model
+
+    def deny_snapshot(self) -> None:
+        """Refuse (403) a write to a snapshot."""
+        if self.at is not None:
+            raise HttpError(403, "A snapshot can't be changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[_Subject]):
+    """Addresses of one form, and who answers which method there."""
+
+    #: What the whole address must match, without what follows the question mark.
+    pattern: str
+    methods: Mapping[str, Callable[[_Subject, Sequence[str]], Answer]]
+
+
+def dispatch(
+    routes: Sequence[Route[_Subject]], path: str, method: str, subject: _Subject
+) -> Answer:
+    """Return what the first route that fits answers, or refuse (404, 405).
+
+    A handler gets the subject and the groups of its pattern, None as an empty text.
+    """
+    for route in routes:
+        found = re.fullmatch(route.pattern, path)
+        if found is not None:
+            handler = route.methods.get(method)
+            if handler is None:
+                raise HttpError(405)
+            return handler(subject, [text or "" for text in found.groups()])
+    raise not_found("There is no such address.")

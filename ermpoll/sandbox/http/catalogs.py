@@ -1,0 +1,62 @@
+"""Requests for catalogs as a whole: make, show and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ermpoll.sandbox.errors import HttpError, bad_request
+from ermpoll.sandbox.http import preconditions
+from ermpoll.sandbox.http.call import Call
+from ermpoll.sandbox.http.messages import (
+    Answer,
+    Request,
+    empty_answer,
+    json_answer,
+    text_answer,
+)
+from ermpoll.sandbox.model import acls, scalars
+from ermpoll.sandbox.model.identifiers import encode
+from ermpoll.sandbox.schema import catalogs
+from ermpoll.sandbox.store.store import Store
+
+
+def create(store: Store, request: Request) -> Answer:
+    """Answer ``POST /ermrest/catalog``."""
+    try:
+        doc = scalars.loads(request.body) if request.body.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise bad_request("The body is not JSON.") from error
+    catalog = catalogs.create(store, doc, request.client)
+    headers = {"Location": f"/ermrest/catalog/{catalog.id}"}
+    if request.accept == "text/plain":
+        answer = text_answer(201, f"{catalog.id}\n", headers)
+    else:
+        answer = json_answer(201, {"id": catalog.id}, headers)
+    return replace(answer, changed=True)
+
+
+def show(call: Call, names: Sequence[str]) -> Answer:
+    """Answer GET of a catalog."""
+    client = call.request.client
+    acls.demand(call.model, client, "enumerate")
+    etag = preconditions.etag(client.roles, "*", encode(call.catalog.changed_at))
+    preconditions.check("GET", call.request.headers, etag)
+    return json_answer(200, catalogs.shown(call.catalog, client), {"ETag": etag})
+
+
+def delete(call: Call, names: Sequence[str]) -> Answer:
+    """Answer DELETE of a catalog."""
+    acls.demand(call.model, call.request.client, "owner")
+    call.deny_snapshot()
+    call.store.forget(call.catalog)
+    return replace(empty_answer(), changed=True)
+
+
+def maintain(call: Call, names: Sequence[str]) -> Answer:
+    """Answer ``POST ...?vacuum`` and ``?analyze``, for which there is nothing to do."""
+    acls.demand(call.model, call.request.client, "owner")
+    call.deny_snapshot()
+    if not call.tail.endswith(("?vacuum", "?analyze")):
+        raise HttpError(405)
+    return empty_answer()
