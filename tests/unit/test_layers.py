@@ -49,6 +49,7 @@ WRONG = {
     "render/frames": "ermpoll.catalog",
     "polling/schedule": "ermpoll.agent",
     "sandbox/__init__": "ermpoll.render.frames",
+    "sandbox/query/scope": "ermpoll.sandbox.schema",
     "agent/agent": "ermpoll.sandbox",
     "queue/queue": "pandas",
     "queue/results": "jinja2",

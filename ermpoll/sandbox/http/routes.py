@@ -59,14 +59,14 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
 class Site:
     """A request to the service, on its way to a handler."""
 
-    service: Service
+    store: Store
+    logins: Logins
     request: Request
 
 
 def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
     name, snapshot, path = names
-    name, request = unquote(name), on.request
-    store: Store = on.service.store
+    name, request, store = unquote(name), on.request, on.store
     catalog = store.catalogs.get(name)
     if catalog is None:
         raise not_found(f"There is no catalog {name[:80]!r}.")
@@ -92,7 +92,7 @@ def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
 _SESSION = {
     "GET": lambda on, _: site.show_session(on.request),
     "PUT": lambda on, _: site.show_session(on.request),
-    "POST": lambda on, _: site.log_in(on.request, on.service.logins),
+    "POST": lambda on, _: site.log_in(on.request, on.logins),
     "DELETE": lambda on, _: site.end_session(on.request),
 }
 _SITE_ROUTES: tuple[Route[Site], ...] = (
@@ -101,7 +101,7 @@ _SITE_ROUTES: tuple[Route[Site], ...] = (
     Route("/ermrest/", {"GET": lambda on, _: site.advertise()}),
     Route(
         "/ermrest/catalog/?",
-        {"POST": lambda on, _: catalogs.create(on.service.store, on.request)},
+        {"POST": lambda on, _: catalogs.create(on.store, on.request)},
     ),
     Route(
         "/ermrest/catalog/([^/@]+)(@[^/]*)?(/.*)?",
@@ -125,7 +125,8 @@ class Service:
         self.store.deadline.start()
         try:
             path = request.path.partition("?")[0]
-            return dispatch(_SITE_ROUTES, path, request.method, Site(self, request))
+            on = Site(self.store, self.logins, request)
+            return dispatch(_SITE_ROUTES, path, request.method, on)
         except HttpError as error:
             return _refused(request, error)
         except (

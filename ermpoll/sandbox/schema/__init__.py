@@ -6,5 +6,6 @@ as a whole, too.
 
 Not here: the records of a model (``model``), and requests (``http``).
 
-Open ``documents.py`` for what goes out, ``create.py`` for what comes in.
+Open ``create.py`` first: ``reader.py`` reads what comes in, ``documents.py``
+writes what goes out.
 """

@@ -14,7 +14,7 @@ import pytest
 
 from tests.sandbox.client import Answer, Client
 
-_FILES = sorted(Path(__file__).parents[1].joinpath("transcripts").glob("*.json"))
+_FILES = sorted(Path(__file__).parents[2].joinpath("transcripts").glob("*.json"))
 _SYMBOL = re.compile(r"\$(RID|TIME|ETAG|CLIENT)\d+")
 
 
