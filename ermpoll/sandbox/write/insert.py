@@ -43,11 +43,9 @@ class Insert:
         names = self.table.columns
         rows = staged(body, self.given, names)
         images = [self._completed(work, row) for row in rows]
-        if self.skip:
-            self._check_repeats(images)
-        done = [
-            image for image in images if work.insert(self.table, image, skip=self.skip)
-        ]
+        check_unique([tuple(row[name] for name in self._key_names()) for row in rows])
+        found = [work.insert(self.table, image, skip=self.skip) for image in images]
+        done = [image for image in found if image is not None]
         work.check_references(self.table, done, names)
         fields = [field_of(column) for column in names.values()]
         return WrittenRows(parts=((fields, done),))
@@ -67,16 +65,15 @@ class Insert:
             raise conflict(f"The column {item.name} can't be NULL.")
         return None if default is None else item.type.from_json(default)
 
-    def _check_repeats(self, images: Sequence[Image]) -> None:
-        for key in self.table.keys:
-            check_unique(
-                [tuple(image[name] for name in key.columns) for image in images]
-            )
+    def _key_names(self) -> list[str]:
+        """Return the given columns that are part of any key."""
+        names = {name for key in self.table.keys for name in key.columns}
+        return [item.name for item in self.given if item.name in names]
 
 
 def check_unique(keys: Sequence[tuple[Any, ...]]) -> None:
     """Refuse (400) two input rows with one key; those with a NULL are not seen."""
-    whole = [key for key in keys if None not in key]
+    whole = [key for key in keys if key and None not in key]
     if len(set(whole)) != len(whole):
         raise bad_request("Two rows of the input have the same key.")
 
@@ -134,7 +131,8 @@ class Upsert:
         ]
         afters = [work.update(self.table, before, image) for before, image in pairs]
         new = [item for item, matches in zip(images, found, strict=True) if not matches]
-        whole = [self._insert(work, image) for image in new]
+        made = [self._insert(work, image) for image in new]
+        whole = [image for image in made if image is not None]
         changed = [item.name for item in fields]
         work.check_references(self.table, [*afters, *whole], changed)
         work.settle_updated(self.table, [before for before, _ in pairs], afters)
@@ -145,13 +143,12 @@ class Upsert:
     def _key(self, image: Image) -> tuple[Any, ...]:
         return tuple(image[item.name] for item in self.keys)
 
-    def _insert(self, work: Transaction, image: Image) -> Image:
+    def _insert(self, work: Transaction, image: Image) -> Image | None:
         whole = {
             name: work.system_value(name) if column.is_system else image[name]
             for name, column in self.table.columns.items()
         }
-        work.insert(self.table, whole)
-        return whole
+        return work.insert(self.table, whole, skip=True)
 
 
 def upsert(query: syntax.DataQuery, model: Model) -> Upsert:

@@ -16,6 +16,10 @@ from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, TableDef
 from ermpoll.sandbox.store.journal import Image, Journal
 from ermpoll.sandbox.store.store import CatalogState, Store
 
+#: Columns of these names and types take ``{RID}`` for the row's own, once a value.
+_TEMPLATE_NAMES = ("ID", "URI", "id", "uri")
+_TEMPLATE_TYPES = ("ermrest_curie", "ermrest_uri")
+
 
 @dataclass(slots=True, kw_only=True)
 class Transaction:
@@ -51,17 +55,23 @@ class Transaction:
         found = self.db.execute(sql, values)
         return [dict(zip(table.columns, row, strict=True)) for row in found]
 
-    def insert(self, table: TableDef, image: Image, *, skip: bool = False) -> bool:
-        """Insert one row; with `skip`, return False where a key is taken."""
+    def insert(
+        self, table: TableDef, image: Image, *, skip: bool = False
+    ) -> Image | None:
+        """Insert one row and return it; with `skip`, None where a key is taken.
+
+        A template in it becomes a value, by default as well as by the body's word.
+        """
+        image = _expanded(table, image)
         sql = self._statement(_insert, table, ())
         try:
             self.db.execute(sql, list(image.values()))
         except sqlite3.IntegrityError as error:
             if skip:
-                return False
+                return None
             raise _duplicate(table) from error
         self.journal.note(table, None, image)
-        return True
+        return image
 
     def update(self, table: TableDef, before: Image, changes: Image) -> Image:
         """Change one row and return its new version; RMT and RMB move by themselves."""
@@ -180,6 +190,18 @@ class Transaction:
         if value is None and not column.nullok:
             raise conflict(f"The column {column.name} can't be NULL.")
         return value
+
+
+def _expanded(table: TableDef, image: Image) -> Image:
+    """Return a new row with its RID in the templates of its identifiers."""
+    made = {
+        name: image[name].replace("{RID}", image["RID"], 1)
+        for name in _TEMPLATE_NAMES
+        if name in table.columns
+        and table.columns[name].typename in _TEMPLATE_TYPES
+        and image[name] is not None
+    }
+    return {**image, **made} if made else image
 
 
 def _select(table: TableDef, slots: Sequence[str]) -> str:
