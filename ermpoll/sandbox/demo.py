@@ -121,7 +121,7 @@ def make(store: Store) -> CatalogState:
         for acl in ("enumerate", "select"):
             model.acls[acl] = ["*"]
         model.acls["insert"] = [SOMEBODY.id]
-        builder = Builder(store=store, catalog=catalog, model=model)
+        builder = Builder(store=store, catalog=catalog, model=model, client=OWNER)
         schema = builder.schema({"schema_name": "Imaging", "comment": "Images"})
         for name in _TABLES:
             builder.table(schema, _table_doc(name))

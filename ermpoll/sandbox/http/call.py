@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ermpoll.sandbox.errors import HttpError, not_found
 from ermpoll.sandbox.http.messages import Answer, Request
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.store.store import CatalogState, Store
 
@@ -32,6 +33,17 @@ class Call:
     def model(self) -> Model:
         """The catalog's model."""
         return self.catalog.model
+
+    @property
+    def rights(self) -> Rights:
+        """What the client may do; worked out once for as long as the model holds."""
+        known = self.catalog.prepared
+        key = "rights", self.request.client
+        if key not in known:
+            snapshot = self.at is not None
+            known[key] = Rights(self.model, self.request.client, snapshot=snapshot)
+        rights: Rights = known[key]
+        return rights
 
     def deny_snapshot(self) -> None:
         """Refuse (403) a write to a snapshot."""

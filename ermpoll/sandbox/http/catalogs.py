@@ -15,7 +15,7 @@ from ermpoll.sandbox.http.messages import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.model import acls, scalars
+from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
@@ -38,16 +38,16 @@ def create(store: Store, request: Request) -> Answer:
 
 def show(call: Call, names: Sequence[str]) -> Answer:
     """Answer GET of a catalog."""
-    client = call.request.client
-    acls.demand(call.model, client, "enumerate")
-    etag = preconditions.etag(client.roles, "*", encode(call.catalog.changed_at))
+    call.rights.demand_catalog("enumerate")
+    roles = call.request.client.roles
+    etag = preconditions.etag(roles, "*", encode(call.catalog.changed_at))
     preconditions.check("GET", call.request.headers, etag)
-    return json_answer(200, catalogs.shown(call.catalog, client), {"ETag": etag})
+    return json_answer(200, catalogs.shown(call.catalog, call.rights), {"ETag": etag})
 
 
 def delete(call: Call, names: Sequence[str]) -> Answer:
     """Answer DELETE of a catalog."""
-    acls.demand(call.model, call.request.client, "owner")
+    call.rights.demand_catalog("owner")
     call.deny_snapshot()
     call.store.forget(call.catalog)
     return replace(empty_answer(), changed=True)
@@ -55,7 +55,7 @@ def delete(call: Call, names: Sequence[str]) -> Answer:
 
 def maintain(call: Call, names: Sequence[str]) -> Answer:
     """Answer ``POST ...?vacuum`` and ``?analyze``, for which there is nothing to do."""
-    acls.demand(call.model, call.request.client, "owner")
+    call.rights.demand_catalog("owner")
     call.deny_snapshot()
     if not call.tail.endswith(("?vacuum", "?analyze")):
         raise HttpError(405)

@@ -11,14 +11,14 @@ from ermpoll.sandbox.errors import bad_request, not_found
 from ermpoll.sandbox.http import formats, preconditions
 from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import Answer, Request, empty_answer, json_answer
-from ermpoll.sandbox.model import acls
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.query import select
 from ermpoll.sandbox.query.parser import parse
 from ermpoll.sandbox.query.syntax import DataQuery
 from ermpoll.sandbox.store.journal import Journal
-from ermpoll.sandbox.store.store import CatalogState, Store
+from ermpoll.sandbox.store.store import Store
 from ermpoll.sandbox.write import insert, update
 from ermpoll.sandbox.write.fields import Body, WrittenRows
 from ermpoll.sandbox.write.rows import Transaction
@@ -33,16 +33,13 @@ class PreparedWrite(Protocol):
         """Do it, inside a transaction."""
 
 
-#: API and method to what prepares the write and the rights it needs.
-_WRITES: dict[
-    tuple[str, str],
-    tuple[Callable[[DataQuery, Model], PreparedWrite], tuple[str, ...]],
-] = {
-    ("entity", "POST"): (insert.insert, ("insert",)),
-    ("entity", "PUT"): (insert.upsert, ("insert", "update")),
-    ("entity", "DELETE"): (update.delete, ("delete",)),
-    ("attribute", "DELETE"): (update.delete, ("update",)),
-    ("attributegroup", "PUT"): (update.update, ("update",)),
+#: API and method to what prepares the write.
+_WRITES: dict[tuple[str, str], Callable[[DataQuery, Rights], PreparedWrite]] = {
+    ("entity", "POST"): insert.insert,
+    ("entity", "PUT"): insert.upsert,
+    ("entity", "DELETE"): update.delete,
+    ("attribute", "DELETE"): update.delete,
+    ("attributegroup", "PUT"): update.update,
 }
 
 
@@ -57,25 +54,21 @@ class Prepared:
 
 def read(call: Call, names: Sequence[str]) -> Answer:
     """Answer a GET of rows."""
-    request = call.request
-    acls.demand(call.model, request.client, "select")
-    prepared = _prepared(call.catalog, "GET", call.tail, call.at)
+    call.rights.demand_catalog("enumerate")
+    prepared = _prepared(call)
     current = _checked_etag(call)
     assert prepared.read is not None
-    return _read(call.store, request, prepared.query, prepared.read, current)
+    return _read(call.store, call.request, prepared.query, prepared.read, current)
 
 
 def write(call: Call, names: Sequence[str]) -> Answer:
     """Answer a PUT, POST or DELETE of rows."""
-    request = call.request
-    api = call.tail.partition("/")[0]
-    for right in _WRITES[api, request.method][1]:
-        acls.demand(call.model, request.client, right)
+    call.rights.demand_catalog("enumerate")
     call.deny_snapshot()
-    prepared = _prepared(call.catalog, request.method, call.tail, None)
+    prepared = _prepared(call)
     _checked_etag(call)
     assert prepared.write is not None
-    return _write(call.store, call.catalog, request, prepared.query, prepared.write)
+    return _write(call, prepared.query, prepared.write)
 
 
 def _checked_etag(call: Call) -> str:
@@ -86,22 +79,23 @@ def _checked_etag(call: Call) -> str:
     return current
 
 
-def _prepared(
-    catalog: CatalogState, method: str, tail: str, at: int | None
-) -> Prepared:
-    known: Prepared | None = catalog.prepared.get((method, tail))
-    if known is not None:
-        return known
-    query = parse(tail)
-    if method == "GET":
-        known = Prepared(query=query, read=select.prepare(query, catalog.model, at=at))
-    else:
-        make = _WRITES[query.api, method][0]
-        known = Prepared(query=query, write=make(query, catalog.model))
-    if len(catalog.prepared) >= _PREPARED:
-        catalog.prepared.clear()
-    catalog.prepared[method, tail] = known
-    return known
+def _prepared(call: Call) -> Prepared:
+    """Return what an address means to a client, read once while the model holds."""
+    known, method = call.catalog.prepared, call.request.method
+    key = method, call.tail, call.request.client
+    if key not in known:
+        query = parse(call.tail)
+        rights = call.rights
+        if len(known) >= _PREPARED:
+            known.clear()
+        if method == "GET":
+            plan = select.prepare(query, rights, at=call.at)
+            known[key] = Prepared(query=query, read=plan)
+        else:
+            make = _WRITES[query.api, method]
+            known[key] = Prepared(query=query, write=make(query, rights))
+    prepared: Prepared = known[key]
+    return prepared
 
 
 def _etag(request: Request, version: int) -> str:
@@ -130,13 +124,8 @@ def _read(
     return Answer(status=200, body=body, headers=headers)
 
 
-def _write(
-    store: Store,
-    catalog: CatalogState,
-    request: Request,
-    query: DataQuery,
-    write: PreparedWrite,
-) -> Answer:
+def _write(call: Call, query: DataQuery, write: PreparedWrite) -> Answer:
+    store, catalog, request = call.store, call.catalog, call.request
     kind = formats.JSON
     body = formats.JsonBody(items=[])
     rows: Any = body
@@ -183,8 +172,8 @@ def _echo(
 
 def find_rid(call: Call, names: Sequence[str]) -> Answer:
     """Answer ``entity_rid/RID``: which table has that row, or had it."""
+    call.rights.demand_catalog("enumerate")
     rid = unquote(names[0])
-    acls.demand(call.model, call.request.client, "select")
     if not rid or "/" in rid:
         raise bad_request("A RID is needed.")
     etag = _checked_etag(call)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from ermpoll.sandbox.errors import HttpError, bad_request
+from ermpoll.sandbox.errors import HttpError, bad_request, not_found
 from ermpoll.sandbox.http import preconditions, properties
 from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import (
@@ -16,9 +16,8 @@ from ermpoll.sandbox.http.messages import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.model import acls, scalars
+from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.identifiers import encode
-from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, Schema, TableDef
 from ermpoll.sandbox.schema import alter, documents
 from ermpoll.sandbox.schema.address import Kind, Place, locate
 from ermpoll.sandbox.schema.create import Builder
@@ -28,24 +27,21 @@ from ermpoll.sandbox.store.journal import Journal
 
 def show(call: Call, names: Sequence[str]) -> Answer:
     """Answer a GET of the model, of an element, or of a property of one."""
-    request, model = call.request, call.model
-    acls.demand(model, request.client, "enumerate")
-    place = locate(model, _path(call))
-    headers = {"ETag": _etag(call)}
-    owner = acls.is_owner(model, request.client)
+    call.rights.demand_catalog("enumerate")
+    etag = _etag(call)
+    place = locate(call.rights, _path(call))
     if place.prop is not None:
-        answer = properties.shown(place, owner, request)
-        answer = replace(answer, headers={**answer.headers, **headers})
+        answer = properties.show(call.rights, place)
     else:
-        answer = json_answer(200, _doc(call, place, owner), headers)
-    preconditions.check("GET", request.headers, headers["ETag"])
-    return answer
+        answer = json_answer(200, _doc(call, place))
+    preconditions.check("GET", call.request.headers, etag)
+    return replace(answer, headers={**answer.headers, "ETag": etag})
 
 
 def change(call: Call, names: Sequence[str]) -> Answer:
     """Answer a POST, PUT or DELETE of an element or of a property of one."""
     request = call.request
-    acls.demand(call.model, request.client, "owner")
+    call.rights.demand_catalog("enumerate")
     call.deny_snapshot()
     preconditions.check(request.method, request.headers, _etag(call))
     doc = document(request)
@@ -56,12 +52,18 @@ def change(call: Call, names: Sequence[str]) -> Answer:
         etag_at=lambda now: preconditions.etag(request.client.roles, "*", now),
     )
     with call.store.remodelling(call.catalog, journal) as model:
-        builder = Builder(store=call.store, catalog=call.catalog, model=model)
-        place = locate(model, _path(call), creating=request.method == "POST")
+        builder = Builder(
+            store=call.store,
+            catalog=call.catalog,
+            model=model,
+            client=request.client,
+        )
+        place = locate(builder.rights, _path(call))
         if place.prop is not None:
-            answer = properties.change(request, place, doc)
+            answer = properties.change(builder, request.method, place, doc)
         else:
             answer = _step(request.method, place)(builder, place, doc)
+            alter.forget_broken_bindings(builder)
     headers = {**answer.headers, "ETag": _etag(call)}
     return replace(answer, headers=headers, changed=True)
 
@@ -87,30 +89,19 @@ def _etag(call: Call) -> str:
     return preconditions.etag(call.request.client.roles, "*", call.catalog.model_at)
 
 
-def _doc(call: Call, place: Place, owner: bool) -> Any:
+def _doc(call: Call, place: Place) -> Any:
     if place.kind == "catalog":
         raise HttpError(405)
     if place.kind == "schemas":
-        snaptime = encode(call.catalog.model_at)
-        return documents.model_doc(call.model, owner, snaptime=snaptime)
-    docs = [_element_doc(place.table, item, owner) for item in place.elements]
+        return documents.model_doc(call.rights, snaptime=encode(call.catalog.model_at))
+    if place.kind in _CHANGED and place.kind != "reference" and not place.elements:
+        raise not_found(f"There is no {place.kind} {place.name[:80]!r}.")
+    docs = [
+        documents.element_doc(call.rights, place.table, item) for item in place.elements
+    ]
     if place.kind == "fkeys":
         return [[doc] for doc in docs]
-    return docs if place.kind.endswith("s") or place.kind == "fkey" else docs[0]
-
-
-def _element_doc(table: TableDef | None, element: Any, owner: bool) -> Any:
-    """Return the document of any element below the model."""
-    if isinstance(element, Schema):
-        return documents.schema_doc(element, owner)
-    if isinstance(element, TableDef):
-        return documents.table_doc(element, owner)
-    if isinstance(element, ColumnDef):
-        return documents.column_doc(element, owner)
-    assert table is not None
-    if isinstance(element, ForeignKey):
-        return documents.fkey_doc(table, element, owner)
-    return documents.key_doc(table, element)
+    return docs[0] if place.kind in ("schema", "table", "column", "key") else docs
 
 
 # ---- adding
@@ -126,13 +117,14 @@ def _post_table(builder: Builder, place: Place, doc: Any) -> Answer:
     doc = a_mapping(doc)
     made = builder.table(place.schema, doc)
     builder.add_fkeys(made, a_list(doc.get("foreign_keys")))
-    return json_answer(201, documents.table_doc(made, True, fresh=True))
+    return json_answer(201, documents.table_doc(builder.rights, made, fresh=True))
 
 
 def _post_column(builder: Builder, place: Place, doc: Any) -> Answer:
     assert place.table is not None
     column = builder.add_column(place.table, a_mapping(doc))
-    return json_answer(201, documents.column_doc(column, True, fresh=True))
+    told = documents.column_doc(builder.rights, place.table, column, fresh=True)
+    return json_answer(201, told)
 
 
 def _post_key(builder: Builder, place: Place, doc: Any) -> Answer:
@@ -145,7 +137,8 @@ def _post_fkey(builder: Builder, place: Place, doc: Any) -> Answer:
     table = place.table
     assert table is not None
     fkeys = builder.add_fkeys(table, [doc])
-    return json_answer(201, [documents.fkey_doc(table, item, True) for item in fkeys])
+    rights = builder.rights
+    return json_answer(201, [documents.fkey_doc(rights, table, i) for i in fkeys])
 
 
 def _post_many(builder: Builder, place: Place, doc: Any) -> Answer:
@@ -158,7 +151,9 @@ def _post_many(builder: Builder, place: Place, doc: Any) -> Answer:
         ]
         for name, item in docs.items():
             _links(builder, {"schema_name": name, **item})
-        made = {item.name: documents.schema_doc(item, True) for item in schemas}
+        made = {
+            item.name: documents.schema_doc(builder.rights, item) for item in schemas
+        }
         return json_answer(201, {"schemas": made})
     items = [a_mapping(item) for item in a_list(doc)]
     answers = [_one(builder, item) for item in items]
@@ -177,12 +172,12 @@ def _schema(builder: Builder, doc: Any) -> Any:
 def _one(builder: Builder, doc: Any) -> Callable[[], Any] | None:
     """Make one schema or table; return what tells its document when all is made."""
     if "table_name" in doc:
-        schema = builder.model.schema(str(doc.get("schema_name")))
+        schema = builder.rights.seen_schema(str(doc.get("schema_name")))
         made = builder.table(schema, doc)
-        return lambda: documents.table_doc(made, True)
+        return lambda: documents.table_doc(builder.rights, made)
     if "schema_name" in doc:
         whole = _schema(builder, doc)
-        return lambda: documents.schema_doc(whole, True)
+        return lambda: documents.schema_doc(builder.rights, whole)
     if "foreign_key_columns" not in doc:
         raise bad_request("The document is no schema, table or foreign key.")
     return None
@@ -208,11 +203,26 @@ def _links(builder: Builder, doc: Any) -> None:
 
 
 def _put(builder: Builder, place: Place, doc: Any) -> Answer:
-    alter.alter(builder, place, a_mapping(doc))
-    return json_answer(200, _element_doc(place.table, place.elements[0], True))
+    doc = a_mapping(doc)
+    if not place.elements:
+        return _put_new(builder, place, doc)
+    alter.alter(builder, place, doc)
+    (element,) = place.elements[:1]
+    return json_answer(200, documents.element_doc(builder.rights, place.table, element))
+
+
+def _put_new(builder: Builder, place: Place, doc: Mapping[str, Any]) -> Answer:
+    """Make what is not there yet, as a POST would, but with another status."""
+    step, name = _MADE.get(place.kind, (None, ""))
+    if step is None:
+        raise HttpError(405)
+    answer = step(builder, place, {name: place.name, **doc} if name else doc)
+    return replace(answer, status=200)
 
 
 def _delete(builder: Builder, place: Place, doc: Any) -> Answer:
+    if not place.elements and place.kind not in ("reference", "references"):
+        raise not_found(f"There is no {place.kind} {place.name[:80]!r}.")
     alter.drop(builder, place)
     return empty_answer()
 
@@ -226,11 +236,18 @@ _POSTS: dict[Kind, _Step] = {
     "keys": _post_key,
     "fkeys": _post_fkey,
 }
-_CHANGED: tuple[Kind, ...] = ("schema", "table", "column", "key", "fkey")
+_CHANGED: tuple[Kind, ...] = ("schema", "table", "column", "key", "fkey", "reference")
 _STEPS: dict[str, dict[Kind, _Step]] = {
     "POST": _POSTS,
     "PUT": dict.fromkeys(_CHANGED, _put),
-    "DELETE": dict.fromkeys(_CHANGED, _delete),
+    "DELETE": dict.fromkeys((*_CHANGED, "references"), _delete),
+}
+del _STEPS["PUT"]["fkey"], _STEPS["DELETE"]["fkey"]
+#: What a PUT makes, and the member that has its name.
+_MADE: dict[Kind, tuple[_Step, str]] = {
+    "table": (_post_table, "table_name"),
+    "column": (_post_column, "name"),
+    "key": (_post_key, ""),
 }
 
 

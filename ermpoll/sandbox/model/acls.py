@@ -1,49 +1,307 @@
-"""Who may do what: owner against everybody else, by the catalog's own ACLs.
+"""What a client may do: ACLs and their inheritance, and whether rows have a say.
 
-Policies of schemas, tables, columns and rows are stored and shown, but not enforced.
+A decision is True, False, or None: then the bindings in force decide row by row
+(`query.policy` turns them into SQL). An element that may not be enumerated is as if
+it were not there.
 """
 
 from __future__ import annotations
 
-from ermpoll.sandbox.errors import forbidden
-from ermpoll.sandbox.model.clients import ANONYMOUS, Client
-from ermpoll.sandbox.model.model import Model
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
-#: The catalog's ACL names; an empty list means nobody but the owner.
-CATALOG_ACLS = (
-    "owner",
-    "create",
-    "enumerate",
-    "write",
-    "insert",
-    "update",
-    "delete",
-    "select",
+from ermpoll.sandbox.errors import HttpError, conflict, forbidden, not_found
+from ermpoll.sandbox.model.clients import Client
+from ermpoll.sandbox.model.model import (
+    ColumnDef,
+    Element,
+    ForeignKey,
+    Key,
+    Model,
+    Schema,
+    TableDef,
 )
+
+Decision: TypeAlias = bool | None
+_Element = TypeVar("_Element", Schema, TableDef, ColumnDef)
+_MODEL = ("owner", "create", "enumerate", "write")
+_ROWS = ("insert", "update", "delete", "select")
+#: The ACLs that an element can have, by what it is.
+SUPPORTED: dict[type, tuple[str, ...]] = {
+    Model: (*_MODEL, *_ROWS),
+    Schema: (*_MODEL, *_ROWS),
+    TableDef: ("owner", "enumerate", "write", *_ROWS),
+    ColumnDef: ("enumerate", "write", "insert", "update", "select"),
+    ForeignKey: ("enumerate", "write", "insert", "update"),
+}
+#: The kinds of access that a binding can give, by what it is bound to.
+BINDABLE: dict[type, tuple[str, ...]] = {
+    TableDef: ("owner", "update", "delete", "select"),
+    ColumnDef: ("owner", "update", "delete", "select"),
+    ForeignKey: ("owner", "insert", "update"),
+}
 #: ACLs that may hold ``*``, which means everybody, also without login.
 OPEN_TO_ALL = ("enumerate", "select")
-#: Right to the ACLs any of which gives it, besides the owner's.
-_IMPLIED_BY = {
-    "enumerate": CATALOG_ACLS,
-    "select": ("select", "write", "update", "delete"),
-    "insert": ("insert", "write"),
-    "update": ("update", "write"),
-    "delete": ("delete", "write"),
-    "create": ("create",),
+#: A right, and the others that give it as well.
+_IMPLIED_BY: dict[str, tuple[str, ...]] = {
+    "owner": (),
+    "create": ("owner",),
+    "write": ("owner",),
+    "insert": ("owner", "write"),
+    "update": ("owner", "write"),
+    "delete": ("owner", "write"),
+    "select": ("owner", "write", "update", "delete"),
+    "enumerate": ("owner", "create", "write", *_ROWS),
+}
+_FIXED = {
+    "RID": ("update", "write"),
+    "RCB": ("update", "write"),
+    "RMT": ("insert", "update", "write"),
+    "RMB": ("insert", "update", "write"),
 }
 
 
-def is_owner(model: Model, client: Client) -> bool:
-    """Return whether a client owns the catalog."""
-    return bool(client.roles & set(model.acls.get("owner") or ()))
+def binding_grants(binding: Any, right: str, roles: frozenset[str]) -> bool:
+    """Return whether a binding can give a right to a client of these roles at all."""
+    if not binding or roles.isdisjoint(binding.get("scope_acl", ("*",))):
+        return False
+    return not {right, *_IMPLIED_BY[right]}.isdisjoint(binding["types"])
 
 
-def demand(model: Model, client: Client, right: str) -> None:
-    """Return if the client has the right, or refuse: 401 without login, else 403."""
-    if is_owner(model, client):
-        return
-    roles = client.roles | ({"*"} if right in OPEN_TO_ALL else set())
-    for name in _IMPLIED_BY.get(right, ()):
-        if roles & set(model.acls.get(name) or ()):
-            return
-    raise forbidden(f"The right to {right} is needed.", anonymous=client == ANONYMOUS)
+class Rights:
+    """What one client may do with one model.
+
+    Parameters
+    ----------
+    snapshot
+        True: the model is of a snapshot, of which only `select` is told.
+    """
+
+    def __init__(self, model: Model, client: Client, *, snapshot: bool = False) -> None:
+        self.model = model
+        self.client = client
+        self.roles = client.roles | {"*"}
+        self.snapshot = snapshot
+        self._known: dict[tuple[int, str], Decision] = {}
+
+    # ---- decisions
+
+    def catalog(self, right: str) -> Decision:
+        """Decide on the catalog itself."""
+        return not self._is_barred(right) and self._is_listed(self.model, right)
+
+    def schema(self, schema: Schema, right: str) -> Decision:
+        """Decide on a schema."""
+        if self._is_barred(right):
+            return False
+        return self._static(schema, right, self.catalog("owner"), self.catalog(right))
+
+    def table(self, table: TableDef, right: str) -> Decision:
+        """Decide on a table."""
+        key = id(table), right
+        if key not in self._known:
+            self._known[key] = self._table(table, right)
+        return self._known[key]
+
+    def _table(self, table: TableDef, right: str) -> Decision:
+        schema = self.model.schemas[table.schema]
+        if not self.schema(schema, "enumerate") or self._is_barred(right):
+            return False
+        owner, inherited = self.schema(schema, "owner"), self.schema(schema, right)
+        if self._static(table, right, owner, inherited):
+            return True
+        return self._dynamic(table.acl_bindings.values(), right)
+
+    def column(self, table: TableDef, column: ColumnDef, right: str) -> Decision:
+        """Decide on a column."""
+        key = id(column), right
+        if key not in self._known:
+            self._known[key] = self._column(table, column, right)
+        return self._known[key]
+
+    def _column(self, table: TableDef, column: ColumnDef, right: str) -> Decision:
+        if right in _FIXED.get(column.name, ()) or self.table(table, right) is False:
+            return False
+        return self._child(table, column, right)
+
+    def _child(
+        self, table: TableDef, child: ColumnDef | ForeignKey, right: str
+    ) -> Decision:
+        if self._is_barred(right):
+            return False
+        owner, inherited = self.table(table, "owner"), self.table(table, right)
+        if self._static(child, right, owner, inherited):
+            return True
+        return self._dynamic(bindings_of(table, child).values(), right)
+
+    def data(self, table: TableDef, column: ColumnDef, right: str) -> Decision:
+        """Decide on the values of a column, which the server may fill."""
+        if column.is_system and right in ("insert", "update"):
+            if right == "insert" and column.name in ("RID", "RCT", "RCB"):
+                if self.catalog("owner"):
+                    return True
+                # Others may have leased it.
+                return None if column.name == "RID" else False
+            return False
+        return self.column(table, column, right)
+
+    def columns(self, table: TableDef, names: Iterable[str], right: str) -> Decision:
+        """Decide on several columns: the first that does not clearly give it."""
+        for name in names:
+            decision = self.column(table, table.columns[name], right)
+            if not decision:
+                return decision
+        return True
+
+    def key(self, table: TableDef, key: Key | ForeignKey) -> bool:
+        """Return whether a key, by its columns alone, may be seen."""
+        columns = [table.columns[name] for name in key.columns]
+        return all(
+            self.column(table, column, "enumerate") for column in columns
+        ) and not any(self.column(table, item, "select") is False for item in columns)
+
+    def fkey(self, table: TableDef, fkey: ForeignKey, right: str) -> Decision:
+        """Decide on a foreign key, whose own ACLs default to everybody's."""
+        if right == "enumerate":
+            target = self.model.table(*fkey.ref_table)
+            far = Key(rid="", name="", columns=fkey.ref_columns)
+            if not (self.key(target, far) and self.key(table, fkey)):
+                return False
+        if right in ("insert", "update") and right not in fkey.acls:
+            return True
+        return self._child(table, fkey, right)
+
+    def _is_barred(self, right: str) -> bool:
+        """Nobody without login changes anything."""
+        return not self.client.id and right not in OPEN_TO_ALL
+
+    def _is_listed(self, element: Element | Model, right: str) -> bool:
+        return any(
+            not self.roles.isdisjoint(element.acls.get(name) or ())
+            for name in (right, *_IMPLIED_BY[right])
+        )
+
+    def _static(
+        self, element: Element, right: str, owner: Decision, inherited: Decision
+    ) -> bool:
+        if self._is_listed(element, right) or owner:
+            return True
+        return right not in element.acls and bool(inherited)
+
+    def _dynamic(self, bindings: Iterable[Any], right: str) -> Decision:
+        granted = (binding_grants(item, right, self.roles) for item in bindings)
+        return None if any(granted) else False
+
+    # ---- demands
+
+    def demand(self, decision: Decision, what: str) -> None:
+        """Refuse a denial: 401 without login, else 403. None is for the rows."""
+        if decision is False:
+            raise self.denial(what)
+
+    def denial(self, what: str) -> HttpError:
+        """Return the refusal of an access."""
+        return forbidden(f"{what} is not allowed.", anonymous=not self.client.id)
+
+    def demand_catalog(self, right: str) -> None:
+        """Refuse who lacks a right to the catalog."""
+        self.demand(self.catalog(right), f"{right} access to the catalog")
+
+    def demand_element(self, element: Any, table: TableDef | None, right: str) -> None:
+        """Refuse who lacks a right to an element; keys are their table's affair."""
+        what = f"{right} access to {getattr(element, 'name', 'the catalog')}"
+        self.demand(self.decide(element, table, right), what)
+
+    def decide(self, element: Any, table: TableDef | None, right: str) -> Decision:
+        """Decide on any element; `table` is that of a part of one."""
+        if isinstance(element, Model):
+            return self.catalog(right)
+        if isinstance(element, Schema):
+            return self.schema(element, right)
+        if isinstance(element, TableDef):
+            return self.table(element, right)
+        assert table is not None
+        if isinstance(element, ColumnDef):
+            return self.column(table, element, right)
+        if isinstance(element, ForeignKey):
+            return self.fkey(table, element, right)
+        return (
+            self.key(table, element)
+            if right == "enumerate"
+            else self.table(table, right)
+        )
+
+    # ---- what is there, for this client
+
+    def seen_schema(self, name: str, *, last: bool = False) -> Schema:
+        """Return a schema, or refuse: 404 for an address's `last` part, else 409."""
+        schema = self.model.schema(name, last=last)
+        return self._shown(schema, self.schema(schema, "enumerate"), last)
+
+    def seen_table(self, schema: Schema, name: str, *, last: bool = False) -> TableDef:
+        """Return a table, or refuse as `seen_schema` does."""
+        table = schema.table(name, last=last)
+        return self._shown(table, self.table(table, "enumerate"), last)
+
+    def find_table(self, name: tuple[str, ...]) -> TableDef:
+        """Return the table that ``T`` or ``S:T`` is in data paths, or refuse (409)."""
+        if len(name) == 2:
+            return self.seen_table(self.seen_schema(name[0]), name[1])
+        found = [
+            table
+            for table in self.model.tables()
+            if table.name == name[0] and self.table(table, "enumerate")
+        ]
+        if len(found) != 1:
+            word = "ambiguous" if found else "unknown"
+            raise conflict(f"The table name {name[0][:80]!r} is {word}.")
+        return found[0]
+
+    def seen_column(self, table: TableDef, name: str) -> ColumnDef:
+        """Return a column, or refuse (409)."""
+        column = table.column(name)
+        return self._shown(column, self.column(table, column, "enumerate"), False)
+
+    def seen_columns(self, table: TableDef) -> list[ColumnDef]:
+        """Return the columns of a table that are there."""
+        return [
+            column
+            for column in table.columns.values()
+            if self.column(table, column, "enumerate")
+        ]
+
+    def _shown(self, element: _Element, decision: Decision, last: bool) -> _Element:
+        if not decision:
+            make = not_found if last else conflict
+            raise make(f"There is no {element.name[:80]!r}.")
+        return element
+
+    # ---- what is told
+
+    def summary(self, element: Any, table: TableDef | None = None) -> Mapping[str, Any]:
+        """Return the ``rights`` of an element's document."""
+        told: dict[str, Any] = {
+            right: self.decide(element, table, right)
+            if right == "select" or not self.snapshot
+            else False
+            for right in _TOLD[type(element)]
+        }
+        if isinstance(element, ForeignKey) and table and not self.snapshot:
+            for right, decision in told.items():
+                if decision:
+                    told[right] = self.columns(table, element.columns, right)
+        return told
+
+
+_TOLD: dict[type, tuple[str, ...]] = {
+    Model: ("owner", "create"),
+    Schema: ("owner", "create"),
+    TableDef: ("owner", "insert", "update", "delete", "select"),
+    ColumnDef: ("insert", "update", "select", "delete"),
+    ForeignKey: ("insert", "update"),
+}
+
+
+def bindings_of(table: TableDef, child: ColumnDef | ForeignKey) -> dict[str, Any]:
+    """Return the bindings in force on a part of a table: its own before the table's."""
+    return {**table.acl_bindings, **child.acl_bindings}

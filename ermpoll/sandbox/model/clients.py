@@ -19,11 +19,13 @@ class Client:
 
     id: str
     display_name: str = ""
+    #: The ids of the client's groups.
+    groups: frozenset[str] = frozenset()
 
     @property
     def roles(self) -> frozenset[str]:
         """The ids of the client's roles, without ``*``."""
-        return frozenset([self.id]) if self.id else frozenset()
+        return self.groups | {self.id} if self.id else frozenset()
 
 
 ANONYMOUS = Client("")
@@ -88,7 +90,7 @@ def session_doc(client: Client) -> dict[str, Any]:
     who = {"id": client.id, "display_name": client.display_name}
     return {
         "client": who,
-        "attributes": [who],
+        "attributes": [who, *({"id": group} for group in sorted(client.groups))],
         "since": now.isoformat(),
         "expires": (now + timedelta(seconds=_SPAN_S)).isoformat(),
         "seconds_remaining": _SPAN_S,

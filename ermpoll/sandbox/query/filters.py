@@ -27,11 +27,11 @@ def compiled(path: Path, item: syntax.Filter) -> str:
     if isinstance(item, syntax.Not):
         return f"(NOT {compiled(path, item.operand)})"
     if isinstance(item, syntax.IsNull):
-        instance, column = path.column(item.column)
+        instance, column = path.readable(item.column)
         return f"({instance.sql(column)} IS NULL)"
     if item.column[-1] == syntax.STAR:
         return _any_column(path, item)
-    instance, column = path.column(item.column)
+    instance, column = path.readable(item.column)
     return _comparison(path, item, instance.sql(column), column)
 
 
@@ -41,7 +41,7 @@ def _any_column(path: Path, item: syntax.Compare) -> str:
     instance = path.instance(item.column)
     parts = [
         _comparison(path, item, instance.sql(column), column)
-        for column in instance.table.columns.values()
+        for column in path.readable_columns(instance)
     ]
     return f"({' OR '.join(parts)})"
 

@@ -5,22 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import ForeignKey, Model, TableDef
+from ermpoll.sandbox.model.acls import Rights
+from ermpoll.sandbox.model.model import ForeignKey, TableDef
 from ermpoll.sandbox.query import filters, syntax
-from ermpoll.sandbox.query.scope import Pairs, Path
+from ermpoll.sandbox.query.policy import visible_rows
+from ermpoll.sandbox.query.scope import (
+    Instance,
+    Pairs,
+    Path,
+    equalities,
+    fkey_pairs,
+)
 
 
 def resolve(
-    path: Sequence[syntax.Element], model: Model, *, at: int | None = None
+    path: Sequence[syntax.Element],
+    rights: Rights,
+    *,
+    at: int | None = None,
+    guarded: bool = True,
 ) -> Path:
-    """Return what `path` means in `model`.
+    """Return what `path` means to a client.
+
+    Parameters
+    ----------
+    at
+        Microseconds since 1970 to show the rows of, or None: as they are.
+    guarded
+        False: the client writes, so rows it may not read are found as well.
 
     Raises
     ------
     HttpError
-        409 for names that are unknown or ambiguous, 400 for aliases misused.
+        409 for names that are unknown or ambiguous, 400 for aliases misused, 401 and
+        403 for tables that may not be read.
     """
-    resolved = Path(model=model, at=at)
+    resolved = Path(rights=rights, at=at, guarded=guarded)
     for element in path:
         _take(resolved, element)
     return resolved
@@ -40,33 +60,63 @@ def _take(path: Path, element: syntax.Element) -> None:
 
 
 def _take_table(path: Path, element: syntax.TableRef) -> None:
-    table = path.model.find_table(element.name)
+    table = path.rights.find_table(element.name)
     if not path.instances:
-        path.source = path.rows_of(path.add(table, element.alias))
+        if path.guarded:
+            path.rights.demand_element(table, None, "select")
+        path.source = visible_rows(path, path.add(table, element.alias))
         return
     here = path.current
-    links = _links(here.table, table)
+    links = _links(path.rights, here.table, table)
     if table is here.table or not links:
         raise conflict(
             f"No foreign key links {here.table.title} and {table.title} unambiguously."
         )
-    path.join(table, element.alias, here, links)
+    _join(path, table, element.alias, here, links)
+
+
+def _join(
+    path: Path,
+    table: TableDef,
+    alias: str | None,
+    left: Instance,
+    alternatives: Sequence[Pairs],
+    kind: str = "inner",
+) -> None:
+    """Join `table` where any of the alternatives makes its columns equal."""
+    path.rights.demand_element(table, None, "select")
+    right = path.add(table, alias)
+    equal = [f"({equalities(left, right, pairs)})" for pairs in alternatives]
+    rows = visible_rows(path, right)
+    path.source += f" {kind.upper()} JOIN {rows} ON {' OR '.join(equal)}"
 
 
 def _pairs(fkey: ForeignKey, *, inbound: bool = False) -> Pairs:
-    pairs = zip(fkey.columns, fkey.ref_columns, strict=True)
-    return [(there, here) if inbound else (here, there) for here, there in pairs]
+    return fkey_pairs(fkey.columns, fkey.ref_columns, inbound=inbound)
 
 
-def _links(here: TableDef, there: TableDef) -> list[Pairs]:
-    """Return each way in which a foreign key links the two tables."""
+def _links(rights: Rights | None, here: TableDef, there: TableDef) -> list[Pairs]:
+    """Return each way in which a foreign key links the two tables.
+
+    With `rights`: only by those that the client sees.
+    """
     target = (there.schema, there.name)
-    outbound = [_pairs(fkey) for fkey in here.fkeys if fkey.ref_table == target]
+    outbound = [
+        _pairs(fkey)
+        for fkey in here.fkeys
+        if fkey.ref_table == target and _is_seen(rights, here, fkey)
+    ]
     origin = (here.schema, here.name)
     inbound = [
-        _pairs(fkey, inbound=True) for fkey in there.fkeys if fkey.ref_table == origin
+        _pairs(fkey, inbound=True)
+        for fkey in there.fkeys
+        if fkey.ref_table == origin and _is_seen(rights, there, fkey)
     ]
     return outbound + inbound
+
+
+def _is_seen(rights: Rights | None, table: TableDef, fkey: ForeignKey) -> bool:
+    return rights is None or bool(rights.fkey(table, fkey, "enumerate"))
 
 
 def _take_link(path: Path, link: syntax.LinkStep) -> None:
@@ -76,16 +126,16 @@ def _take_link(path: Path, link: syntax.LinkStep) -> None:
     left = [path.column(name) for name in link.left]
     if len({instance.label for instance, _ in left}) != 1:
         raise conflict("The left columns of a link must be of one instance.")
-    table = path.model.find_table(link.right[0][:-1] or _no_table())
+    table = path.rights.find_table(link.right[0][:-1] or _no_table())
     if any(name[:-1] not in ((), link.right[0][:-1]) for name in link.right):
         raise conflict("The right columns of a link must be of one table.")
     if len(link.left) != len(link.right):
         raise bad_request("A link needs as many columns on its left as on its right.")
     pairs = [
-        (column.name, table.column(name[-1]).name)
+        (column.name, path.rights.seen_column(table, name[-1]).name)
         for (_, column), name in zip(left, link.right, strict=True)
     ]
-    path.join(table, link.alias, left[0][0], [pairs], link.kind)
+    _join(path, table, link.alias, left[0][0], [pairs], link.kind)
 
 
 def _no_table() -> tuple[str, ...]:
@@ -100,7 +150,7 @@ def _link_by_columns(path: Path, link: syntax.LinkStep) -> None:
     names = {name[-1] for name in link.left}
     if len(first) == 3 or (len(first) == 2 and first[0] not in path.aliases):
         here = path.current
-        found = _into(path, path.model.find_table(first[:-1]), names)
+        found = _into(path, path.rights.find_table(first[:-1]), names)
     else:
         here = path.instance(first)
         found = _out_of(path, here.table, names)
@@ -108,7 +158,7 @@ def _link_by_columns(path: Path, link: syntax.LinkStep) -> None:
         word = "several foreign keys" if found else "no foreign key"
         raise conflict(f"The columns of a link take part in {word}.")
     table, pairs = found[0]
-    path.join(table, link.alias, here, [pairs])
+    _join(path, table, link.alias, here, [pairs])
 
 
 def _out_of(
@@ -116,7 +166,7 @@ def _out_of(
 ) -> list[tuple[TableDef, Pairs]]:
     """Return the links of which `names` are the columns on our side."""
     for name in names:
-        here.column(name)
+        path.rights.seen_column(here, name)
     outbound = [
         (path.model.table(*fkey.ref_table), _pairs(fkey))
         for fkey in here.fkeys
@@ -133,9 +183,9 @@ def _out_of(
 def _into(path: Path, there: TableDef, names: set[str]) -> list[tuple[TableDef, Pairs]]:
     """Return the links from the current table of which `names` are the far columns."""
     for name in names:
-        there.column(name)
+        path.rights.seen_column(there, name)
     return [
         (there, pairs)
-        for pairs in _links(path.current.table, there)
+        for pairs in _links(None, path.current.table, there)
         if {far for _, far in pairs} == names
     ]

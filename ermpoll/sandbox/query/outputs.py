@@ -10,10 +10,12 @@ from typing import Any
 from ermpoll.sandbox.errors import bad_request, conflict
 from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import Type, type_named
-from ermpoll.sandbox.query import syntax
+from ermpoll.sandbox.query import policy, syntax
 from ermpoll.sandbox.query.scope import Instance, Path
 
 _AGGREGATES = ("min", "max", "avg", "sum", "cnt", "cnt_d", "array", "array_d")
+#: What a client may do with a row; with a row and its columns.
+_SUMMARIES = ("trs", "tcrs")
 #: Those that also take ``*``.
 _OF_ROWS = ("cnt", "array", "array_d")
 
@@ -49,7 +51,7 @@ def outputs_of(query: syntax.DataQuery, path: Path) -> list[Output]:
 
 def _outputs(query: syntax.DataQuery, path: Path) -> Iterator[Output]:
     if query.api == "entity":
-        for column in path.current.table.columns.values():
+        for column in path.readable_columns(path.current):
             yield _plain(path.current, column, column.name)
     elif query.api == "aggregate":
         for item in query.outputs:
@@ -59,10 +61,16 @@ def _outputs(query: syntax.DataQuery, path: Path) -> Iterator[Output]:
         for item in query.outputs:
             yield from _columns(path, item, is_key=keys)
         for item in query.extras:
-            if item.function:
-                yield _aggregate(path, item)
-            else:
-                yield from _columns(path, item)
+            yield from _extra(path, item)
+
+
+def _extra(path: Path, item: syntax.OutputItem) -> Iterator[Output]:
+    if item.function in _SUMMARIES:
+        yield _summary(path, item)
+    elif item.function:
+        yield _aggregate(path, item)
+    else:
+        yield from _columns(path, item)
 
 
 def _plain(
@@ -85,7 +93,7 @@ def _columns(
     elif item.column[-1] == syntax.STAR:
         yield from _every(path, item, is_key=is_key)
     else:
-        instance, column = path.column(item.column)
+        instance, column = path.readable(item.column)
         yield _plain(instance, column, item.alias or column.name, is_key=is_key)
 
 
@@ -94,14 +102,14 @@ def _every(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Iterator[Out
         raise bad_request("A * can't have a name.")
     instance = path.instance(item.column)
     prefix = f"{item.column[0]}:" if len(item.column) == 2 else ""
-    for column in instance.table.columns.values():
+    for column in path.readable_columns(instance):
         yield _plain(instance, column, prefix + column.name, is_key=is_key)
 
 
 def _bin(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Output:
     if item.function != "bin":
         raise bad_request(f"{str(item.function)[:80]!r} can't stand here.")
-    instance, column = path.column(item.column)
+    instance, column = path.readable(item.column)
     bucket = _bucket(column, item.arguments)
     numbers = [path.bind(value) for value in bucket.parameters]
     return Output(
@@ -113,6 +121,37 @@ def _bin(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Output:
     )
 
 
+def _summary(path: Path, item: syntax.OutputItem) -> Output:
+    """Return what tells for each row whether it may be changed."""
+    instance, column = path.readable(item.column)
+    if column.name != "RID" or item.arguments:
+        raise conflict(f"Rights can't be told of the column {column.name}.")
+    rights, table = path.rights, instance.table
+    rows = [policy.granted(path, instance, right) for right in ("update", "delete")]
+    columns = rights.seen_columns(table) if item.function == "tcrs" else []
+    cells = [
+        "0"
+        if column.is_system
+        else policy.cell_granted(path, instance, column, "update")
+        for column in columns
+    ]
+
+    def as_json(kept: str) -> Any:
+        update, delete, *others = map(bool, json.loads(kept))
+        told: dict[str, Any] = {"update": update, "delete": delete}
+        if columns:
+            names = [column.name for column in columns]
+            told["column_update"] = dict(zip(names, others, strict=True))
+        return told
+
+    return Output(
+        name=item.alias or column.name,
+        sql=f"json_array({', '.join([*rows, *cells])})",
+        type=type_named("jsonb"),
+        writer=as_json,
+    )
+
+
 def _aggregate(path: Path, item: syntax.OutputItem) -> Output:
     word = item.function or ""
     if word not in _AGGREGATES or item.arguments:
@@ -121,7 +160,7 @@ def _aggregate(path: Path, item: syntax.OutputItem) -> Output:
         raise bad_request("An aggregate needs a name of its own.")
     if item.column[-1] == syntax.STAR:
         return _of_rows(path, item, word)
-    instance, column = path.column(item.column)
+    instance, column = path.readable(item.column)
     sql = instance.sql(column)
     if word.startswith("array"):
         return _array(item.alias, sql, [column], word == "array_d", single=True)
@@ -157,7 +196,7 @@ def _of_rows(path: Path, item: syntax.OutputItem, word: str) -> Output:
         return Output(
             name=item.alias, sql="COUNT(*)", type=type_named("int8"), writer=None
         )
-    columns = list(instance.table.columns.values())
+    columns = path.readable_columns(instance)
     row = ", ".join(instance.sql(column) for column in columns)
     return _array(item.alias, f"row_array({row})", columns, word == "array_d")
 

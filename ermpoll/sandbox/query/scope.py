@@ -1,4 +1,4 @@
-"""What a path stands on while it is resolved: instances of tables, and parameters.
+"""What a path stands on while it is resolved: who asks, instances, and parameters.
 
 Tables and columns stand in the SQL by their slots, values by numbered parameters:
 nothing that a client wrote is ever part of the statement's text.
@@ -6,11 +6,11 @@ nothing that a client wrote is ever part of the statement's text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
 from ermpoll.sandbox.query import syntax
 
@@ -39,15 +39,26 @@ class Instance:
 class Path:
     """A path, resolved: what is joined, what is asked of it, and where it stands."""
 
-    model: Model
+    rights: Rights
+    #: True: rows and cells that the client may not read are left out.
+    guarded: bool = True
+    #: True: this is a policy's own path, which asks for nobody's rights.
+    trusted: bool = False
     #: Microseconds since 1970 to show the rows of, or None: as they are.
     at: int | None = None
+    #: What the labels of instances begin with.
+    prefix: str = "i"
     instances: list[Instance] = field(default_factory=list)
     aliases: dict[str, Instance] = field(default_factory=dict)
     source: str = ""
     conditions: list[str] = field(default_factory=list)
     parameters: list[Any] = field(default_factory=list)
     current: Instance = field(init=False)
+
+    @property
+    def model(self) -> Model:
+        """The model that names are of."""
+        return self.rights.model
 
     def bind(self, value: Any) -> str:
         """Return the parameter that stands for `value`."""
@@ -76,13 +87,33 @@ class Path:
     def column(self, name: syntax.Name) -> tuple[Instance, ColumnDef]:
         """Return what a column's name means here, or refuse (409)."""
         instance = self.instance(name)
-        return instance, instance.table.column(name[-1])
+        if self.trusted:
+            return instance, instance.table.column(name[-1])
+        return instance, self.rights.seen_column(instance.table, name[-1])
+
+    def readable(self, name: syntax.Name) -> tuple[Instance, ColumnDef]:
+        """Return a column whose values may be asked for, or refuse (409, 403)."""
+        instance, column = self.column(name)
+        self.demand_readable(instance, column)
+        return instance, column
+
+    def demand_readable(self, instance: Instance, column: ColumnDef) -> None:
+        """Refuse (401, 403) a column whose values may not be asked for."""
+        if not self.trusted:
+            self.rights.demand_element(column, instance.table, "select")
+
+    def readable_columns(self, instance: Instance) -> list[ColumnDef]:
+        """Return all columns of an instance, or refuse where one may not be read."""
+        columns = self.rights.seen_columns(instance.table)
+        for column in columns:
+            self.demand_readable(instance, column)
+        return columns
 
     def add(self, table: TableDef, alias: str | None) -> Instance:
         """Make a table the current instance; its join is the caller's affair."""
         if alias is not None and alias in self.aliases:
             raise bad_request(f"The alias {alias[:80]!r} is bound twice.")
-        instance = Instance(table=table, label=f"i{len(self.instances)}")
+        instance = Instance(table=table, label=f"{self.prefix}{len(self.instances)}")
         self.instances.append(instance)
         if alias is not None:
             self.aliases[alias] = instance
@@ -103,23 +134,16 @@ class Path:
             f" AS {instance.label}"
         )
 
-    def join(
-        self,
-        table: TableDef,
-        alias: str | None,
-        left: Instance,
-        alternatives: Sequence[Pairs],
-        kind: str = "inner",
-    ) -> None:
-        """Join `table` where any of the alternatives makes its columns equal."""
-        right = self.add(table, alias)
-        equal = [
-            " AND ".join(
-                f"{left.sql(left.table.column(here))}"
-                f" = {right.sql(table.column(there))}"
-                for here, there in pairs
-            )
-            for pairs in alternatives
-        ]
-        condition = " OR ".join(f"({item})" for item in equal)
-        self.source += f" {kind.upper()} JOIN {self.rows_of(right)} ON {condition}"
+
+def equalities(left: Instance, right: Instance, pairs: Pairs) -> str:
+    """Return the SQL that makes pairs of columns equal."""
+    return " AND ".join(
+        f"{left.sql(left.table.column(here))} = {right.sql(right.table.column(there))}"
+        for here, there in pairs
+    )
+
+
+def fkey_pairs(columns: list[str], ref_columns: list[str], *, inbound: bool) -> Pairs:
+    """Return what a foreign key makes equal, seen from either of its ends."""
+    pairs = zip(columns, ref_columns, strict=True)
+    return [(there, here) if inbound else (here, there) for here, there in pairs]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.model import Model
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.query.outputs import Output, outputs_of
@@ -52,15 +52,22 @@ def _write(rows: list[dict[str, Any]], name: str, writer: Callable[[Any], Any]) 
             row[name] = writer(row[name])
 
 
-def prepare(query: syntax.DataQuery, model: Model, *, at: int | None = None) -> Read:
-    """Return the read that `query` asks for.
+def prepare(
+    query: syntax.DataQuery,
+    rights: Rights,
+    *,
+    at: int | None = None,
+    guarded: bool = True,
+) -> Read:
+    """Return the read that `query` asks for; `at` and `guarded` as in `resolve`.
 
     Raises
     ------
     HttpError
-        409 for unknown names, 400 for sort, page and limit misused.
+        409 for unknown names, 400 for sort, page and limit misused, 401 and 403 for
+        what may not be read.
     """
-    path = resolve(query.path, model, at=at)
+    path = resolve(query.path, rights, at=at, guarded=guarded)
     outputs = outputs_of(query, path)
     selected = ", ".join(output.sql for output in outputs)
     statement = f"{path.body}{_grouping(query, path, outputs)}"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ermpoll.sandbox.errors import conflict
+from ermpoll.sandbox.errors import HttpError, conflict
 from ermpoll.sandbox.model.model import (
     ColumnDef,
-    Element,
     ForeignKey,
     Key,
     Model,
@@ -17,7 +16,7 @@ from ermpoll.sandbox.model.model import (
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.schema.address import Place
-from ermpoll.sandbox.schema.create import Builder
+from ermpoll.sandbox.schema.create import Builder, check_acls
 from ermpoll.sandbox.schema.reader import (
     action_of,
     common_of,
@@ -30,7 +29,8 @@ from ermpoll.sandbox.store import tables
 def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
     """Change what the document names of an element; absent members stay."""
     for element in place.elements:
-        _alter_common(element, doc)
+        _demand_owner(builder, place, element)
+        _alter_common(builder, place, element, doc)
         if isinstance(element, Schema):
             _rename_schema(builder.model, element, doc)
         elif isinstance(element, TableDef):
@@ -42,9 +42,26 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
             _alter_constraint(builder, place.table, element, doc)
 
 
-def _alter_common(element: Element, doc: Mapping[str, Any]) -> None:
-    for name, value in common_of(doc).items():
+def _demand_owner(builder: Builder, place: Place, element: Any) -> None:
+    builder.rights.demand_element(element, place.table, "owner")
+
+
+def _alter_common(
+    builder: Builder, place: Place, element: Any, doc: Mapping[str, Any]
+) -> None:
+    said = common_of(doc)
+    table = place.table or element
+    for name, value in said.items():
+        if name == "acls":
+            check_acls(element, value)
+        elif name == "acl_bindings":
+            value = {
+                key: binding and builder.binding(table, element, binding)
+                for key, binding in value.items()
+            }
         setattr(element, name, value)
+    if "acls" in said:
+        _demand_owner(builder, place, element)
     if "comment" in doc and doc["comment"] is None:
         element.comment = None
 
@@ -154,6 +171,7 @@ def _retype(builder: Builder, table: TableDef, column: ColumnDef, name: str) -> 
 def drop(builder: Builder, place: Place) -> None:
     """Take an element out of the model; its old rows stay in the history."""
     for element in place.elements:
+        _demand_owner(builder, place, element)
         if isinstance(element, Schema):
             if element.tables:
                 raise conflict(f"The schema {element.name} has tables.")
@@ -198,3 +216,15 @@ def _check_unreferenced(model: Model, table: TableDef, key: Key | None) -> None:
             raise conflict(f"{other.title} references the table ({fkey.name}).")
         if key is not None and set(fkey.ref_columns) == set(key.columns):
             raise conflict(f"{other.title} references the key ({fkey.name}).")
+
+
+def forget_broken_bindings(builder: Builder) -> None:
+    """Take away the bindings that go by what is no longer there."""
+    for table in builder.model.tables():
+        for element in (table, *table.columns.values(), *table.fkeys):
+            for name, binding in list(element.acl_bindings.items()):
+                try:
+                    if binding:
+                        builder.binding(table, element, binding)
+                except HttpError:
+                    del element.acl_bindings[name]

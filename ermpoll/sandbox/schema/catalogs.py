@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.model import acls
+from ermpoll.sandbox.model.acls import SUPPORTED, Rights
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
 from ermpoll.sandbox.schema.create import Builder
+from ermpoll.sandbox.schema.documents import catalog_doc
 from ermpoll.sandbox.schema.reader import a_mapping
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import CatalogState, Store
@@ -32,6 +33,27 @@ _PUBLIC = {
         "Description": "text",
     },
     "ERMrest_RID_Lease": {"ID": "text"},
+}
+_CLOSED: dict[str, Any] = {
+    "acls": {
+        right: [] for right in ("insert", "update", "delete", "select", "enumerate")
+    }
+}
+#: Who may do what with them, besides the owner.
+_GUARDED: dict[str, dict[str, Any]] = {
+    "ERMrest_Client": _CLOSED,
+    "ERMrest_Group": _CLOSED,
+    "ERMrest_RID_Lease": {
+        "acls": {"update": [], "delete": [], "select": [], "enumerate": ["*"]},
+        "acl_bindings": {
+            "lessee_access": {
+                "types": ["select", "update", "delete"],
+                "projection": ["RCB"],
+                "projection_type": "acl",
+                "scope_acl": ["*"],
+            }
+        },
+    },
 }
 _ABOUT = ("name", "description", "is_persistent", "clone_source")
 
@@ -82,21 +104,20 @@ def create(store: Store, doc: Any, client: Client) -> CatalogState:
     if not isinstance(owners, list) or client.id not in owners:
         raise conflict("The owners must be a list with the caller in it.")
     model = Model(
-        acls={acl: [] for acl in acls.CATALOG_ACLS} | {"owner": owners},
+        acls={acl: [] for acl in SUPPORTED[Model]} | {"owner": owners},
         annotations=dict(a_mapping(doc.get("annotations") or {})),
         about={key: doc[key] for key in _ABOUT if key in doc},
     )
     catalog = CatalogState(id=name, model=model, data_at=0, model_at=0)
     with store.remodelling(catalog, Journal(silent=True)) as model:
-        builder = Builder(store=store, catalog=catalog, model=model)
+        builder = Builder(store=store, catalog=catalog, model=model, client=client)
         schema = builder.schema({"schema_name": "public"})
         for table, columns in _PUBLIC.items():
             is_lease = table == "ERMrest_RID_Lease"
             keys = (("RCB", "ID"),) if is_lease else (("ID",),)
             required = () if is_lease else ("ID",)
-            builder.table(
-                schema, table_doc(table, columns, keys=keys, required=required)
-            )
+            doc = table_doc(table, columns, keys=keys, required=required)
+            builder.table(schema, {**doc, **_GUARDED[table]})
     store.catalogs[name] = catalog
     return catalog
 
@@ -108,18 +129,13 @@ def _free_id(store: Store) -> str:
     return str(number)
 
 
-def shown(catalog: CatalogState, client: Client) -> dict[str, Any]:
+def shown(catalog: CatalogState, rights: Rights) -> dict[str, Any]:
     """Return the document of ``GET .../catalog/N``."""
-    owner = acls.is_owner(catalog.model, client)
-    doc = {
+    return {
         "id": catalog.id,
-        "snaptime": encode(catalog.changed_at),
-        "rights": {"owner": owner, "create": owner},
-        "annotations": catalog.model.annotations,
-        "features": {},
+        **catalog_doc(rights, snaptime=encode(catalog.changed_at)),
         **catalog.model.about,
     }
-    return {**doc, "acls": catalog.model.acls} if owner else doc
 
 
 def welcome(store: Store, catalog: CatalogState, client: Client) -> None:

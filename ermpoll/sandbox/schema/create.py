@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
+from ermpoll.sandbox.model.acls import BINDABLE, OPEN_TO_ALL, SUPPORTED, Rights
+from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
     ColumnDef,
+    Element,
     ForeignKey,
     Key,
     Model,
@@ -22,6 +25,7 @@ from ermpoll.sandbox.model.model import (
     TableDef,
 )
 from ermpoll.sandbox.model.types import type_named
+from ermpoll.sandbox.query import policy
 from ermpoll.sandbox.schema.reader import (
     a_list,
     a_mapping,
@@ -35,6 +39,9 @@ from ermpoll.sandbox.schema.reader import (
 from ermpoll.sandbox.store import tables
 from ermpoll.sandbox.store.store import CatalogState, Store
 
+#: The ACLs of a foreign key of which nothing else is said.
+_OPEN = {"insert": ["*"], "update": ["*"]}
+
 
 @dataclass(slots=True, kw_only=True)
 class Builder:
@@ -43,14 +50,25 @@ class Builder:
     store: Store
     catalog: CatalogState
     model: Model
+    #: Who builds, and so owns what it makes.
+    client: Client
+
+    @property
+    def rights(self) -> Rights:
+        """What the client may do with the model as it stands now."""
+        return Rights(self.model, self.client)
 
     def schema(self, doc: Mapping[str, Any]) -> Schema:
         """Make a schema with the tables its document has; their links come later."""
         name = text_of(doc, "schema_name")
         if name in self.model.schemas:
             raise conflict(f"The schema {name!r} exists.")
+        self.rights.demand_catalog("create")
         schema = Schema(rid=self.catalog.new_rid(), name=name, **common_of(doc))
         self.model.schemas[name] = schema
+        if not self.rights.schema(schema, "owner"):
+            schema.acls.setdefault("owner", [self.client.id])
+        check_acls(schema, schema.acls)
         return schema
 
     def table(self, schema: Schema, doc: Mapping[str, Any]) -> TableDef:
@@ -60,6 +78,9 @@ class Builder:
             raise bad_request("Only tables can be made, no views.")
         if name in schema.tables:
             raise conflict(f"The table {schema.name}:{name} exists.")
+        if doc.get("schema_name", schema.name) != schema.name:
+            raise conflict("The document names another schema than the address.")
+        self.rights.demand_element(schema, None, "create")
         table = TableDef(
             rid=self.catalog.new_rid(),
             schema=schema.name,
@@ -67,6 +88,16 @@ class Builder:
             slot=self.store.new_slot("t"),
             **common_of(doc),
         )
+        self._fill(table, doc)
+        schema.tables[name] = table
+        if not self.rights.table(table, "owner"):
+            table.acls.setdefault("owner", [self.client.id])
+        tables.make_table(self.store.db, table)
+        self._complete_bindings(table)
+        return table
+
+    def _fill(self, table: TableDef, doc: Mapping[str, Any]) -> None:
+        """Make the columns and keys that a table's document has."""
         for item in a_list(doc.get("column_definitions")):
             column = self.column(a_mapping(item))
             if column.name in table.columns:
@@ -77,9 +108,22 @@ class Builder:
             table.keys.append(self.key(table, a_mapping(item)))
         if not any(key.columns == ["RID"] for key in table.keys):
             raise bad_request("A table needs a key on RID.")
-        schema.tables[name] = table
-        tables.make_table(self.store.db, table)
-        return table
+
+    def _complete_bindings(self, table: TableDef) -> None:
+        """Check the bindings of a new table, which may go by its own columns only."""
+        for element in (table, *table.columns.values()):
+            check_acls(element, element.acls)
+            element.acl_bindings = {
+                name: binding and self.binding(table, element, binding)
+                for name, binding in element.acl_bindings.items()
+                if binding is not None
+            }
+
+    def binding(self, table: TableDef, element: Element, doc: Any) -> dict[str, Any]:
+        """Return a binding of an element with all its members, or refuse (400, 409)."""
+        if isinstance(element, ForeignKey):
+            table = self.model.table(*element.ref_table)
+        return policy.completed(self.rights, table, BINDABLE[type(element)], doc)
 
     def column(self, doc: Mapping[str, Any]) -> ColumnDef:
         """Return a new column, not yet part of a table."""
@@ -130,6 +174,7 @@ class Builder:
         ref_columns = names_of(target, [item.get("column_name") for item in far])
         if not any(set(key.columns) == set(ref_columns) for key in target.keys):
             raise conflict("The referenced columns are no key.")
+        said = common_of(doc)
         return ForeignKey(
             rid=self.catalog.new_rid(),
             name=self._constraint(table, doc, columns, "fkey"),
@@ -138,16 +183,24 @@ class Builder:
             ref_columns=ref_columns,
             on_delete=action_of(doc, "on_delete"),
             on_update=action_of(doc, "on_update"),
-            **common_of(doc),
+            **{**said, "acls": {**_OPEN, **said.get("acls", {})}},
         )
 
     def add_fkeys(self, table: TableDef, docs: Iterable[Any]) -> list[ForeignKey]:
         """Add foreign keys to `table`; refuse (409) when its rows don't obey them."""
+        docs = list(docs)
+        if docs:
+            self.rights.demand_element(table, None, "owner")
         made = []
         for doc in docs:
             fkey = self.fkey(table, a_mapping(doc))
             self.check_rows(table, fkey)
             table.fkeys.append(fkey)
+            check_acls(fkey, fkey.acls)
+            fkey.acl_bindings = {
+                name: binding and self.binding(table, fkey, binding)
+                for name, binding in fkey.acl_bindings.items()
+            }
             made.append(fkey)
         return made
 
@@ -166,6 +219,7 @@ class Builder:
 
     def add_key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
         """Add a key to a table that is there; refuse (409) when its rows repeat."""
+        self.rights.demand_element(table, None, "owner")
         key = self.key(table, doc)
         try:
             tables.make_key(self.store.db, table, key)
@@ -176,6 +230,7 @@ class Builder:
 
     def add_column(self, table: TableDef, doc: Mapping[str, Any]) -> ColumnDef:
         """Add a column to a table that is there; its rows get the default."""
+        self.rights.demand_element(table, None, "owner")
         column = self.column(doc)
         if column.name in table.columns:
             raise conflict(f"The column {column.name!r} exists.")
@@ -219,6 +274,23 @@ class Builder:
             number += 1
             name = f"{stem}{number}"
         return name
+
+
+def check_acls(element: Element | Model, acls: Mapping[str, Any]) -> None:
+    """Refuse ACLs that an element can't have (409) or that are none (400)."""
+    for name, members in acls.items():
+        if name not in SUPPORTED[type(element)]:
+            raise conflict(f"There is no ACL {name[:80]!r} here.")
+        if members is None:
+            continue
+        if not isinstance(members, list) or not all(
+            isinstance(item, str) for item in members
+        ):
+            raise bad_request("An ACL is a list of texts.")
+        # Foreign keys may be used by everybody, and nothing else may be written so.
+        is_open = name in OPEN_TO_ALL or isinstance(element, ForeignKey)
+        if "*" in members and not is_open:
+            raise bad_request(f"The ACL {name} can't hold *.")
 
 
 def names_of(table: TableDef, names: Any) -> list[str]:

@@ -10,28 +10,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
+from ermpoll.sandbox.errors import bad_request, conflict
+from ermpoll.sandbox.model.acls import Rights
+from ermpoll.sandbox.model.model import ColumnDef, TableDef
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
 from ermpoll.sandbox.store.journal import Image
 from ermpoll.sandbox.write.fields import Body, Field, WrittenRows, field_of, staged
+from ermpoll.sandbox.write.guard import Guard
 from ermpoll.sandbox.write.rows import Transaction
 
 _OVERRIDABLE = ("RID", "RCT", "RCB")
 
 
-def only_table(query: syntax.DataQuery, model: Model) -> TableDef:
+def only_table(query: syntax.DataQuery, rights: Rights) -> TableDef:
     """Return the one table that a path for writing may have, or refuse (400)."""
     if len(query.path) > 1:
         raise bad_request("A path for writing is one table, without filters and links.")
-    return resolve(query.path, model).current.table
+    return resolve(query.path, rights, guarded=False).current.table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insert:
     """POST of entities."""
 
+    rights: Rights
     table: TableDef
     #: The columns that the body gives, and those that the server fills.
     given: tuple[Field, ...]
@@ -42,13 +45,14 @@ class Insert:
         """Insert the rows, or refuse and insert none."""
         names = self.table.columns
         rows = staged(body, self.given, names)
-        images = [self._completed(work, row) for row in rows]
         check_unique([tuple(row[name] for name in self._key_names()) for row in rows])
+        Guard(self.rights, self.table).check_insert(work, self.given, rows)
+        images = [self._completed(work, row) for row in rows]
         found = [work.insert(self.table, image, skip=self.skip) for image in images]
         done = [image for image in found if image is not None]
         work.check_references(self.table, done, names)
-        fields = [field_of(column) for column in names.values()]
-        return WrittenRows(parts=((fields, done),))
+        seen = self.rights.seen_columns(self.table)
+        return WrittenRows(parts=(([field_of(column) for column in seen], done),))
 
     def _completed(self, work: Transaction, row: Image) -> Image:
         for item in self.filled:
@@ -78,25 +82,33 @@ def check_unique(keys: Sequence[tuple[Any, ...]]) -> None:
         raise bad_request("Two rows of the input have the same key.")
 
 
-def insert(query: syntax.DataQuery, model: Model) -> Insert:
+def insert(query: syntax.DataQuery, rights: Rights) -> Insert:
     """Return the insert that a POST asks for, or refuse."""
-    table = only_table(query, model)
+    table = only_table(query, rights)
     defaults = query.option("defaults") or ()
     nondefaults = query.option("nondefaults") or ()
     for name in (*defaults, *nondefaults):
-        table.column(name)
+        rights.seen_column(table, name)
     for name in nondefaults:
         if table.columns[name].is_system and name not in _OVERRIDABLE:
-            raise forbidden(f"The column {name} can't be set.")
+            raise rights.denial(f"insert access to {name}")
     conflicts = query.option("onconflict") or ("abort",)
     if conflicts not in (("abort",), ("skip",)):
         raise bad_request("onconflict is abort or skip.")
+    seen = [column.name for column in rights.seen_columns(table)]
     fields = [field_of(column) for column in table.columns.values()]
-    free = [item for item in fields if _is_given(item.column, defaults, nondefaults)]
+    given = [
+        item
+        for item in fields
+        if item.name in seen and _is_given(item.column, defaults, nondefaults)
+    ]
+    if not given:
+        raise conflict("An insert needs a column that is not filled by default.")
     return Insert(
+        rights=rights,
         table=table,
-        given=tuple(free),
-        filled=tuple(item for item in fields if item not in free),
+        given=tuple(given),
+        filled=tuple(item for item in fields if item not in given),
         skip=conflicts == ("skip",),
     )
 
@@ -113,6 +125,7 @@ def _is_given(
 class Upsert:
     """PUT of entities: update by all key columns, or insert."""
 
+    rights: Rights
     table: TableDef
     keys: tuple[Field, ...]
     others: tuple[Field, ...]
@@ -129,35 +142,55 @@ class Upsert:
             for image, matches in zip(images, found, strict=True)
             for before in matches
         ]
-        afters = [work.update(self.table, before, image) for before, image in pairs]
         new = [item for item, matches in zip(images, found, strict=True) if not matches]
+        self._check_rights(work, pairs, new)
+        changes = [
+            {item.name: image[item.name] for item in fields} for _, image in pairs
+        ]
+        afters = [
+            work.update(self.table, before, change)
+            for (before, _), change in zip(pairs, changes, strict=True)
+        ]
         made = [self._insert(work, image) for image in new]
         whole = [image for image in made if image is not None]
         changed = [item.name for item in fields]
         work.check_references(self.table, [*afters, *whole], changed)
         work.settle_updated(self.table, [before for before, _ in pairs], afters)
-        every = [field_of(column) for column in self.table.columns.values()]
+        every = [field_of(column) for column in self.rights.seen_columns(self.table)]
         own = [item for item in every if not item.column.is_system]
         return WrittenRows(parts=((own, afters), (every, whole)))
+
+    def _check_rights(
+        self,
+        work: Transaction,
+        pairs: Sequence[tuple[Image, Image]],
+        new: Sequence[Image],
+    ) -> None:
+        guard = Guard(self.rights, self.table)
+        if self.others:
+            guard.check_update(work, self.others, pairs)
+        if new or not self.others:
+            guard.check_insert(work, (*self.keys, *self.others), new)
 
     def _key(self, image: Image) -> tuple[Any, ...]:
         return tuple(image[item.name] for item in self.keys)
 
     def _insert(self, work: Transaction, image: Image) -> Image | None:
         whole = {
-            name: work.system_value(name) if column.is_system else image[name]
+            name: work.system_value(name) if column.is_system else image.get(name)
             for name, column in self.table.columns.items()
         }
         return work.insert(self.table, whole, skip=True)
 
 
-def upsert(query: syntax.DataQuery, model: Model) -> Upsert:
+def upsert(query: syntax.DataQuery, rights: Rights) -> Upsert:
     """Return the upsert that a PUT of entities asks for, or refuse."""
-    table = only_table(query, model)
+    table = only_table(query, rights)
     names = {name for key in table.keys for name in key.columns}
-    fields = [field_of(c) for c in table.columns.values() if not c.is_system]
+    seen = rights.seen_columns(table)
+    fields = [field_of(column) for column in seen if not column.is_system]
     keys = tuple(item for item in fields if item.name in names)
     if not keys:
         raise conflict(f"The table {table.title} has no key but RID.")
     others = tuple(item for item in fields if item.name not in names)
-    return Upsert(table=table, keys=keys, others=others)
+    return Upsert(rights=rights, table=table, keys=keys, others=others)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ermpoll.sandbox.errors import bad_request, conflict, forbidden, not_found
-from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
+from ermpoll.sandbox.errors import bad_request, conflict, not_found
+from ermpoll.sandbox.model.acls import Rights
+from ermpoll.sandbox.model.model import ColumnDef, TableDef
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.joins import resolve
-from ermpoll.sandbox.query.select import Read, prepare
 from ermpoll.sandbox.store.journal import Image
 from ermpoll.sandbox.write.fields import Body, Field, WrittenRows, field_of, staged
+from ermpoll.sandbox.write.guard import Guard
 from ermpoll.sandbox.write.insert import check_unique, only_table
 from ermpoll.sandbox.write.rows import Transaction
 
@@ -21,6 +22,7 @@ from ermpoll.sandbox.write.rows import Transaction
 class GroupUpdate:
     """PUT of an attribute group: update by the group keys, insert nothing."""
 
+    rights: Rights
     table: TableDef
     keys: tuple[Field, ...]
     targets: tuple[Field, ...]
@@ -35,6 +37,8 @@ class GroupUpdate:
         for row in rows:
             for before in work.select(self.table, columns, self._key(row)):
                 matched[before["RID"]] = before, row
+        guard = Guard(self.rights, self.table)
+        guard.check_update(work, self.targets, list(matched.values()))
         befores = [before for before, _ in matched.values()]
         afters = [
             work.update(self.table, before, self._changes(row))
@@ -52,19 +56,16 @@ class GroupUpdate:
         return {item.column.name: row[item.name] for item in self.targets}
 
 
-def update(query: syntax.DataQuery, model: Model) -> GroupUpdate:
+def update(query: syntax.DataQuery, rights: Rights) -> GroupUpdate:
     """Return the update that a PUT of an attribute group asks for, or refuse."""
-    table = only_table(query, model)
+    table = only_table(query, rights)
     keys, targets = (
-        _targets(query, model, items) for items in (query.outputs, query.extras)
+        _targets(query, rights, items) for items in (query.outputs, query.extras)
     )
     if not targets:
         raise bad_request("An update needs group keys and targets.")
     _check_names(table, keys, targets)
-    for item in targets:
-        if item.column.is_system:
-            raise forbidden(f"The column {item.column.name} can't be set.")
-    return GroupUpdate(table=table, keys=keys, targets=targets)
+    return GroupUpdate(rights=rights, table=table, keys=keys, targets=targets)
 
 
 def _check_names(
@@ -85,9 +86,9 @@ def _check_names(
 
 
 def _targets(
-    query: syntax.DataQuery, model: Model, items: Sequence[syntax.OutputItem]
+    query: syntax.DataQuery, rights: Rights, items: Sequence[syntax.OutputItem]
 ) -> tuple[Field, ...]:
-    path = resolve(query.path, model)
+    path = resolve(query.path, rights, guarded=False)
     if any(item.function or item.column[-1] == syntax.STAR for item in items):
         raise bad_request("Only columns can be group keys and targets of an update.")
     columns = [path.column(item.column)[1] for item in items]
@@ -101,16 +102,28 @@ def _targets(
 class Delete:
     """DELETE of entities, or of some of their attributes."""
 
+    rights: Rights
     table: TableDef
-    read: Read
+    #: Finds the rows, with all their columns.
+    sql: str
+    parameters: tuple[Any, ...]
     #: The columns to clear, or None: delete the rows.
     columns: tuple[ColumnDef, ...] | None
 
     def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Delete or clear what the path finds, or refuse (404) when that is nothing."""
-        names = self.read.names
-        found = self.read.run_kept(work.db)
-        befores = [dict(zip(names, row, strict=True)) for row in found if row[0]]
+        befores = [
+            dict(zip(self.table.columns, row, strict=True))
+            for row in work.db.execute(self.sql, self.parameters).fetchall()
+            if any(value is not None for value in row)
+        ]
+        guard = Guard(self.rights, self.table)
+        if self.columns is None:
+            guard.check_rows(work, befores, "delete")
+        else:
+            fields = [field_of(column) for column in self.columns]
+            nothing = {column.name: None for column in self.columns}
+            guard.check_update(work, fields, [(before, nothing) for before in befores])
         if not befores:
             raise not_found("No row matches.")
         if self.columns is None:
@@ -118,32 +131,40 @@ class Delete:
                 work.delete(self.table, before)
             work.settle_deleted(self.table, befores)
         else:
-            nothing = {column.name: None for column in self.columns}
             afters = [work.update(self.table, item, nothing) for item in befores]
             work.settle_updated(self.table, befores, afters)
         return WrittenRows(parts=())
 
 
-def delete(query: syntax.DataQuery, model: Model) -> Delete:
+def delete(query: syntax.DataQuery, rights: Rights) -> Delete:
     """Return the delete that a path asks for, or refuse."""
-    path = resolve(query.path, model)
+    path = resolve(query.path, rights, guarded=False)
     table = path.current.table
-    whole = syntax.DataQuery(api="entity", path=query.path)
-    read = prepare(whole, model)
-    columns = _cleared(query, model, table) if query.api == "attribute" else None
-    return Delete(table=table, read=read, columns=columns)
+    is_whole = query.api == "entity"
+    rights.demand_element(table, None, "delete" if is_whole else "update")
+    path.readable_columns(path.current)
+    slots = ", ".join(path.current.sql(column) for column in table.columns.values())
+    return Delete(
+        rights=rights,
+        table=table,
+        sql=f"SELECT DISTINCT {slots} {path.body}",
+        parameters=tuple(path.parameters),
+        columns=None if is_whole else _cleared(query, rights, table),
+    )
 
 
 def _cleared(
-    query: syntax.DataQuery, model: Model, table: TableDef
+    query: syntax.DataQuery, rights: Rights, table: TableDef
 ) -> tuple[ColumnDef, ...]:
-    columns = tuple(item.column for item in _targets(query, model, query.outputs))
+    columns = tuple(item.column for item in _targets(query, rights, query.outputs))
     keys = {name for key in table.keys for name in key.columns}
+    for column in columns:
+        if column.name not in keys:
+            decision = rights.data(table, column, "update")
+            rights.demand(decision, f"update access to {column.name}")
     if any(column.type.scalar == "json" for column in table.columns.values()):
         raise conflict("Rows with json columns can't be compared.")
     for column in columns:
-        if column.is_system and column.name not in keys:
-            raise forbidden(f"The column {column.name} can't be set.")
         if column.name in keys or not column.nullok:
             raise conflict(f"The column {column.name} can't be cleared.")
     return columns

@@ -48,7 +48,7 @@ def build(sandbox: Sandbox) -> None:
     catalog = catalogs.create(store, {"id": "1"}, OWNER)
     with store.remodelling(catalog, Journal(silent=True)) as model:
         model.acls["owner"] = [OWNER.id, GUESTS]
-        builder = Builder(store=store, catalog=catalog, model=model)
+        builder = Builder(store=store, catalog=catalog, model=model, client=OWNER)
         schema = builder.schema({"schema_name": SCHEMA})
         doc = catalogs.table_doc(NAME, COLUMNS, keys=(("code",), ("number",)))
         builder.table(schema, doc)
