@@ -99,6 +99,13 @@ def _add_sandbox(commands: _Commands) -> None:
     box.add_argument("--data", metavar="FILE", help="keep the rows here")
     box.add_argument("--token", metavar="T", help="the owner's; others are anonymous")
     box.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME[:TOKEN][:GROUP,...]",
+        help="another login, again for each; its token is its name by default",
+    )
+    box.add_argument(
         "--price",
         action="store_true",
         help="take as long for each request as a real service does",
@@ -163,6 +170,7 @@ def _sandbox(options: argparse.Namespace, rest: list[str]) -> int:
         amqp_port=options.amqp_port,
         data=options.data,
         token=options.token,
+        users=options.user,
         price=options.price,
         control=options.control,
     )

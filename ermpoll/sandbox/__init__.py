@@ -9,10 +9,6 @@ Addresses
     ``?vacuum`` and ``?analyze`` do nothing. HEAD, ``::ts::`` and operators in capital
     letters get a 405 or 400, where the real service fails with a 500. Filters nest at
     most 30 deep, a path has at most 64 tables, an address 64 KB.
-Rights
-    Owners may do all; others may do what the catalog's own ACLs say. ACLs of schemas,
-    tables and columns, and all ACL bindings, are stored and shown, not enforced.
-    ``trs`` and ``tcrs`` are not there. RID leases are rows like any other.
 Model
     No views; no renamed tables (they fail there, too); the key on RID can't be
     dropped. A column changes its type by way of its values' text. Deleting a catalog
@@ -34,13 +30,16 @@ Concurrency
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ermpoll.sandbox import box as _box
 from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.box import Box, RowChange, Write
 from ermpoll.sandbox.http.faults import FaultPlan
+from ermpoll.sandbox.model.clients import User
 from ermpoll.sandbox.process import SandboxThread
 from ermpoll.sandbox.store.datafile import StoreError
 
@@ -54,6 +53,7 @@ def start(
     data: str | Path | None = None,
     token: str | None = None,
     tokens: Mapping[str, str] | None = None,
+    users: Mapping[str, Iterable[str]] | Iterable[str] | None = None,
     price: bool = False,
     control: bool = False,
     amqp: str | None = None,
@@ -76,6 +76,10 @@ def start(
         request is the owner's.
     tokens
         More tokens, and the ids of their clients, who own nothing.
+    users
+        More logins: names and their groups, or names alone. `Box.catalog` opens a
+        connection of each, `Box.users` has the ids for ACLs. The owner then has a
+        token as well.
     price
         Make requests as slow as on a real service, and overlapping writes abort.
     control
@@ -94,6 +98,8 @@ def start(
     StoreError
         When `data` can't be read, is not a sandbox's, or another process has it.
     """
+    people = _people(users)
+    token = token or (secrets.token_urlsafe() if people else None)
     options = Options(
         port=port,
         amqp_port=amqp_port,
@@ -104,9 +110,24 @@ def start(
         amqp=amqp,
         amqp_login=amqp_login,
         tokens=tokens or {},
+        users=people,
         keep_log=keep_log,
     )
     announced = os.environ.get("ERMPOLL_SANDBOX")
     if announced and options == Options():
         return _box.of_line(announced)
-    return _box.of_thread(SandboxThread(options), token=token)
+    tokens_of = {user.name: (user.token, user.client.id) for user in people}
+    return _box.of_thread(SandboxThread(options), token=token, users=tokens_of)
+
+
+def _people(
+    users: Mapping[str, Iterable[str]] | Iterable[str] | None,
+) -> tuple[User, ...]:
+    if not isinstance(users, Mapping):
+        users = dict.fromkeys(users or (), ())
+    return tuple(
+        replace(
+            User.parse(name), token=secrets.token_urlsafe(), groups=frozenset(groups)
+        )
+        for name, groups in users.items()
+    )

@@ -22,7 +22,7 @@ from ermpoll.sandbox.http.messages import Answer, Request, json_answer, text_ans
 from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.http.server import BODY_LIMIT, Front
 from ermpoll.sandbox.model import scalars
-from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins
+from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins, User
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
 
@@ -46,6 +46,8 @@ class Options:
     token: str | None = field(default=None, repr=False)
     #: More tokens, and the ids of their clients, who own nothing.
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: More logins, with names and groups.
+    users: tuple[User, ...] = ()
     #: ``(user, password)`` for the broker; None: anybody may listen.
     amqp_login: tuple[str, str] | None = field(default=None, repr=False)
     #: Emulate what requests cost on a real service.
@@ -77,6 +79,7 @@ class Sandbox:
         if "1" not in self.store.catalogs and not self.store.taken("1"):
             demo.make(self.store)
         others = {key: Client(who, who) for key, who in options.tokens.items()}
+        others |= {user.token: user.client for user in options.users}
         self.logins = Logins(options.token, others)
         self.service = Service(self.store, self.logins)
         self.broker = Broker(options.amqp_login)

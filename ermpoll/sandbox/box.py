@@ -110,6 +110,8 @@ class Box:
         The demo catalog: ``http://localhost:PORT/ermrest/catalog/1``.
     amqp_url
         Where notices come from: ``amqp://localhost:PORT``.
+    users
+        Name of each user to the client id that ACLs go by.
     """
 
     def __init__(
@@ -119,11 +121,14 @@ class Box:
         commands: BoxCommands,
         *,
         token: str | None = None,
+        users: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.url = url
         self.amqp_url = amqp_url
         self._commands = commands
         self._token = token
+        self._tokens = {name: login for name, (login, _) in (users or {}).items()}
+        self.users = {name: client for name, (_, client) in (users or {}).items()}
         atexit.register(self.stop)
 
     def __repr__(self) -> str:
@@ -135,11 +140,27 @@ class Box:
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
-    def catalog(self, *, read_only: bool = False, timeout_s: float = 30) -> Catalog:
-        """Return a new connection to the demo catalog, as its owner."""
+    def catalog(
+        self,
+        *,
+        user: str | None = None,
+        read_only: bool = False,
+        timeout_s: float = 30,
+    ) -> Catalog:
+        """Return a new connection to the demo catalog, as its owner or as a user.
+
+        Raises
+        ------
+        UsageError
+            When there is no such user.
+        """
         from ermpoll.catalog import connect
 
-        login = {"bearer-token": self._token} if self._token else None
+        token = self._token if user is None else self._tokens.get(user)
+        if user is not None and token is None:
+            known = ", ".join(self._tokens) or "none; name some in start(users=...)"
+            raise UsageError(f"There is no user {user!r}; there are: {known}.")
+        login = {"bearer-token": token} if token else None
         return connect(self.url, login, read_only=read_only, timeout_s=timeout_s)
 
     def jobs(self, **options: Any) -> Queue:
@@ -229,10 +250,15 @@ def _write(
     )
 
 
-def of_thread(running: SandboxThread, *, token: str | None) -> Box:
-    """Return the box of a sandbox in this process."""
+def of_thread(
+    running: SandboxThread,
+    *,
+    token: str | None,
+    users: Mapping[str, tuple[str, str]] | None = None,
+) -> Box:
+    """Return the box of a sandbox in this process; `users`: name to token and id."""
     sandbox = running.sandbox
-    return Box(sandbox.url, sandbox.amqp_url, running, token=token)
+    return Box(sandbox.url, sandbox.amqp_url, running, token=token, users=users)
 
 
 def of_line(line: str) -> Box:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from ermpoll.errors import UsageError
 from ermpoll.sandbox.app import Options, Sandbox
+from ermpoll.sandbox.model.clients import User
 from ermpoll.sandbox.store.datafile import StoreError
 
 
@@ -98,17 +100,26 @@ def serve(
     control: bool = False,
     host: str = "127.0.0.1",
     amqp: str | None = None,
+    users: Sequence[str] = (),
 ) -> int:
     """Serve until SIGTERM or SIGINT; print one JSON line when ready.
 
-    The line is ``{"url": ..., "amqp": ..., "pid": ...}``.
+    The line is ``{"url": ..., "amqp": ..., "pid": ...}``. `users` are logins beside
+    the owner's: ``NAME[:TOKEN][:GROUP,...]``.
 
     Returns
     -------
     int
         The exit code: 0 after a signal; 2 with a message on stderr when a port is
-        taken or the data file can't be used.
+        taken, the data file can't be used, or an argument is not right.
     """
+    try:
+        people = tuple(User.parse(text) for text in users)
+        if people and not token:
+            raise UsageError("Users need a token for the owner as well: --token.")
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     options = Options(
         host=host,
         port=port,
@@ -118,6 +129,7 @@ def serve(
         price=price,
         control=control,
         amqp=amqp,
+        users=people,
     )
     try:
         asyncio.run(_serve(options))

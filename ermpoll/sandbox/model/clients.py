@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
+
+from ermpoll.errors import UsageError
 
 _SPAN_S = 1800
 
@@ -29,9 +32,46 @@ class Client:
 
 
 ANONYMOUS = Client("")
-OWNER = Client("https://sandbox.example.org/id/ada", "Ada Lovelace")
+_PEOPLE = "https://sandbox.example.org/id/"
+OWNER = Client(f"{_PEOPLE}ada", "Ada Lovelace")
 #: Who adds the rows that appear as if by somebody else.
-SOMEBODY = Client("https://sandbox.example.org/id/microscope-2", "Microscope 2")
+SOMEBODY = Client(f"{_PEOPLE}microscope-2", "Microscope 2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A login beside the owner's."""
+
+    name: str
+    token: str = field(repr=False)
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def client(self) -> Client:
+        """Who logs in so."""
+        return Client(f"{_PEOPLE}{self.name}", self.name, self.groups)
+
+    @classmethod
+    def parse(cls, text: str) -> User:
+        """Return the user of ``NAME[:TOKEN][:GROUP,...]``; its name is its token.
+
+        Raises
+        ------
+        UsageError
+            When the text is of another form.
+        """
+        name, *more = text.split(":")
+        if not re.fullmatch(r"[\w.-]+", name) or len(more) > 2:
+            raise UsageError(
+                f"A user is NAME[:TOKEN][:GROUP,...], of letters, digits, _ . and -;"
+                f" not {name[:40]!r}."
+            )
+        token, groups = ([*more, "", ""])[:2]
+        return cls(
+            name=name,
+            token=token or name,
+            groups=frozenset(group for group in groups.split(",") if group),
+        )
 
 
 class Logins:
@@ -90,7 +130,10 @@ def session_doc(client: Client) -> dict[str, Any]:
     who = {"id": client.id, "display_name": client.display_name}
     return {
         "client": who,
-        "attributes": [who, *({"id": group} for group in sorted(client.groups))],
+        "attributes": [
+            who,
+            *({"id": name, "display_name": name} for name in sorted(client.groups)),
+        ],
         "since": now.isoformat(),
         "expires": (now + timedelta(seconds=_SPAN_S)).isoformat(),
         "seconds_remaining": _SPAN_S,

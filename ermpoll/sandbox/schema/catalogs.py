@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
+from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.acls import SUPPORTED, Rights
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode, moment
-from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model
+from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model, TableDef
 from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.schema.documents import catalog_doc
 from ermpoll.sandbox.schema.reader import a_mapping
@@ -115,7 +116,7 @@ def create(store: Store, doc: Any, client: Client) -> CatalogState:
         for table, columns in _PUBLIC.items():
             is_lease = table == "ERMrest_RID_Lease"
             keys = (("RCB", "ID"),) if is_lease else (("ID",),)
-            required = () if is_lease else ("ID",)
+            required = () if is_lease else ("ID", "Client_Object")
             doc = table_doc(table, columns, keys=keys, required=required)
             builder.table(schema, {**doc, **_GUARDED[table]})
     store.catalogs[name] = catalog
@@ -139,38 +140,62 @@ def shown(catalog: CatalogState, rights: Rights) -> dict[str, Any]:
 
 
 def welcome(store: Store, catalog: CatalogState, client: Client) -> None:
-    """Note a client's first request to a catalog, which is a write of its own."""
-    if client == ANONYMOUS or client.id in catalog.clients:
+    """Note a client and its groups at their first request, by a write of its own."""
+    if client == ANONYMOUS or client in catalog.clients:
         return
     schema = catalog.model.schemas.get("public")
-    table = schema.tables.get("ERMrest_Client") if schema else None
-    if table is None or "ID" not in table.columns:
-        return
-    slot = table.columns["ID"].slot
-    sql = f"SELECT 1 FROM {table.slot} WHERE {slot} = ?"
-    if not store.db.execute(sql, [client.id]).fetchone():
+    tables = schema.tables if schema else {}
+    notes = [
+        (tables["ERMrest_Client"], _client_values(client))
+        for _ in range("ERMrest_Client" in tables)
+    ]
+    if "ERMrest_Group" in tables:
+        notes += [
+            (tables["ERMrest_Group"], {"ID": group, "Display_Name": group})
+            for group in sorted(client.groups)
+        ]
+    changed = [note for note in notes if not _is_noted(store, *note)]
+    if changed:
         journal = Journal(silent=True)
         with store.writing(catalog, journal) as now:
             work = Transaction(
                 store=store, catalog=catalog, journal=journal, now=now, who=client.id
             )
-            work.insert(table, _client_row(work, client, list(table.columns)))
-    catalog.clients.add(client.id)
+            for table, values in changed:
+                _note(work, table, values)
+    catalog.clients.add(client)
 
 
-def _client_row(
-    work: Transaction, client: Client, columns: list[str]
-) -> dict[str, Any]:
-    known = {
-        "RID": work.catalog.new_rid(),
-        "RCT": work.now,
-        "RMT": work.now,
-        "RCB": client.id,
-        "RMB": client.id,
+def _client_values(client: Client) -> dict[str, Any]:
+    doc = {"id": client.id, "display_name": client.display_name}
+    return {
         "ID": client.id,
         "Display_Name": client.display_name,
+        "Full_Name": None,
+        "Email": None,
+        "Client_Object": scalars.json_text(doc),
     }
-    return {name: known.get(name) for name in columns}
+
+
+def _is_noted(store: Store, table: TableDef, values: Mapping[str, Any]) -> bool:
+    known = {name: values[name] for name in values if name in table.columns}
+    where = " AND ".join(f"{table.columns[name].slot} IS ?" for name in known)
+    sql = f"SELECT 1 FROM {table.slot} WHERE {where}"
+    found = store.db.execute(sql, list(known.values())).fetchone()
+    return "ID" not in known or found is not None
+
+
+def _note(work: Transaction, table: TableDef, values: Mapping[str, Any]) -> None:
+    known = {name: values[name] for name in values if name in table.columns}
+    found = work.select(table, [table.columns["ID"]], [values["ID"]])
+    if found:
+        work.update(table, found[0], known)
+        return
+    row = {
+        name: work.system_value(name) if column.is_system else known.get(name)
+        for name, column in table.columns.items()
+    }
+    work.insert(table, row)
 
 
 def as_of(store: Store, catalog: CatalogState, at: int) -> CatalogState:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.identifiers import Clock, encode
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.store import functions
@@ -33,7 +34,7 @@ class CatalogState:
     model_at: int
     last_rid: int = 0
     #: Clients known to have been here.
-    clients: set[str] = field(default_factory=set)
+    clients: set[Client] = field(default_factory=set)
     #: Prepared requests by address, for as long as this model holds.
     prepared: dict[Any, Any] = field(default_factory=dict)
 

@@ -33,7 +33,7 @@ def linked(jobs: Client) -> Client:
         ("column/RID", {"nullok": True}, 409),
         ("column/RID", {"type": {"typename": "text"}}, 409),
         ("key/id", {"names": [["Ops", "Job_RID_key"]]}, 409),
-        ("foreignkey/job", {}, 405),
+        ("foreignkey/job", {}, 409),
         ("nosuch/x", {}, 404),
     ],
 )
