@@ -63,6 +63,7 @@ def change(call: Call, names: Sequence[str]) -> Answer:
             answer = properties.change(builder, request.method, place, doc)
         else:
             answer = _step(request.method, place)(builder, place, doc)
+            builder.finish()
             alter.forget_broken_bindings(builder)
     headers = {**answer.headers, "ETag": _etag(call)}
     return replace(answer, headers=headers, changed=True)

@@ -119,6 +119,7 @@ def create(store: Store, doc: Any, client: Client) -> CatalogState:
             required = () if is_lease else ("ID", "Client_Object")
             doc = table_doc(table, columns, keys=keys, required=required)
             builder.table(schema, {**doc, **_GUARDED[table]})
+        builder.finish()
     store.catalogs[name] = catalog
     return catalog
 

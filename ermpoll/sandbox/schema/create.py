@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
@@ -52,6 +52,8 @@ class Builder:
     model: Model
     #: Who builds, and so owns what it makes.
     client: Client
+    #: Elements with bindings that are checked when all is made: table and element.
+    unchecked: list[tuple[TableDef, Element]] = field(default_factory=list)
 
     @property
     def rights(self) -> Rights:
@@ -93,7 +95,8 @@ class Builder:
         if not self.rights.table(table, "owner"):
             table.acls.setdefault("owner", [self.client.id])
         tables.make_table(self.store.db, table)
-        self._complete_bindings(table)
+        for element in (table, *table.columns.values()):
+            self._check_later(table, element)
         return table
 
     def _fill(self, table: TableDef, doc: Mapping[str, Any]) -> None:
@@ -109,15 +112,23 @@ class Builder:
         if not any(key.columns == ["RID"] for key in table.keys):
             raise bad_request("A table needs a key on RID.")
 
-    def _complete_bindings(self, table: TableDef) -> None:
-        """Check the bindings of a new table, which may go by its own columns only."""
-        for element in (table, *table.columns.values()):
-            check_acls(element, element.acls)
+    def finish(self) -> None:
+        """Check what could not be checked before all was made, or refuse (400, 409).
+
+        A binding may go by a foreign key that the same request makes.
+        """
+        for table, element in self.unchecked:
             element.acl_bindings = {
                 name: binding and self.binding(table, element, binding)
                 for name, binding in element.acl_bindings.items()
                 if binding is not None
             }
+        self.unchecked.clear()
+
+    def _check_later(self, table: TableDef, element: Element) -> None:
+        check_acls(element, element.acls)
+        if element.acl_bindings:
+            self.unchecked.append((table, element))
 
     def binding(self, table: TableDef, element: Element, doc: Any) -> dict[str, Any]:
         """Return a binding of an element with all its members, or refuse (400, 409)."""
@@ -196,11 +207,7 @@ class Builder:
             fkey = self.fkey(table, a_mapping(doc))
             self.check_rows(table, fkey)
             table.fkeys.append(fkey)
-            check_acls(fkey, fkey.acls)
-            fkey.acl_bindings = {
-                name: binding and self.binding(table, fkey, binding)
-                for name, binding in fkey.acl_bindings.items()
-            }
+            self._check_later(table, fkey)
             made.append(fkey)
         return made
 
@@ -235,6 +242,7 @@ class Builder:
         if column.name in table.columns:
             raise conflict(f"The column {column.name!r} exists.")
         table.columns[column.name] = column
+        self._check_later(table, column)
         tables.make_column(self.store.db, table, column)
         if column.default is not None:
             self.store.db.execute(

@@ -65,9 +65,18 @@ class Guard:
         self,
         work: Transaction,
         fields: Sequence[Field],
+        rows: Sequence[Image],
         pairs: Sequence[tuple[Image, Image]],
     ) -> None:
-        """Refuse an update of these fields in pairs of a row and what the body says."""
+        """Refuse an update of these fields.
+
+        Parameters
+        ----------
+        rows
+            All that the body says.
+        pairs
+            A row that is there, and what the body says of it.
+        """
         rights, table = self.rights, self.table
         rights.demand_element(table, None, "update")
         for item in fields:
@@ -82,7 +91,6 @@ class Guard:
                 granted = policy.cell_granted(path, base, column, "update")
                 self._check(work, path, base, befores, granted, "update")
         afters = [{**before, **_named(fields, row)} for before, row in pairs]
-        rows = [row for _, row in pairs]
         self._check_links(work, fields, rows, afters, "update")
 
     def check_rows(

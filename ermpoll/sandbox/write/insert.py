@@ -168,7 +168,8 @@ class Upsert:
     ) -> None:
         guard = Guard(self.rights, self.table)
         if self.others:
-            guard.check_update(work, self.others, pairs)
+            rows = [*new, *(image for _, image in pairs)]
+            guard.check_update(work, self.others, rows, pairs)
         if new or not self.others:
             guard.check_insert(work, (*self.keys, *self.others), new)
 

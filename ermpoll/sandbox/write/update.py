@@ -38,7 +38,7 @@ class GroupUpdate:
             for before in work.select(self.table, columns, self._key(row)):
                 matched[before["RID"]] = before, row
         guard = Guard(self.rights, self.table)
-        guard.check_update(work, self.targets, list(matched.values()))
+        guard.check_update(work, self.targets, rows, list(matched.values()))
         befores = [before for before, _ in matched.values()]
         afters = [
             work.update(self.table, before, self._changes(row))
@@ -123,7 +123,8 @@ class Delete:
         else:
             fields = [field_of(column) for column in self.columns]
             nothing = {column.name: None for column in self.columns}
-            guard.check_update(work, fields, [(before, nothing) for before in befores])
+            pairs = [(before, nothing) for before in befores]
+            guard.check_update(work, fields, [nothing], pairs)
         if not befores:
             raise not_found("No row matches.")
         if self.columns is None:
@@ -141,6 +142,8 @@ def delete(query: syntax.DataQuery, rights: Rights) -> Delete:
     path = resolve(query.path, rights, guarded=False)
     table = path.current.table
     is_whole = query.api == "entity"
+    # An unknown column comes before a missing right.
+    targets = () if is_whole else _targets(query, rights, query.outputs)
     rights.demand_element(table, None, "delete" if is_whole else "update")
     path.readable_columns(path.current)
     slots = ", ".join(path.current.sql(column) for column in table.columns.values())
@@ -149,14 +152,14 @@ def delete(query: syntax.DataQuery, rights: Rights) -> Delete:
         table=table,
         sql=f"SELECT DISTINCT {slots} {path.body}",
         parameters=tuple(path.parameters),
-        columns=None if is_whole else _cleared(query, rights, table),
+        columns=None if is_whole else _cleared(targets, rights, table),
     )
 
 
 def _cleared(
-    query: syntax.DataQuery, rights: Rights, table: TableDef
+    targets: Sequence[Field], rights: Rights, table: TableDef
 ) -> tuple[ColumnDef, ...]:
-    columns = tuple(item.column for item in _targets(query, rights, query.outputs))
+    columns = tuple(item.column for item in targets)
     keys = {name for key in table.keys for name in key.columns}
     for column in columns:
         if column.name not in keys:
