@@ -13,25 +13,14 @@ import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NoReturn
 
-from ermpoll.sandbox.model import intervals
-from ermpoll.sandbox.model.identifiers import micros_of, moment
+from ermpoll.sandbox.model import intervals, times
 
 _INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*")
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
 _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
-_OTHER_DATES = (
-    "%Y-%m-%d",
-    "%Y%m%d",
-    "%m/%d/%Y",
-    "%B %d, %Y",
-    "%b %d, %Y",
-    "%b %d %Y",
-    "%d %b %Y",
-)
 
 
 def _no_constant(word: str) -> NoReturn:
@@ -121,62 +110,13 @@ def _read_boolean(value: Any) -> int:
     raise ValueError("no boolean")
 
 
-@lru_cache(maxsize=8192)
-def _instant(text: str) -> datetime:
-    text = text.strip()
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        for form in _OTHER_DATES:
-            try:
-                return datetime.strptime(text, form)
-            except ValueError:
-                continue
-        raise
-
-
 def _read_timestamptz(value: Any) -> int:
-    return micros_of(_instant(_plain(value)))
+    return times.read_instant(_plain(value), zoned=True)
 
 
 def _read_timestamp(value: Any) -> int:
     # PostgreSQL drops the offset of what goes into a column without zone.
-    return micros_of(_instant(_plain(value)).replace(tzinfo=None))
-
-
-def _read_date(value: Any) -> str:
-    return _instant(_plain(value)).date().isoformat()
-
-
-def _read_time(value: Any) -> str:
-    return _shorter(time.fromisoformat(_plain(value).strip()).replace(tzinfo=None))
-
-
-def _read_timetz(value: Any) -> str:
-    at = time.fromisoformat(_plain(value).strip())
-    text = _shorter(at if at.tzinfo else at.replace(tzinfo=UTC))
-    # PostgreSQL's form, which leaves the minutes of a zone off if there are none.
-    return text.removesuffix(":00") if text[-6] in "+-" else text
-
-
-def _shorter(at: time | datetime) -> str:
-    """Return the ISO form of `at`, without trailing zeros in the fraction."""
-    text = at.isoformat()
-    if "." not in text:
-        return text
-    head, tail = text.split(".")
-    digits = tail[:6].rstrip("0")
-    return f"{head}{'.' if digits else ''}{digits}{tail[6:]}"
-
-
-@lru_cache(maxsize=8192)
-def write_timestamptz(kept: int) -> str:
-    """Return ``2024-02-03T02:05:06.789+00:00`` for microseconds since 1970."""
-    return _shorter(moment(kept))
-
-
-def _write_timestamp(kept: int) -> str:
-    return _shorter(moment(kept).replace(tzinfo=None))
+    return times.read_instant(_plain(value), zoned=False)
 
 
 def _read_uuid(value: Any) -> str:
@@ -188,11 +128,11 @@ def _text_of_boolean(kept: int) -> str:
 
 
 def _text_of_timestamptz(kept: int) -> str:
-    return write_timestamptz(kept).replace("T", " ").removesuffix(":00")
+    return times.write_zoned(kept).replace("T", " ").removesuffix(":00")
 
 
 def _text_of_timestamp(kept: int) -> str:
-    return _write_timestamp(kept).replace("T", " ")
+    return times.write_unzoned(kept).replace("T", " ")
 
 
 def _text_of_json(kept: str) -> str:
@@ -233,21 +173,27 @@ SCALARS: dict[str, Scalar] = {
         is_ordered=False,
         is_checked_late=True,
     ),
-    "date": Scalar(read=_read_date, is_checked_late=True),
+    "date": Scalar(
+        read=lambda value: times.read_date(_plain(value)), is_checked_late=True
+    ),
     "timestamptz": Scalar(
         read=_read_timestamptz,
-        write=write_timestamptz,
+        write=times.write_zoned,
         text=_text_of_timestamptz,
         is_checked_late=True,
     ),
     "timestamp": Scalar(
         read=_read_timestamp,
-        write=_write_timestamp,
+        write=times.write_unzoned,
         text=_text_of_timestamp,
         is_checked_late=True,
     ),
-    "time": Scalar(read=_read_time, is_checked_late=True),
-    "timetz": Scalar(read=_read_timetz, is_checked_late=True),
+    "time": Scalar(
+        read=lambda value: times.read_time(_plain(value)), is_checked_late=True
+    ),
+    "timetz": Scalar(
+        read=lambda value: times.read_timetz(_plain(value)), is_checked_late=True
+    ),
     "interval": Scalar(
         read=lambda value: intervals.read(_plain(value)), is_checked_late=True
     ),
