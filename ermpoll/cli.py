@@ -97,7 +97,14 @@ def _add_sandbox(commands: _Commands) -> None:
             name, type=int, default=0, metavar="P", help="0: any free one (default)"
         )
     box.add_argument("--data", metavar="FILE", help="keep the rows here")
-    box.add_argument("--token", metavar="T", help="the owner's; others are anonymous")
+    box.add_argument(
+        "--token",
+        metavar="T",
+        help="the owner's; others are anonymous (default: $ERMPOLL_SANDBOX_TOKEN)",
+    )
+    box.add_argument(
+        "--token-file", metavar="FILE", help="holds the token, which ps then can't show"
+    )
     box.add_argument(
         "--user",
         action="append",
@@ -170,6 +177,7 @@ def _sandbox(options: argparse.Namespace, rest: list[str]) -> int:
         amqp_port=options.amqp_port,
         data=options.data,
         token=options.token,
+        token_file=options.token_file,
         users=options.user,
         price=options.price,
         control=options.control,

@@ -16,10 +16,12 @@ from ermpoll.errors import UsageError
 from ermpoll.sandbox import demo
 from ermpoll.sandbox.broker.relay import Relay
 from ermpoll.sandbox.broker.server import Broker
+from ermpoll.sandbox.errors import HttpError
+from ermpoll.sandbox.http import desk
 from ermpoll.sandbox.http.emulation import Emulation
 from ermpoll.sandbox.http.faults import FaultPlan
 from ermpoll.sandbox.http.messages import Answer, Request, json_answer, text_answer
-from ermpoll.sandbox.http.routes import Service
+from ermpoll.sandbox.http.routes import Service, refused
 from ermpoll.sandbox.http.server import BODY_LIMIT, Front
 from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins, User
@@ -144,6 +146,10 @@ class Sandbox:
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to any request, commands included."""
+        try:
+            desk.check(request, self.options.host)
+        except HttpError as error:
+            return refused(request, error)
         if self.options.control and request.path == CONTROL:
             return self._control(request)
         answer = self.service.answer(request)
@@ -152,6 +158,8 @@ class Sandbox:
         return answer
 
     def _control(self, request: Request) -> Answer:
+        if self.logins.client(request.headers) != OWNER:
+            return text_answer(401, "A command needs the owner's token.\n")
         kind = request.headers.get("Content-Type", "")
         if request.method != "POST" or kind != "application/json":
             # A page in a browser can't send this type to another host unasked.

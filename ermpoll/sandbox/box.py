@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import http.client
 import json
+import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -75,14 +76,15 @@ class BoxCommands(Protocol):
 class Joined:
     """The way to a sandbox in another process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self._place = urlsplit(url)
+        self._login = {"Authorization": f"Bearer {token}"} if token else {}
 
     def command(self, do: str, **arguments: Any) -> Any:
         """Post a command and return its result."""
         place = self._place
         body = json.dumps({"do": do, **arguments})
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self._login}
         connection = http.client.HTTPConnection(
             place.hostname or "localhost", place.port, timeout=30
         )
@@ -264,6 +266,8 @@ def of_thread(
 def of_line(line: str) -> Box:
     """Return the box of the sandbox that printed `line`.
 
+    The owner's token, if it has one, is that of ``$ERMPOLL_SANDBOX_TOKEN``.
+
     Raises
     ------
     UsageError
@@ -271,7 +275,9 @@ def of_line(line: str) -> Box:
     """
     try:
         doc = json.loads(line)
-        return Box(doc["url"], doc["amqp"], Joined(doc["url"]))
+        token = os.environ.get("ERMPOLL_SANDBOX_TOKEN")
+        joined = Joined(doc["url"], token)
+        return Box(doc["url"], doc["amqp"], joined, token=token)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "$ERMPOLL_SANDBOX must hold the JSON line that `ermpoll sandbox` prints"

@@ -101,11 +101,14 @@ def serve(
     host: str = "127.0.0.1",
     amqp: str | None = None,
     users: Sequence[str] = (),
+    token_file: str | Path | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; print one JSON line when ready.
 
     The line is ``{"url": ..., "amqp": ..., "pid": ...}``. `users` are logins beside
-    the owner's: ``NAME[:TOKEN][:GROUP,...]``.
+    the owner's: ``NAME[:TOKEN][:GROUP,...]``. A token on a command line can be read by
+    all users of the machine; it may stand in `token_file` or in the environment, as
+    ``ERMPOLL_SANDBOX_TOKEN``.
 
     Returns
     -------
@@ -114,6 +117,7 @@ def serve(
         taken, the data file can't be used, or an argument is not right.
     """
     try:
+        token = token or _kept_token(token_file)
         people = tuple(User.parse(text) for text in users)
         if people and not token:
             raise UsageError("Users need a token for the owner as well: --token.")
@@ -140,6 +144,19 @@ def serve(
         sys.stderr.write(f"{options.trouble(error)}\n")
         return 2
     return 0
+
+
+def _kept_token(path: str | Path | None) -> str | None:
+    """Return the token of a file or of the environment, or None."""
+    if path is None:
+        return os.environ.get("ERMPOLL_SANDBOX_TOKEN") or None
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The token file {path} can't be read ({error}).") from error
+    if not token:
+        raise UsageError(f"The token file {path} is empty.")
+    return token
 
 
 async def _serve(options: Options) -> None:

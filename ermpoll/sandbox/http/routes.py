@@ -128,26 +128,35 @@ class Service:
             on = Site(self.store, self.logins, request)
             return dispatch(_SITE_ROUTES, path, request.method, on)
         except HttpError as error:
-            return _refused(request, error)
+            return refused(request, error)
         except (
             sqlite3.OperationalError,
             sqlite3.IntegrityError,
             OverflowError,
         ) as error:
-            return _refused(request, _limit(self.store, error))
+            return refused(request, _limit(self.store, error))
         except Exception:
             logger.exception("a request failed", extra={"event": "sandbox-error"})
-            return _refused(request, HttpError(500, "The sandbox has a defect here."))
+            return refused(request, HttpError(500, "The sandbox has a defect here."))
 
 
 def _limit(store: Store, error: Exception) -> HttpError:
     """Return what ERMrest says of a statement that ran too long or can't be run."""
     if store.deadline.left_s <= 0:
         return bad_request("Query run time limit exceeded.")
+    if getattr(error, "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_READONLY,
+    ):
+        # Not the request's fault: it may well succeed later.
+        return HttpError(503, f"The data file can't be written ({error}).")
     return conflict(f"The query can't be run: {error}.")
 
 
-def _refused(request: Request, error: HttpError) -> Answer:
+def refused(request: Request, error: HttpError) -> Answer:
+    """Return the answer that tells a client of an error."""
     if error.status == 304:
         return Answer(status=304, headers=error.headers)
     kind = error_type(request.accept)

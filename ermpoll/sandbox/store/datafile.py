@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from ermpoll.errors import ErmpollError
 
 _APPLICATION_ID = 0x45524D50  # "ERMP"
+#: Counts up when older data files can't be read any more.
+_VERSION = 1
 #: SQLite's own 2 MB would spill a busy table's indexes all the time.
 _CACHE_KB = 8_192
 _SCHEMA = """
@@ -24,6 +27,10 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT
 
 class StoreError(ErmpollError):
     """The data file can't be used."""
+
+
+class _Unfit(Exception):
+    """Why a file is not to be used, as the end of a sentence."""
 
 
 @contextmanager
@@ -49,6 +56,9 @@ def opened(path: str | Path | None) -> sqlite3.Connection:
     """
     db: sqlite3.Connection | None = None
     try:
+        if path is not None:
+            # SQLite would make it for all to read.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(
             "" if path is None else path,
             isolation_level=None,
@@ -57,7 +67,7 @@ def opened(path: str | Path | None) -> sqlite3.Connection:
             timeout=0,
         )
         _prepare(db, on_disk=path is not None)
-    except (sqlite3.Error, StoreError) as error:
+    except (OSError, sqlite3.Error, _Unfit) as error:
         if db is not None:
             db.close()
         raise StoreError(f"The data file {path} {_trouble(error)}") from error
@@ -67,8 +77,8 @@ def opened(path: str | Path | None) -> sqlite3.Connection:
 def _trouble(error: Exception) -> str:
     if "locked" in str(error):
         return "is in use by another process; stop that one or name another file."
-    if isinstance(error, StoreError):
-        return "is not a sandbox's; name another file, it is left as it is."
+    if isinstance(error, _Unfit):
+        return f"{error}; name another file, it is left as it is."
     return f"can't be used ({error}); name another file."
 
 
@@ -78,15 +88,29 @@ def _prepare(db: sqlite3.Connection, *, on_disk: bool) -> None:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
     tables: Iterable[tuple[str]] = db.execute("SELECT name FROM sqlite_master")
     empty = not list(tables)
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    if not empty and application != _APPLICATION_ID:
-        raise StoreError
+    if not empty:
+        _check(db)
     db.execute(f"PRAGMA journal_mode = {'WAL' if on_disk else 'MEMORY'}")
     db.execute(f"PRAGMA synchronous = {'NORMAL' if on_disk else 'OFF'}")
     db.execute(f"PRAGMA cache_size = -{_CACHE_KB}")
     db.execute("BEGIN EXCLUSIVE")
     if empty:
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {_VERSION}")
         for statement in _SCHEMA.split(";"):
             db.execute(statement)
     db.execute("COMMIT")
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Raise unless the file is whole and one that this version made."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    if application != _APPLICATION_ID:
+        raise _Unfit("is not a sandbox's")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version != _VERSION:
+        age = "an older" if version < _VERSION else "a newer"
+        raise _Unfit(f"was made by {age} ermpoll")
+    (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise _Unfit(f"is damaged ({state.splitlines()[0]})")

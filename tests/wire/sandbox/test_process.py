@@ -17,6 +17,11 @@ import pytest
 
 import ermpoll
 from ermpoll.sandbox import box as boxes
+from ermpoll.sandbox import demo
+from ermpoll.sandbox.http.messages import Request
+from ermpoll.sandbox.http.routes import Service
+from ermpoll.sandbox.model.clients import Logins
+from ermpoll.sandbox.store.store import Store
 from tests.sandbox.client import Client, closing
 from tests.sandbox.processes import refused, serving
 
@@ -218,7 +223,7 @@ def test_control_takes_json_posts_only() -> None:
             client.post("", {"do": "connections"}).status,
         ]
 
-    assert statuses == [405, 405, 400, 400, 400, 400, 200]
+    assert statuses == [405, 415, 400, 400, 400, 400, 200]
 
 
 def test_a_data_file_can_be_reset_to_the_demo(tmp_path: Path) -> None:
@@ -231,3 +236,51 @@ def test_a_data_file_can_be_reset_to_the_demo(tmp_path: Path) -> None:
         with closing(Client(box.url)) as client:
             (count,) = client.rows("/aggregate/Imaging:Image/n:=cnt(*)")
         assert (count, box.log) == ({"n": 320}, ())
+
+
+def test_a_token_can_stand_in_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    monkeypatch.setenv("ERMPOLL_SANDBOX_TOKEN", "from-environment")
+
+    for options, token in (
+        ({"token_file": str(file)}, "from-file"),
+        ({}, "from-environment"),
+        ({"token": "named"}, "named"),
+    ):
+        with (
+            serving(**options) as (_, line),
+            closing(Client(line["url"])) as client,
+        ):
+            client.root = ""
+            login = {"Authorization": f"Bearer {token}"}
+            assert client.send("GET", "/authn/session", headers=login).status == 200
+            assert client.get("/authn/session").status == 404
+
+
+def test_a_token_file_that_can_not_be_read_is_a_message(tmp_path: Path) -> None:
+    for path in (tmp_path / "none", tmp_path):
+        code, message = refused(token_file=str(path))
+        assert (code, "token file" in message) == (2, True)
+
+
+def test_a_full_disk_is_unavailable_and_not_a_refused_row(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data.db")
+    demo.make(store)
+    service = Service(store, Logins())
+    (pages,) = store.db.execute("PRAGMA page_count").fetchone()
+    store.db.execute(f"PRAGMA max_page_count = {pages}")
+    body = json.dumps([{"Code": f"{n}" * 2000} for n in range(500)]).encode()
+    request = Request(
+        method="POST",
+        path="/ermrest/catalog/1/entity/Imaging:Subject",
+        headers={},
+        body=body,
+    )
+
+    answer = service.answer(request)
+    store.close()
+
+    assert (answer.status, b"can't be written" in answer.body) == (503, True)
