@@ -111,7 +111,7 @@ def _read(
     store: Store, request: Request, query: DataQuery, read: select.Read, etag: str
 ) -> Answer:
     kind = formats.output_type(query.option("accept"), request.accept, formats.JSON)
-    rows = read.run(store.db)
+    rows = read.run(store.db, for_csv=kind == formats.CSV)
     types = [(output.name, output.type) for output in read.outputs]
     body = formats.write(
         kind, rows, types, get=True, json_arrays=query.option("arrays") == ("json",)

@@ -128,8 +128,11 @@ def _copied(json_arrays: bool, value: Any, kind: Type) -> str:
         return "t" if value else "f"
     if kind.array and not json_arrays:
         return _quoted(scalars.array_text(value))
-    if kind.is_json or kind.array:
-        return _quoted(json.dumps(value, ensure_ascii=False))
+    if kind.array:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _quoted(text)
+    if kind.is_json:
+        return _quoted(str(value))
     if kind.scalar in ("timestamptz", "timestamp"):
         text = str(value).replace("T", " ")
         return text.removesuffix(":00") if "+" in text else text

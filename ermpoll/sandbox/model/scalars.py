@@ -13,6 +13,7 @@ import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any, NoReturn
 
@@ -27,9 +28,21 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no JSON")
 
 
+def _is_lost(number: float, digits: str) -> bool:
+    """Return whether a number is 0 only for being too small to be kept."""
+    return not number and re.search("[1-9]", digits.lower().split("e")[0]) is not None
+
+
+def _json_float(digits: str) -> JsonFloat:
+    number = JsonFloat(digits)
+    if math.isinf(number) or _is_lost(number, digits):
+        raise ValueError(f"{digits} is out of range")
+    return number
+
+
 def loads(text: str | bytes) -> Any:
     """Return the JSON in `text`; unlike Python's, without NaN and Infinity."""
-    return json.loads(text, parse_constant=_no_constant)
+    return json.loads(text, parse_constant=_no_constant, parse_float=_json_float)
 
 
 def json_text(value: Any) -> str:
@@ -66,6 +79,19 @@ def read_text(value: Any) -> str:
     return text
 
 
+def is_integer(text: str) -> bool:
+    """Return whether a text is a whole number of any size."""
+    return _INTEGER.fullmatch(text) is not None
+
+
+def is_unquoted_word(text: str) -> bool:
+    """Return whether the service would put a number in its SQL that is none there."""
+    try:
+        return not math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _read_integer(limit: int, value: Any) -> int:
     if type(value) is not int:
         text = _plain(value)
@@ -77,28 +103,108 @@ def _read_integer(limit: int, value: Any) -> int:
     return int(value)
 
 
-def _read_float8(value: Any) -> float:
-    text = _plain(value).strip()
+_WORDS: dict[str, float | str] = {
+    "nan": "NaN",
+    "infinity": math.inf,
+    "inf": math.inf,
+    "+infinity": math.inf,
+    "+inf": math.inf,
+    "-infinity": -math.inf,
+    "-inf": -math.inf,
+}
+
+
+def _read_float8(value: Any) -> float | str:
+    text = _plain(value).strip().lower()
+    if text in _WORDS:
+        # SQLite keeps NaN as NULL; as a text it sorts above all numbers, as it should.
+        return _WORDS[text]
+    if text.lstrip("+-").startswith("0x"):
+        return float.fromhex(text)
     if "_" in text:
         raise ValueError("no number")
     number = float(text)
-    if not math.isfinite(number):
-        # SQLite keeps NaN as NULL, so neither it nor the infinities are kept.
-        raise ValueError("not finite")
+    if math.isinf(number) or _is_lost(number, text):
+        raise ValueError("out of range")
     return number
 
 
-def _read_float4(value: Any) -> float:
-    kept: float = struct.unpack("f", struct.pack("f", _read_float8(value)))[0]
-    return next(
-        (
-            short
-            for digits in range(6, 10)
-            if struct.pack("f", short := float(f"{kept:.{digits}g}"))
-            == struct.pack("f", kept)
-        ),
-        kept,
-    )
+def _read_float4(value: Any) -> float | str:
+    number = _read_float8(value)
+    if isinstance(number, str) or math.isinf(number):
+        return number
+    packed = struct.pack("f", number)
+    kept: float = struct.unpack("f", packed)[0]
+    if math.isinf(kept) or (kept == 0 and number != 0):
+        raise ValueError("out of range")
+    shorter = (float(f"{kept:.{digits}g}") for digits in range(6, 10))
+    return next((short for short in shorter if struct.pack("f", short) == packed), kept)
+
+
+def _write_float(kept: float | str) -> float | str:
+    if isinstance(kept, float) and math.isinf(kept):
+        return "Infinity" if kept > 0 else "-Infinity"
+    return kept
+
+
+def _read_numeric(value: Any) -> str:
+    """Return the digits as they were written; NaN and the infinities as words."""
+    text = getattr(value, "digits", None) or _plain(value).strip()
+    if text.lower() in _WORDS:
+        return str(_write_float(_WORDS[text.lower()]))
+    try:
+        number = Decimal(text)
+    except ArithmeticError as error:
+        raise ValueError("no number") from error
+    if "_" in text or not number.is_finite() or abs(number.adjusted()) > 1000:
+        raise ValueError("no number")
+    return f"{abs(number) if number == 0 else number:f}"
+
+
+def _write_numeric(kept: str | float) -> float | int | str:
+    # Sums and averages are numbers already.
+    if not isinstance(kept, str) or kept in ("NaN", "Infinity", "-Infinity"):
+        return kept
+    return float(kept) if "." in kept else int(kept)
+
+
+def _numeric_order(kept: str) -> tuple[int, Decimal]:
+    number = Decimal(kept)
+    # PostgreSQL has NaN above all numbers, and equal to itself.
+    return (1, Decimal(0)) if number.is_nan() else (0, number)
+
+
+class JsonFloat(float):
+    """A number of a JSON body that keeps its digits."""
+
+    digits: str
+
+    def __new__(cls, digits: str) -> JsonFloat:
+        """Return the number that the digits mean."""
+        number = super().__new__(cls, digits)
+        number.digits = digits
+        return number
+
+
+def _json_order(kept: str) -> Any:
+    return _ranked(json.loads(kept))
+
+
+def _ranked(value: Any) -> Any:
+    """Return a sort key of a JSON value, as PostgreSQL orders jsonb."""
+    if value is None:
+        return (0,)
+    if isinstance(value, str):
+        return (1, value)
+    if isinstance(value, bool):
+        return (3, value)
+    if isinstance(value, list):
+        return (4, len(value), [_ranked(item) for item in value])
+    if isinstance(value, dict):
+        # Shorter names come first.
+        items = sorted(value.items(), key=lambda item: (len(item[0].encode()), item[0]))
+        return (5, len(value), [(name, _ranked(item)) for name, item in items])
+    return (2, value)
 
 
 def _read_boolean(value: Any) -> int:
@@ -155,17 +261,28 @@ class Scalar:
     is_ordered: bool = True
     #: Values are whole JSON documents.
     is_json: bool = False
+    #: From what is kept to what sorts and compares; None: SQLite's order is right.
+    order: Callable[[Any], Any] | None = None
+    #: Whole numbers, which a filter may compare with any other.
+    is_integer: bool = False
     #: A bad literal in an address is a database error (409), not a 400.
     is_checked_late: bool = False
 
 
 SCALARS: dict[str, Scalar] = {
     "text": Scalar(read=read_text),
-    "int2": Scalar(read=partial(_read_integer, 2**15), is_number=True),
-    "int4": Scalar(read=partial(_read_integer, 2**31), is_number=True),
-    "int8": Scalar(read=partial(_read_integer, 2**63), is_number=True),
-    "float4": Scalar(read=_read_float4, is_number=True),
-    "float8": Scalar(read=_read_float8, is_number=True),
+    "int2": Scalar(read=partial(_read_integer, 2**15), is_number=True, is_integer=True),
+    "int4": Scalar(read=partial(_read_integer, 2**31), is_number=True, is_integer=True),
+    "int8": Scalar(read=partial(_read_integer, 2**63), is_number=True, is_integer=True),
+    "float4": Scalar(read=_read_float4, write=_write_float, is_number=True),
+    "float8": Scalar(read=_read_float8, write=_write_float, is_number=True),
+    "numeric": Scalar(
+        read=_read_numeric,
+        write=_write_numeric,
+        order=_numeric_order,
+        is_number=True,
+        is_checked_late=True,
+    ),
     "boolean": Scalar(
         read=_read_boolean,
         write=bool,
@@ -195,13 +312,16 @@ SCALARS: dict[str, Scalar] = {
         read=lambda value: times.read_timetz(_plain(value)), is_checked_late=True
     ),
     "interval": Scalar(
-        read=lambda value: intervals.read(_plain(value)), is_checked_late=True
+        read=lambda value: intervals.read(_plain(value)),
+        order=intervals.length,
+        is_checked_late=True,
     ),
     "uuid": Scalar(read=_read_uuid, is_ordered=False, is_checked_late=True),
     "json": Scalar(
         read=json_text,
         write=json.loads,
         text=_text_of_json,
+        order=_json_order,
         is_ordered=False,
         is_json=True,
     ),
@@ -209,6 +329,7 @@ SCALARS: dict[str, Scalar] = {
         read=json_text,
         write=json.loads,
         text=_text_of_json,
+        order=_json_order,
         is_ordered=False,
         is_json=True,
     ),

@@ -10,6 +10,7 @@ sorted keys, arrays as the JSON text of their kept elements.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,7 @@ _DOMAINS = {
     "uri": "text",
     "curie": "text",
 }
+_DOMAIN_FORMS = {"color_rgb_hex": re.compile("#[0-9a-fA-F]{6}")}
 _SERIALS = {"serial2": "int2", "serial4": "int4", "serial8": "int8"}
 _ALIASES = {
     "bool": "boolean",
@@ -43,6 +45,7 @@ _ALIASES = {
     "int": "int4",
     "integer": "int4",
     "bigint": "int8",
+    "decimal": "numeric",
     "real": "float4",
     "double precision": "float8",
     "timestamp with time zone": "timestamptz",
@@ -126,20 +129,36 @@ class Type:
         if value is None:
             return "null" if self.is_json else None
         try:
-            return self._basic.read(value)
+            return self._checked(self._basic.read(value))
         except (ValueError, OverflowError, RecursionError) as error:
             raise bad_request(f"A value of type {self.name} can't be read.") from error
 
-    def _array(self, value: Any) -> Kept:
-        try:
-            items = scalars.array_items(value) if isinstance(value, str) else value
-        except ValueError as error:
-            raise bad_request(f"A value of type {self.name} can't be read.") from error
+    def _checked(self, kept: Kept) -> Kept:
+        """Return what is kept, or refuse (409) what the domain does not allow."""
+        form = _DOMAIN_FORMS.get(self.name)
+        if form is not None and not form.fullmatch(kept):
+            raise conflict(f"{kept[:80]!r} is no {self.name}.")
+        return kept
+
+    def _array(self, items: Any) -> Kept:
         if not isinstance(items, list):
             raise bad_request(f"A value of type {self.name} must be an array.")
         element = type_named(self.name[:-2])
         kept = [None if item is None else element.from_json(item) for item in items]
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+    def from_filter(self, text: str) -> Kept:
+        """Return what to compare with for the text of an address.
+
+        As `from_text`, but a whole number may be beyond the type's range, and what is
+        no number, or an infinite one, is the database's to refuse (409).
+        """
+        if self._basic.is_integer and scalars.is_integer(text) and len(text) < 300:
+            number = int(text)
+            return number if abs(number) < 2**63 else float(number)
+        if self.scalar in ("float4", "float8") and scalars.is_unquoted_word(text):
+            raise conflict(f"{text[:80]!r} is no {self.scalar}.")
+        return self.from_text(text)
 
     def from_text(self, text: str) -> Kept:
         """Return what is kept for the text of an address.
@@ -161,12 +180,24 @@ class Type:
         """Return what is kept for a CSV field; None is an empty unquoted one."""
         if text is None:
             return None
-        if self.array:
-            return self.from_json(text)
         try:
+            if self.array:
+                return self.from_json(scalars.array_items(text))
             return self.from_text(text)
-        except HttpError as error:
-            raise bad_request(error.detail) from error
+        except (HttpError, ValueError) as error:
+            raise bad_request(f"A value of type {self.name} can't be read.") from error
+
+    @property
+    def order(self) -> Callable[[Kept], Any] | None:
+        """From what is kept to what compares; None: SQLite's own order is right."""
+        order = self._basic.order
+        return partial(_array_order, order) if self.array else order
+
+    def compared(self, sql: str) -> str:
+        """Return the SQL of a value of this type, in PostgreSQL's order."""
+        if self.order is None:
+            return sql
+        return f"{sql} COLLATE {'a' if self.array else 's'}_{self.scalar}"
 
     @property
     def writer(self) -> Callable[[Kept], Any] | None:
@@ -185,6 +216,24 @@ class Type:
         if self.array:
             return scalars.array_text(self.to_json(kept))
         return self._basic.text(kept)
+
+
+def _array_order(element: Callable[[Kept], Any] | None, kept: Kept) -> list[Any]:
+    """Return a sort key of an array: element by element, NULL above all."""
+    return [
+        (1,) if item is None else (0, item if element is None else element(item))
+        for item in json.loads(kept)
+    ]
+
+
+def collations() -> dict[str, Callable[[Kept], Any]]:
+    """Return the order of each name that `Type.compared` uses."""
+    orders: dict[str, Callable[[Kept], Any]] = {}
+    for name, basic in scalars.SCALARS.items():
+        orders[f"a_{name}"] = partial(_array_order, basic.order)
+        if basic.order is not None:
+            orders[f"s_{name}"] = basic.order
+    return orders
 
 
 def _written_array(element: Callable[[Kept], Any] | None, kept: Kept) -> list[Any]:

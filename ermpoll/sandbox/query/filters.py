@@ -5,6 +5,7 @@ from __future__ import annotations
 from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.identifiers import normalise
 from ermpoll.sandbox.model.model import ColumnDef
+from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.scope import Path
 from ermpoll.sandbox.store import functions
@@ -53,9 +54,12 @@ def _comparison(path: Path, item: syntax.Compare, sql: str, column: ColumnDef) -
     else:
         kept = [_kept(column, value) for value in dict.fromkeys(item.values)]
         if item.operator == "=" and item.quantifier == "any" and not column.type.array:
+            sql = column.type.compared(sql)
             return f"({sql} IN ({', '.join(path.bind(value) for value in kept)}))"
         parts = [
-            _element(column, sql, f"{{}} {item.operator} {path.bind(value)}")
+            _element(
+                column, sql, f"{_compared(column)} {item.operator} {path.bind(value)}"
+            )
             for value in kept
         ]
     if len(parts) > 500:
@@ -65,8 +69,14 @@ def _comparison(path: Path, item: syntax.Compare, sql: str, column: ColumnDef) -
 
 
 def _kept(column: ColumnDef, text: str) -> object:
-    kept = column.type.from_text(text)
+    kept = column.type.from_filter(text)
     return normalise(text) if column.name == "RID" else kept
+
+
+def _compared(column: ColumnDef) -> str:
+    """Return the form to compare a column's scalars in; ``{}`` stands for one."""
+    kind = column.type
+    return (type_named(kind.name[:-2]) if kind.array else kind).compared("{}")
 
 
 def _pattern(path: Path, operator: str, sql: str, column: ColumnDef, text: str) -> str:

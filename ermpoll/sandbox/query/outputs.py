@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
+from ermpoll.sandbox.model import times
 from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import Type, type_named
 from ermpoll.sandbox.query import policy, syntax
@@ -31,6 +32,20 @@ class Output:
     #: From a kept value that is not NULL to JSON, or None: as it is.
     writer: Callable[[Any], Any] | None
     is_key: bool = False
+
+    def selected(self) -> str:
+        """Return the SQL that selects it.
+
+        Of values that are equal without being the same, a group shows the oldest.
+        """
+        if self.is_key and self.type.order is not None and not self.is_counted:
+            return self.type.compared(f"first_of({self.sql}, {self.rid})")
+        return self.sql
+
+    #: The SQL of the RID of the row that it is of.
+    rid: str = "NULL"
+    #: True for what is no value of `type` but a number that stands for one.
+    is_counted: bool = False
 
 
 def outputs_of(query: syntax.DataQuery, path: Path) -> list[Output]:
@@ -78,10 +93,11 @@ def _plain(
 ) -> Output:
     return Output(
         name=name,
-        sql=instance.sql(column),
+        sql=instance.compared(column),
         type=column.type,
         writer=column.type.writer,
         is_key=is_key,
+        rid=instance.rid,
     )
 
 
@@ -111,13 +127,13 @@ def _bin(path: Path, item: syntax.OutputItem, *, is_key: bool) -> Output:
         raise bad_request(f"{str(item.function)[:80]!r} can't stand here.")
     instance, column = path.readable(item.column)
     bucket = _bucket(column, item.arguments)
-    numbers = [path.bind(value) for value in bucket.parameters]
     return Output(
         name=item.alias or column.name,
-        sql=bucket.sql(instance.sql(column), numbers),
+        sql=bucket.sql(path, instance.sql(column)),
         type=type_named("jsonb"),
         writer=bucket.writer,
         is_key=is_key,
+        is_counted=True,
     )
 
 
@@ -161,17 +177,28 @@ def _aggregate(path: Path, item: syntax.OutputItem) -> Output:
     if item.column[-1] == syntax.STAR:
         return _of_rows(path, item, word)
     instance, column = path.readable(item.column)
-    sql = instance.sql(column)
+    sql = instance.compared(column)
     if word.startswith("array"):
         return _array(item.alias, sql, [column], word == "array_d", single=True)
     kind, written = _type_of(word, column.type)
     call = {"cnt": f"COUNT({sql})", "cnt_d": f"COUNT(DISTINCT {sql})"}
+    if word in ("sum", "avg"):
+        call[word] = _total(word, sql, column.type)
     return Output(
         name=item.alias,
         sql=call.get(word, f"{word.upper()}({sql})"),
         type=kind,
         writer=written,
     )
+
+
+def _total(word: str, sql: str, column: Type) -> str:
+    """Return the SQL of a sum or an average, as exact as PostgreSQL's."""
+    if column.scalar.startswith("float"):
+        return f"CASE WHEN MAX({sql} = 'NaN') THEN 'NaN' ELSE {word.upper()}({sql}) END"
+    if column.scalar == "int8":
+        return f"exact_{word}({sql})"
+    return f"{word.upper()}({sql})"
 
 
 def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None]:
@@ -183,9 +210,9 @@ def _type_of(word: str, column: Type) -> tuple[Type, Callable[[Any], Any] | None
         return column, column.writer
     if not column.is_number:
         raise conflict(f"There is no {word} of {column.name}.")
-    if word == "sum":
-        return column, None
-    return type_named("float8"), None
+    kind = column if word == "sum" else type_named("float8")
+    exact = column.scalar == "int8"
+    return kind, int if exact and word == "sum" else kind.writer
 
 
 def _of_rows(path: Path, item: syntax.OutputItem, word: str) -> Output:
@@ -229,6 +256,8 @@ def _array(
 
 # ---- bin(column;count;min;max): in which of equal parts of a range a value is
 
+_BINNED = ("timestamptz", "timestamp", "date")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bucket:
@@ -239,18 +268,22 @@ class _Bucket:
     low: Any
     high: Any
 
-    @property
-    def parameters(self) -> tuple[Any, ...]:
-        """The values that `sql` needs as parameters, in order."""
-        return (self.low, self.high, self.count)
+    def sql(self, path: Path, column: str) -> str:
+        """Return the SQL of the bucket's number: 0 below the range, count + 1 above.
 
-    def sql(self, column: str, parameters: Sequence[str]) -> str:
-        """Return the SQL of the bucket's number: 0 below the range, count + 1 above."""
-        low, high, count = parameters
+        That of NULL is -1, so that it sorts below all others.
+        """
+        low, high, count = (
+            path.bind(item) for item in (self.low, self.high, self.count)
+        )
+        value = column
+        if self.type.scalar == "date":
+            value = f"(CAST(julianday({column}) - 2440587.5 AS INTEGER))"
+        below, above = ("<", ">=") if self.low < self.high else (">", "<=")
         return (
-            f"CASE WHEN {column} IS NULL THEN NULL WHEN {column} < {low} THEN 0"
-            f" WHEN {column} >= {high} THEN {count} + 1 ELSE"
-            f" CAST(({column} - {low}) * 1.0 * {count} / ({high} - {low}) AS INT) + 1"
+            f"CASE WHEN {column} IS NULL THEN -1 WHEN {value} {below} {low} THEN 0"
+            f" WHEN {value} {above} {high} THEN {count} + 1 ELSE"
+            f" CAST(({value} - {low}) * 1.0 * {count} / ({high} - {low}) AS INT) + 1"
             " END"
         )
 
@@ -260,25 +293,47 @@ class _Bucket:
 
         def edge(number: int) -> Any:
             span = (self.high - self.low) * number / self.count
+            if self.type.scalar == "date":
+                return times.write_unzoned(round((self.low + span) * _DAY))
             if not isinstance(self.low, float):
                 span = round(span)
             return self.type.to_json(self.low + span)
 
-        return lambda number: [
-            number,
-            edge(number - 1) if number > 0 else None,
-            edge(number) if number <= self.count else None,
-        ]
+        return lambda number: (
+            [None, None, None]
+            if number < 0
+            else [
+                number,
+                edge(number - 1) if number > 0 else None,
+                edge(number) if number <= self.count else None,
+            ]
+        )
+
+
+_DAY = 86_400_000_000
 
 
 def _bucket(column: ColumnDef, arguments: Sequence[str]) -> _Bucket:
     """Return the division that ``bin(column;...)`` asks for, or refuse (400, 409)."""
     kind = column.type
-    if not (kind.is_number or kind.scalar in ("timestamptz", "timestamp")):
+    if not (kind.is_number or kind.scalar in _BINNED) or kind.array:
         raise conflict(f"Values of {kind.name} can't be put in bins.")
-    if len(arguments) != 3 or not arguments[0].isdigit() or len(arguments[0]) > 9:
+    if len(arguments) != 3:
         raise bad_request("A bin is bin(column;count;min;max).")
-    count, low, high = int(arguments[0]), *map(kind.from_text, arguments[1:])
-    if count < 1 or not low < high:
-        raise bad_request("A bin needs a count above 0 and a min below its max.")
-    return _Bucket(type=kind, count=count, low=low, high=high)
+    low, high = (_bound(kind, text) for text in arguments[1:])
+    if not arguments[0].isdigit() or len(arguments[0]) > 9 or not int(arguments[0]):
+        raise conflict("A bin's count is a number above 0.")
+    if low == high:
+        raise conflict("A bin's bounds must differ.")
+    return _Bucket(type=kind, count=int(arguments[0]), low=low, high=high)
+
+
+def _bound(kind: Type, text: str) -> Any:
+    kept = kind.from_text(text)
+    if kind.scalar == "date":
+        return times.read_instant(kept, zoned=False) // _DAY
+    if kind.scalar == "numeric":
+        return float(kept)
+    if not isinstance(kept, int | float):
+        raise conflict("A bin's bound must be a number.")
+    return kept

@@ -29,6 +29,10 @@ class Instance:
         """Return the SQL of one of its columns."""
         return f"{self.label}.{column.slot}"
 
+    def compared(self, column: ColumnDef) -> str:
+        """Return the SQL of one of its columns, in PostgreSQL's order."""
+        return column.type.compared(self.sql(column))
+
     @property
     def rid(self) -> str:
         """The SQL of its RID."""
@@ -137,10 +141,11 @@ class Path:
 
 def equalities(left: Instance, right: Instance, pairs: Pairs) -> str:
     """Return the SQL that makes pairs of columns equal."""
-    return " AND ".join(
-        f"{left.sql(left.table.column(here))} = {right.sql(right.table.column(there))}"
+    sides = [
+        (left.compared(left.table.column(here)), right.sql(right.table.column(there)))
         for here, there in pairs
-    )
+    ]
+    return " AND ".join(f"{one} = {other}" for one, other in sides)
 
 
 def fkey_pairs(columns: list[str], ref_columns: list[str], *, inbound: bool) -> Pairs:

@@ -6,9 +6,11 @@ paging. Running binds the values and reads.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
@@ -32,18 +34,29 @@ class Read:
         """The names of the columns of the answer."""
         return [output.name for output in self.outputs]
 
-    def run(self, db: sqlite3.Connection) -> list[dict[str, Any]]:
-        """Return the rows, with values as JSON."""
+    def run(
+        self, db: sqlite3.Connection, *, for_csv: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the rows, with values as JSON; `for_csv`: some as their texts."""
         names = self.names
         rows = [dict(zip(names, values, strict=True)) for values in self.run_kept(db)]
         for output in self.outputs:
-            if output.writer is not None:
-                _write(rows, output.name, output.writer)
+            writer = output.writer
+            if for_csv and output.type.is_json:
+                writer = partial(_as_text, writer)
+            elif for_csv and output.type.name == "numeric":
+                writer = None
+            if writer is not None:
+                _write(rows, output.name, writer)
         return rows
 
     def run_kept(self, db: sqlite3.Connection) -> list[tuple[Any, ...]]:
         """Return the rows, with values as SQLite keeps them."""
         return db.execute(self.sql, self.parameters).fetchall()
+
+
+def _as_text(writer: Callable[[Any], Any] | None, kept: Any) -> str:
+    return json.dumps(kept if writer is None else writer(kept), ensure_ascii=False)
 
 
 def _write(rows: list[dict[str, Any]], name: str, writer: Callable[[Any], Any]) -> None:
@@ -69,7 +82,7 @@ def prepare(
     """
     path = resolve(query.path, rights, at=at, guarded=guarded)
     outputs = outputs_of(query, path)
-    selected = ", ".join(output.sql for output in outputs)
+    selected = ", ".join(output.selected() for output in outputs)
     statement = f"{path.body}{_grouping(query, path, outputs)}"
     distinct = "DISTINCT " if query.api == "entity" and path.joined else ""
     statement = f"SELECT {distinct}{selected} {statement}"
@@ -83,7 +96,7 @@ def _grouping(query: syntax.DataQuery, path: Path, outputs: Sequence[Output]) ->
     if query.api == "attribute" and path.joined:
         return f" GROUP BY {path.current.rid}"
     if query.api == "attributegroup":
-        keys = [str(place) for place, item in enumerate(outputs, 1) if item.is_key]
+        keys = [item.sql for item in outputs if item.is_key]
         return f" GROUP BY {', '.join(keys)}"
     return ""
 
@@ -98,13 +111,16 @@ class _Order:
 
     @property
     def column(self) -> str:
-        """Its name in a statement around the one that selects it."""
-        return f"o{self.place}"
+        """Its value in a statement around the one that selects it."""
+        return self.output.type.compared(f"o{self.place}")
 
     def sql(self, *, reverse: bool = False) -> str:
         # Ascending has NULLs last, descending first, as PostgreSQL orders.
         down = self.descending != reverse
-        return f"{self.place} {'DESC NULLS FIRST' if down else 'ASC NULLS LAST'}"
+        place = str(self.place)
+        if not self.output.is_counted:
+            place = self.output.type.compared(place)
+        return f"{place} {'DESC NULLS FIRST' if down else 'ASC NULLS LAST'}"
 
 
 def _orders(query: syntax.DataQuery, outputs: Sequence[Output]) -> list[_Order]:
@@ -187,7 +203,7 @@ def _beyond(
     alternatives = []
     equal: list[str] = []
     for order, text in zip(orders, values, strict=True):
-        kept = None if text is None else order.output.type.from_text(text)
+        kept = None if text is None else order.output.type.from_filter(text)
         value = "NULL" if kept is None else path.bind(kept)
         step = _step(order.column, value, larger=order.descending == before)
         alternatives.append(" AND ".join([*equal, step]))

@@ -12,7 +12,7 @@ from typing import Any
 import regex
 
 from ermpoll.sandbox.errors import conflict
-from ermpoll.sandbox.model.types import type_named
+from ermpoll.sandbox.model.types import collations, type_named
 
 #: The shipped configuration's ``request_timeout_s``.
 LIMIT_S = 15.0
@@ -69,10 +69,25 @@ def register(
         return pattern(text, fold=bool(fold)).search(shown, timeout=limit_s) is not None
 
     db.create_function("transaction_time", 0, now)
+    for name, order in collations().items():
+        db.create_collation(name, _comparing(lru_cache(maxsize=4096)(order)))
     db.create_function("matches", 4, matches)
     db.create_function("row_array", -1, _row, deterministic=True)
     db.create_aggregate("values_array", 1, _Array)  # type: ignore[arg-type]
+    db.create_aggregate("first_of", 2, _First)  # type: ignore[arg-type]
+    db.create_aggregate("exact_sum", 1, _ExactSum)
+    db.create_aggregate("exact_avg", 1, _ExactMean)
     db.set_progress_handler(lambda: deadline.left_s <= 0, _STEPS)
+
+
+def _comparing(order: Callable[[str], Any]) -> Callable[[str, str], int]:
+    """Return what compares two kept texts by their sort keys."""
+
+    def compare(left: str, right: str) -> int:
+        first, second = order(left), order(right)
+        return int(first > second) - int(first < second)
+
+    return compare
 
 
 def _row(*values: Any) -> str:
@@ -90,3 +105,43 @@ class _Array:
 
     def finalize(self) -> str | None:
         return json.dumps(self.items, ensure_ascii=False) if self.items else None
+
+
+class _First:
+    """Of values that compare as equal, the one of the oldest row, by its RID."""
+
+    def __init__(self) -> None:
+        self.found: tuple[tuple[int, str], Any] | None = None
+
+    def step(self, value: Any, rid: str | None) -> None:
+        age = len(rid or ""), rid or ""
+        if self.found is None or age < self.found[0]:
+            self.found = age, value
+
+    def finalize(self) -> Any:
+        return self.found[1] if self.found else None
+
+
+class _ExactSum:
+    """Adds whole numbers of any size; the sum goes out as text."""
+
+    def __init__(self) -> None:
+        self.total, self.count = 0, 0
+
+    def step(self, value: int | None) -> None:
+        if value is not None:
+            self.total += value
+            self.count += 1
+
+    def finalize(self) -> Any:
+        return str(self.total) if self.count else None
+
+
+class _ExactMean(_ExactSum):
+    """The mean of whole numbers, which stays whole where it is."""
+
+    def finalize(self) -> Any:
+        if not self.count:
+            return None
+        whole, rest = divmod(self.total, self.count)
+        return self.total / self.count if rest or abs(whole) >= 2**63 else whole

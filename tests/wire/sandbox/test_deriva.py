@@ -374,9 +374,9 @@ def test_groups_have_keys_aggregates_and_bins(paths: Any) -> None:
         {"state": None, "rows": 1, "names": ["é ☕"]},
     ]
     assert sorted(by_bin.fetch(), key=str) == [
-        {"bin": None, "rows": 1},
         {"bin": [1, 0, 5], "rows": 2},
         {"bin": [2, 5, 10], "rows": 1},
+        {"bin": [None, None, None], "rows": 1},
     ]
 
 

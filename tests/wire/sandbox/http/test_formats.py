@@ -49,7 +49,7 @@ def test_csv_is_postgresqls(jobs: Client) -> None:
         '4,,,"{y,NULL}",,2026-02-28 10:00:00+00,',
         '5,"né/w, x",,{},,,',
     ]
-    assert arrays.text.splitlines()[1] == '1,new,t,"[""x"", ""y""]","{""a"": 1}",,2'
+    assert arrays.text.splitlines()[1] == '1,new,t,"[""x"",""y""]","{""a"": 1}",,2'
 
 
 def test_streams_have_one_object_a_line_and_nothing_for_no_rows(jobs: Client) -> None:

@@ -98,9 +98,14 @@ def test_what_a_type_can_not_hold_gets_a_400(
 def test_arrays_are_read_from_text(client: Client, text: str, items: list[Any]) -> None:
     client.table("Typed", {"v": "text[]"})
 
-    (row,) = client.post("/entity/Typed", [{"v": text}]).json
+    quoted = '"' + text.replace('"', '""') + '"'
 
-    assert row["v"] == items
+    answer = client.post("/entity/Typed", f"v\n{quoted}\n", Content_Type="text/csv")
+
+    assert answer.status == 200
+    assert client.rows("/attribute/Typed/v") == [{"v": items}]
+    # JSON has arrays of its own.
+    assert client.post("/entity/Typed", [{"v": text}]).status == 400
 
 
 def test_other_types_read_what_they_write(client: Client) -> None:

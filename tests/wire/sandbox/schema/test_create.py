@@ -117,7 +117,7 @@ def test_bad_model_requests_get_the_services_status(
 @pytest.mark.parametrize(
     ("column", "status"),
     [
-        ({"name": "x", "type": {"typename": "numeric"}}, 409),
+        ({"name": "x", "type": {"typename": "numeric"}}, 201),
         ({"name": "x", "type": {"typename": "varchar"}}, 409),
         ({"name": "x", "type": {"typename": "text[][]"}}, 409),
         ({"name": "x", "type": "text"}, 400),
