@@ -12,7 +12,7 @@ from functools import lru_cache
 from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.model.identifiers import moment
 
-_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_TAG = re.compile(r'\s*,?\s*(?:(?:W/)?"([^"]*)"|(\*))')
 
 
 @lru_cache(maxsize=64)
@@ -50,19 +50,28 @@ def check(
     HttpError
         304 for GET, also when If-Match fails, and 412 for every other method.
     """
-    wanted, unwanted = headers.get("If-Match"), headers.get("If-None-Match")
-    if wanted is None and unwanted is None:
-        return
-    holds = (wanted is None or _lists(wanted, current)) and (
-        unwanted is None or not _lists(unwanted, current)
+    wanted, unwanted = (
+        _tags(headers.get(name, "")) for name in ("If-Match", "If-None-Match")
+    )
+    holds = not (wanted and _lacks(wanted, current)) and (
+        not unwanted or _lacks(unwanted, current)
     )
     if not holds:
         more = {"ETag": current, **({"Vary": vary} if vary else {})}
         raise HttpError(304 if method == "GET" else 412, headers=more)
 
 
-def _lists(header: str, current: str) -> bool:
-    if header.strip() == "*":
-        return True
-    tags = (tag.removesuffix("-gzip") for tag in _TAG.findall(header))
-    return current.strip('"') in tags
+def _tags(header: str) -> set[str]:
+    """Return the tags that a header begins with, ``*`` among them.
+
+    What follows something without quotes is not read any more.
+    """
+    tags, at = set(), 0
+    while found := _TAG.match(header, at):
+        tags.add(found[2] or (found[1] or "").removesuffix("-gzip"))
+        at = found.end()
+    return tags
+
+
+def _lacks(tags: set[str], current: str) -> bool:
+    return tags.isdisjoint({"*", current.strip('"')})

@@ -36,12 +36,12 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
         },
     ),
     Route(
-        "entity/.*",
+        "entity(?:/.*)?",
         {"GET": data.read, "PUT": data.write, "POST": data.write, "DELETE": data.write},
     ),
-    Route("attribute/.*", {"GET": data.read, "DELETE": data.write}),
-    Route("attributegroup/.*", {"GET": data.read, "PUT": data.write}),
-    Route("aggregate/.*", {"GET": data.read}),
+    Route("attribute(?:/.*)?", {"GET": data.read, "DELETE": data.write}),
+    Route("attributegroup(?:/.*)?", {"GET": data.read, "PUT": data.write}),
+    Route("aggregate(?:/.*)?", {"GET": data.read}),
     Route("entity_rid/(.*)", {"GET": data.find_rid}),
     Route(
         "(?:schema|acl|annotation|comment)(?:/.*)?",

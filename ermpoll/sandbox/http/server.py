@@ -31,6 +31,8 @@ from ermpoll.sandbox.http.messages import Answer, Request, text_answer
 #: Bodies beyond this get a 413.
 BODY_LIMIT = 32 * 1024 * 1024
 _HEADER_LIMIT = 64 * 1024
+#: Request lines beyond this get a 414.
+_LINE_LIMIT = 8190
 #: Gives the answer at once, or what will give it; None: close the connection instead.
 Responder: TypeAlias = Callable[[Request], Answer | Coroutine[Any, Any, Answer | None]]
 
@@ -115,6 +117,9 @@ class _Exchange(HTTPMessageDelegate):
         self._method = start_line.method
         self._path = start_line.path
         self._headers = headers
+        # The HTTP server in front of a real service counts the whole line.
+        if len(f"{self._method} {self._path} HTTP/1.1".encode()) > _LINE_LIMIT:
+            self.reply(_too_long())
         self._check_size(headers.get("Content-Length", "0"))
 
     def _check_size(self, text: str) -> None:
@@ -174,6 +179,11 @@ def _date(second: int) -> str:
 def _too_large(limit: int) -> Answer:
     text = HttpError(413, f"At most {limit} bytes are taken.").text
     return text_answer(413, text, {"Connection": "close"})
+
+
+def _too_long() -> Answer:
+    text = HttpError(414, f"At most {_LINE_LIMIT} bytes are taken.").text
+    return text_answer(414, text, {"Connection": "close"})
 
 
 def _phrase(status: int) -> str:

@@ -36,6 +36,7 @@ def alter(builder: Builder, place: Place, doc: Mapping[str, Any]) -> None:
         elif isinstance(element, TableDef):
             if doc.get("table_name", element.name) != element.name:
                 raise conflict("Renaming a table fails at this version of the service.")
+            _move_table(builder, element, doc)
         elif isinstance(element, ColumnDef) and place.table:
             _alter_column(builder, place.table, element, doc)
         elif place.table:
@@ -81,6 +82,21 @@ def _rename_schema(model: Model, schema: Schema, doc: Mapping[str, Any]) -> None
         for fkey in table.fkeys:
             if fkey.ref_table[0] == old:
                 fkey.ref_table = (new, fkey.ref_table[1])
+
+
+def _move_table(builder: Builder, table: TableDef, doc: Mapping[str, Any]) -> None:
+    """Put a table into another schema, and let what refers to it follow."""
+    old, new = table.schema, doc.get("schema_name", table.schema)
+    if new == old:
+        return
+    target = builder.rights.seen_schema(str(new))
+    if table.name in target.tables:
+        raise conflict(f"The table {new}:{table.name} exists.")
+    for _, fkey in builder.model.references_to(table):
+        fkey.ref_table = (target.name, table.name)
+    del builder.model.schemas[old].tables[table.name]
+    target.tables[table.name] = table
+    table.schema = target.name
 
 
 def _alter_constraint(

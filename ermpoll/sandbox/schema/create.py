@@ -33,6 +33,7 @@ from ermpoll.sandbox.schema.reader import (
     column_names_of,
     common_of,
     constraint_name_of,
+    default_name,
     text_of,
     typename_of,
 )
@@ -158,7 +159,10 @@ class Builder:
 
     def key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
         """Return a new key of `table`, not yet part of it."""
-        columns = names_of(table, doc.get("unique_columns"))
+        columns = column_names_of(doc.get("unique_columns"))
+        for name in columns:
+            if name not in table.columns:
+                raise bad_request(f"The table {table.title} has no column {name!r}.")
         if any(set(key.columns) == set(columns) for key in table.keys):
             raise conflict("There is a key on these columns.")
         for name in columns:
@@ -177,14 +181,17 @@ class Builder:
         own = [a_mapping(item) for item in a_list(doc.get("foreign_key_columns"))]
         far = [a_mapping(item) for item in a_list(doc.get("referenced_columns"))]
         columns = names_of(table, [item.get("column_name") for item in own])
-        if not far or len(far) != len(columns):
-            raise bad_request("A foreign key needs as many referenced columns as own.")
+        if not far:
+            raise bad_request("A foreign key needs referenced columns.")
         schema_name = far[0].get("schema_name", table.schema)
         table_name = far[0].get("table_name", table.name)
         target = self.model.table(schema_name, table_name)
         ref_columns = names_of(target, [item.get("column_name") for item in far])
         if not any(set(key.columns) == set(ref_columns) for key in target.keys):
             raise conflict("The referenced columns are no key.")
+        if len(ref_columns) != len(columns):
+            raise conflict("A foreign key needs as many referenced columns as own.")
+        _check_link(table, columns, target, ref_columns)
         said = common_of(doc)
         return ForeignKey(
             rid=self.catalog.new_rid(),
@@ -276,12 +283,27 @@ class Builder:
             raise conflict(f"The constraint {given!r} exists.")
         if given is not None:
             return given
-        stem = f"{table.name}_{'_'.join(columns)}_{suffix}"
-        number, name = 0, stem
+        number, name = 0, default_name([table.name, *columns, suffix])
         while name in taken:
             number += 1
-            name = f"{stem}{number}"
+            name = default_name([table.name, *columns, f"{suffix}{number}"])
         return name
+
+
+def _check_link(
+    table: TableDef, columns: list[str], target: TableDef, ref_columns: list[str]
+) -> None:
+    """Refuse (409) a link that is there already, or between types that differ."""
+    pairs = set(zip(columns, ref_columns, strict=True))
+    for fkey in table.fkeys:
+        known = set(zip(fkey.columns, fkey.ref_columns, strict=True))
+        if fkey.ref_table == (target.schema, target.name) and known == pairs:
+            raise conflict(f"The foreign key {fkey.name} makes that link.")
+    for name, ref_name in pairs:
+        one, other = table.columns[name].type, target.columns[ref_name].type
+        alike = one.scalar == other.scalar or (one.is_number and other.is_number)
+        if not alike or one.array != other.array:
+            raise conflict(f"{one.name} can't refer to {other.name}.")
 
 
 def check_acls(element: Element | Model, acls: Mapping[str, Any]) -> None:

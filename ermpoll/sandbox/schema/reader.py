@@ -6,13 +6,17 @@ Looks at documents alone. Whether a model can hold what they ask is the affair o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request
 
 #: What a document may say of any element.
 _COMMON = ("comment", "annotations", "acls", "acl_bindings")
+#: In bytes of UTF-8.
+_LONGEST = 63
 _ACTIONS = ("NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT")
 
 
@@ -34,15 +38,19 @@ def a_list(doc: Any) -> list[Any]:
 
 def text_of(doc: Mapping[str, Any], name: str) -> str:
     """Return a name that a document must have, or refuse (400)."""
-    value = doc.get(name)
+    return an_identifier(doc.get(name), name)
+
+
+def an_identifier(value: Any, what: str) -> str:
+    """Return a name if it is one that PostgreSQL takes, or refuse (400)."""
     if not isinstance(value, str) or not value or "\0" in value:
-        raise bad_request(f"The document needs a text as {name!r}.")
+        raise bad_request(f"The document needs a text as {what!r}.")
     try:
         length = len(value.encode())
     except UnicodeEncodeError as error:
-        raise bad_request(f"The {name} is not valid Unicode.") from error
-    if length > 63:
-        raise bad_request(f"The {name} is longer than 63 bytes.")
+        raise bad_request(f"The {what} is not valid Unicode.") from error
+    if length > _LONGEST:
+        raise bad_request(f"The {what} is longer than {_LONGEST} bytes.")
     return value
 
 
@@ -66,18 +74,53 @@ def typename_of(doc: Mapping[str, Any]) -> str:
 
 
 def constraint_name_of(doc: Mapping[str, Any]) -> str | None:
-    """Return the name that a document gives a constraint, or None."""
+    """Return the name that a document gives a constraint, or None; or refuse (400)."""
     names = a_list(doc.get("names"))
-    pair = a_list(names[0]) if names else []
-    return pair[1] if len(pair) == 2 and isinstance(pair[1], str) else None
+    for pair in names:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str):
+            raise bad_request("A constraint's name is a schema's and its own.")
+    return an_identifier(names[0][1], "constraint name") if names else None
+
+
+def default_name(parts: Sequence[str]) -> str:
+    """Return the name of a constraint that was given none; too long ones are cut.
+
+    As the service does: the longest parts are cut first, each at 15, 12 or 9 bytes,
+    and a piece of the whole name's digest is added.
+    """
+    whole = "_".join(parts)
+    if len(whole.encode()) <= _LONGEST:
+        return whole
+    digest = urlsafe_b64encode(hashlib.md5(whole.encode()).digest()).decode()[:5]
+    left = list(parts)
+    for width in (15, 12, 9):
+        order = sorted(
+            range(len(left)), key=lambda at: (len(left[at].encode()), at), reverse=True
+        )
+        for at in order:
+            left[at] = _cut(left[at], width)
+            name = "_".join([*left, digest])
+            if len(name.encode()) < _LONGEST:
+                return name
+    third = len(whole) // 3
+    return f"{_cut(whole, third)}{whole[-third:]}_{digest}"[:_LONGEST]
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text in so many bytes, with dots for what is left out."""
+    if len(text.encode()) <= width:
+        return text
+    while len(text.encode()) > width - 2:
+        text = text[:-1].rstrip()
+    return f"{text}.."
 
 
 def action_of(doc: Mapping[str, Any], name: str) -> str:
     """Return what a document says to do with rows whose key goes, or refuse (400)."""
-    action = doc.get(name) or "NO ACTION"
+    action = str(doc.get(name) or "NO ACTION").upper()
     if action not in _ACTIONS:
         raise bad_request(f"{name} is one of {', '.join(_ACTIONS)}.")
-    return str(action)
+    return action
 
 
 def column_names_of(names: Any) -> list[str]:

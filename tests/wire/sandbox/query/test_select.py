@@ -131,7 +131,7 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
         ("entity/nosuch:Job", 409),
         ("entity/Ops:Job/", 400),
         ("entity/", 400),
-        ("entity", 404),
+        ("entity", 400),
         ("attribute/Job", 400),
         ("attribute/Job/id,id", 400),
         ("attribute/Job/id,x:=id,x:=n", 400),
