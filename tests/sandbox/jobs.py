@@ -10,7 +10,7 @@ COLUMNS = {
     "id": "int4",
     "state": "text",
     "owner": "text",
-    "n": "int2",
+    "no": "int2",
     "doc": "jsonb",
     "tags": "text[]",
     "at": "timestamptz",
@@ -18,7 +18,7 @@ COLUMNS = {
     "f": "float4",
     "ok": "boolean",
 }
-JOBS = [{"id": 1, "state": "new", "n": 5}, {"id": 2, "state": "new"}, {"id": 3}]
+JOBS = [{"id": 1, "state": "new", "no": 5}, {"id": 2, "state": "new"}, {"id": 3}]
 
 
 def make(client: Client) -> Client:
@@ -29,7 +29,7 @@ def make(client: Client) -> Client:
 
 
 def state(jobs: Client) -> list[tuple[Any, ...]]:
-    rows = jobs.rows("/attribute/Job/id,state,owner,n@sort(id)")
+    rows = jobs.rows("/attribute/Job/id,state,owner,no@sort(id)")
     return [tuple(row.values()) for row in rows]
 
 

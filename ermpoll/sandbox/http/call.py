@@ -28,6 +28,19 @@ class Call:
     tail: str = ""
     #: The time of a snapshot in microseconds since 1970, or None: as it is now.
     at: int | None = None
+    #: The id by which the catalog was called, if that is an alias.
+    alias: str | None = None
+
+    def version(self, text: str) -> str:
+        """Return a version for an ETag, which differs from alias to alias."""
+        return text if self.alias is None else f"{text}-{self.catalog.id}"
+
+    def naming(self, *, catalog: bool = True) -> Mapping[str, str]:
+        """Return what documents say of an alias, of a `catalog` or of its model."""
+        if self.alias is None:
+            return {}
+        target = {"alias_target": self.catalog.id}
+        return {"id": self.alias, **target} if catalog else target
 
     @property
     def model(self) -> Model:

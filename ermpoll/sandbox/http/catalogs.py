@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ermpoll.sandbox.errors import HttpError, bad_request
+from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.http import preconditions
 from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import (
@@ -13,20 +13,19 @@ from ermpoll.sandbox.http.messages import (
     Request,
     empty_answer,
     json_answer,
+    json_of,
     text_answer,
 )
-from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.schema import catalogs
+from ermpoll.sandbox.schema.aliases import demand_creator
 from ermpoll.sandbox.store.store import Store
 
 
 def create(store: Store, request: Request) -> Answer:
     """Answer ``POST /ermrest/catalog``."""
-    try:
-        doc = scalars.loads(request.body) if request.body.strip() else None
-    except (ValueError, RecursionError) as error:
-        raise bad_request("The body is not JSON.") from error
+    demand_creator(request.client)
+    doc = json_of(request)
     catalog = catalogs.create(store, doc, request.client)
     headers = {"Location": f"/ermrest/catalog/{catalog.id}"}
     if request.accept == "text/plain":
@@ -40,9 +39,11 @@ def show(call: Call, names: Sequence[str]) -> Answer:
     """Answer GET of a catalog."""
     call.rights.demand_catalog("enumerate")
     roles = call.request.client.roles
-    etag = preconditions.etag(roles, "*", encode(call.catalog.changed_at))
+    version = call.version(encode(call.catalog.changed_at))
+    etag = preconditions.etag(roles, "*", version)
     preconditions.check("GET", call.request.headers, etag)
-    return json_answer(200, catalogs.shown(call.catalog, call.rights), {"ETag": etag})
+    doc = {**catalogs.shown(call.catalog, call.rights), **call.naming()}
+    return json_answer(200, doc, {"ETag": etag})
 
 
 def delete(call: Call, names: Sequence[str]) -> Answer:

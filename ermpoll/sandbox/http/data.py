@@ -74,7 +74,7 @@ def write(call: Call, names: Sequence[str]) -> Answer:
 def _checked_etag(call: Call) -> str:
     """Return the ETag of now, or refuse a request whose preconditions fail."""
     request = call.request
-    current = _etag(request, call.catalog.changed_at)
+    current = _etag(call, call.catalog.changed_at)
     preconditions.check(request.method, request.headers, current, vary="accept")
     return current
 
@@ -98,7 +98,8 @@ def _prepared(call: Call) -> Prepared:
     return prepared
 
 
-def _etag(request: Request, version: int) -> str:
+def _etag(call: Call, at: int) -> str:
+    request, version = call.request, call.version(str(moment(at)))
     return preconditions.etag(request.client.roles, request.accept, version)
 
 
@@ -136,7 +137,7 @@ def _write(call: Call, query: DataQuery, write: PreparedWrite) -> Answer:
         method=request.method,
         path=request.path,
         who=request.client.id,
-        etag_at=lambda now: _etag(request, now),
+        etag_at=lambda now: _etag(call, now),
     )
     with store.writing(catalog, journal) as now:
         work = Transaction(
@@ -148,7 +149,7 @@ def _write(call: Call, query: DataQuery, write: PreparedWrite) -> Answer:
         )
         written = write.run(work, rows)
         out = written.rows()
-    headers = headers_of(_etag(request, now))
+    headers = headers_of(_etag(call, now))
     if request.method == "DELETE":
         answer = empty_answer(headers)
     else:
@@ -179,6 +180,12 @@ def find_rid(call: Call, names: Sequence[str]) -> Answer:
     etag = _checked_etag(call)
     doc = _found(call.store, call.model, normalise(rid))
     return json_answer(200, doc, headers_of(etag))
+
+
+def find_text(call: Call, names: Sequence[str]) -> Answer:
+    """Answer ``textfacet/PATTERN``: nothing, as where no column is set up for it."""
+    call.rights.demand_catalog("enumerate")
+    return json_answer(200, [], headers_of(_checked_etag(call)))
 
 
 def _found(store: Store, model: Model, rid: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ermpoll.sandbox.errors import bad_request
+from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 
 
@@ -51,6 +53,16 @@ def json_answer(
         body=f"{text}\n".encode(),
         headers={"Content-Type": "application/json", **(headers or {})},
     )
+
+
+def json_of(request: Request) -> Any:
+    """Return the JSON of a body, or None for none; or refuse (400)."""
+    if not request.body.strip():
+        return None
+    try:
+        return scalars.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request("The body is not JSON.") from error
 
 
 def text_answer(

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.model.identifiers import moment
 
 _TAG = re.compile(r'\s*,?\s*(?:(?:W/)?"([^"]*)"|(\*))')
 
@@ -23,7 +22,7 @@ def _roles_part(roles: frozenset[str]) -> str:
 
 
 @lru_cache(maxsize=256)
-def etag(roles: frozenset[str], accept: str, version: str | int) -> str:
+def etag(roles: frozenset[str], accept: str, version: str) -> str:
     """Return ``"<roles>;<Accept>;<version>"``, quotes included.
 
     Parameters
@@ -33,10 +32,8 @@ def etag(roles: frozenset[str], accept: str, version: str | int) -> str:
     accept
         The Accept header as it came, or ``*`` for model addresses.
     version
-        Microseconds since 1970 of the newest change, or a text.
+        When the newest change was, as a text.
     """
-    if isinstance(version, int):
-        version = str(moment(version))
     return f'"{_roles_part(roles)};{accept.replace(chr(34), "")};{version}"'
 
 

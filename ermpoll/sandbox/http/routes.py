@@ -14,7 +14,7 @@ from html import escape
 from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict, not_found
-from ermpoll.sandbox.http import catalogs, data, schema, site
+from ermpoll.sandbox.http import aliases, catalogs, data, schema, site
 from ermpoll.sandbox.http.call import Call, Route, dispatch
 from ermpoll.sandbox.http.formats import error_type
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
@@ -43,6 +43,7 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
     Route("attributegroup(?:/.*)?", {"GET": data.read, "PUT": data.write}),
     Route("aggregate(?:/.*)?", {"GET": data.read}),
     Route("entity_rid/(.*)", {"GET": data.find_rid}),
+    Route("textfacet/(.+)", {"GET": data.find_text}),
     Route(
         "(?:schema|acl|annotation|comment)(?:/.*)?",
         {
@@ -67,7 +68,10 @@ class Site:
 def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
     name, snapshot, path = names
     name, request, store = unquote(name), on.request, on.store
-    catalog = store.catalogs.get(name)
+    alias = store.aliases.get(name)
+    if alias is not None and alias.target is None:
+        raise conflict(f"The alias {name[:80]!r} has no target.")
+    catalog = store.catalogs.get(name if alias is None else str(alias.target))
     if catalog is None:
         raise not_found(f"There is no catalog {name[:80]!r}.")
     welcome(store, catalog, request.client)
@@ -85,8 +89,13 @@ def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
         catalog=catalog,
         tail=f"{tail}{mark}{query}",
         at=at,
+        alias=None if alias is None else name,
     )
     return dispatch(_CATALOG_ROUTES, tail, request.method, call)
+
+
+def _named(names: Sequence[str]) -> list[str]:
+    return [unquote(name) for name in names]
 
 
 _SESSION = {
@@ -102,6 +111,20 @@ _SITE_ROUTES: tuple[Route[Site], ...] = (
     Route(
         "/ermrest/catalog/?",
         {"POST": lambda on, _: catalogs.create(on.store, on.request)},
+    ),
+    Route(
+        "/ermrest/alias/?",
+        {"POST": lambda on, _: aliases.create(on.store, on.request)},
+    ),
+    Route(
+        "/ermrest/alias/([^/]+)",
+        {
+            "GET": lambda on, names: aliases.show(on.store, on.request, *_named(names)),
+            "PUT": lambda on, names: aliases.put(on.store, on.request, *_named(names)),
+            "DELETE": lambda on, names: aliases.delete(
+                on.store, on.request, *_named(names)
+            ),
+        },
     ),
     Route(
         "/ermrest/catalog/([^/@]+)(@[^/]*)?(/.*)?",

@@ -14,10 +14,10 @@ from ermpoll.sandbox.http.messages import (
     Request,
     empty_answer,
     json_answer,
+    json_of,
     text_answer,
 )
-from ermpoll.sandbox.model import scalars
-from ermpoll.sandbox.model.identifiers import encode
+from ermpoll.sandbox.model.identifiers import encode, moment
 from ermpoll.sandbox.schema import alter, documents
 from ermpoll.sandbox.schema.address import Kind, Place, locate
 from ermpoll.sandbox.schema.create import Builder
@@ -49,7 +49,9 @@ def change(call: Call, names: Sequence[str]) -> Answer:
         method=request.method,
         path=request.path,
         who=request.client.id,
-        etag_at=lambda now: preconditions.etag(request.client.roles, "*", now),
+        etag_at=lambda now: preconditions.etag(
+            request.client.roles, "*", call.version(str(moment(now)))
+        ),
     )
     with call.store.remodelling(call.catalog, journal) as model:
         builder = Builder(
@@ -75,26 +77,23 @@ def _path(call: Call) -> str:
 
 def document(request: Request) -> Any:
     """Return the JSON of a body, or None for none; a comment is taken as its text."""
-    if not request.body:
-        return None
-    path = request.path.partition("?")[0]
-    if path.endswith("/comment"):
+    if request.path.partition("?")[0].endswith("/comment"):
         return request.body.decode(errors="replace")
-    try:
-        return scalars.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise bad_request("The body is not JSON.") from error
+    return json_of(request)
 
 
 def _etag(call: Call) -> str:
-    return preconditions.etag(call.request.client.roles, "*", call.catalog.model_at)
+    version = call.version(str(moment(call.catalog.model_at)))
+    return preconditions.etag(call.request.client.roles, "*", version)
 
 
 def _doc(call: Call, place: Place) -> Any:
     if place.kind == "catalog":
         raise HttpError(405)
     if place.kind == "schemas":
-        return documents.model_doc(call.rights, snaptime=encode(call.catalog.model_at))
+        doc = documents.model_doc(call.rights, snaptime=encode(call.catalog.model_at))
+        doc.update(call.naming(catalog=False))
+        return doc
     if place.kind in _CHANGED and place.kind != "reference" and not place.elements:
         raise not_found(f"There is no {place.kind} {place.name[:80]!r}.")
     docs = [

@@ -96,9 +96,7 @@ def create(store: Store, doc: Any, client: Client) -> CatalogState:
     doc = {} if doc is None else a_mapping(doc)
     if client == ANONYMOUS:
         raise forbidden("Making a catalog needs a login.", anonymous=True)
-    name = doc.get("id") or _free_id(store)
-    if not isinstance(name, str) or not name or set(name) & set("/@ \0"):
-        raise bad_request("The id of a catalog is a text without /, @ and blanks.")
+    name = a_catalog_id(doc.get("id") or free_id(store))
     if store.taken(name):
         raise conflict(f"The catalog {name[:80]!r} exists, or existed.")
     owners = doc.get("owner") or [client.id]
@@ -124,7 +122,15 @@ def create(store: Store, doc: Any, client: Client) -> CatalogState:
     return catalog
 
 
-def _free_id(store: Store) -> str:
+def a_catalog_id(name: Any) -> str:
+    """Return the id of a catalog if it can be one, or refuse (400)."""
+    if not isinstance(name, str) or not name or set(name) & set("/@ \0"):
+        raise bad_request("The id of a catalog is a text without /, @ and blanks.")
+    return name
+
+
+def free_id(store: Store) -> str:
+    """Return the next number that no catalog and no alias has."""
     number = 1
     while store.taken(str(number)):
         number += 1

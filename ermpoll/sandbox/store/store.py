@@ -49,6 +49,16 @@ class CatalogState:
         return encode(self.last_rid)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """Another id of a catalog."""
+
+    id: str
+    owner: list[str]
+    #: The catalog's id; None: there is none yet.
+    target: str | None
+
+
 class Store:
     """A sandbox's database.
 
@@ -75,6 +85,7 @@ class Store:
         ).fetchone()[0]
         self.clock = Clock(newest or 0)
         self.catalogs = {item.id: item for item in self._load()}
+        self.aliases = {item.id: item for item in self._load_aliases()}
 
     def _opened(self) -> sqlite3.Connection:
         db = opened(self.path)
@@ -98,6 +109,25 @@ class Store:
                 last_rid=last_rid,
             )
 
+    def _load_aliases(self) -> Iterator[Alias]:
+        for name, owner, target in self.db.execute("SELECT * FROM aliases").fetchall():
+            yield Alias(id=name, owner=json.loads(owner), target=target)
+
+    def keep_alias(self, alias: Alias) -> None:
+        """Put an alias in place of the one of that id, if there is one."""
+        with transaction(self.db):
+            self.db.execute(
+                "INSERT OR REPLACE INTO aliases VALUES (?, ?, ?)",
+                (alias.id, json.dumps(alias.owner), alias.target),
+            )
+        self.aliases[alias.id] = alias
+
+    def drop_alias(self, alias: Alias) -> None:
+        """Take an alias away; its id is free again."""
+        with transaction(self.db):
+            self.db.execute("DELETE FROM aliases WHERE id = ?", (alias.id,))
+        del self.aliases[alias.id]
+
     def model_of(self, catalog: str, at: int) -> Model:
         """Return the model that held at a time."""
         (doc,) = self.db.execute(
@@ -115,10 +145,9 @@ class Store:
         return int(at)
 
     def taken(self, name: str) -> bool:
-        """Return whether a catalog of that id is or was there."""
-        return bool(
-            self.db.execute("SELECT 1 FROM catalogs WHERE id = ?", (name,)).fetchone()
-        )
+        """Return whether a catalog of that id is or was there, or an alias is."""
+        sql = "SELECT 1 FROM catalogs WHERE id = ?"
+        return name in self.aliases or bool(self.db.execute(sql, (name,)).fetchone())
 
     @contextmanager
     def writing(self, catalog: CatalogState, journal: Journal) -> Iterator[int]:
@@ -218,6 +247,7 @@ class Store:
     def clear(self) -> None:
         """Forget all catalogs, so that their ids are free, and empty the log."""
         self.catalogs.clear()
+        self.aliases.clear()
         if self.path is None:
             # A new database is at hand sooner than an old one is emptied.
             self.db.close()
@@ -226,7 +256,7 @@ class Store:
         with transaction(self.db):
             for slot in self._slots("%"):
                 self.db.execute(f"DROP TABLE {slot}")
-            for table in ("catalogs", "models", "serials", "log"):
+            for table in ("catalogs", "aliases", "models", "serials", "log"):
                 self.db.execute(f"DELETE FROM {table}")
 
     def _slots(self, catalog: str) -> set[str]:

@@ -16,6 +16,9 @@ from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, TableDef
 from ermpoll.sandbox.store.journal import Image, Journal
 from ermpoll.sandbox.store.store import CatalogState, Store
 
+#: The audit log of the service, by PL/pgSQL's rules of names, takes a value in a column
+#: that is called so for a record of its own, and fails: in new rows, in deleted rows.
+_NAMES_IN_THE_WAY = "n", "o"
 #: Columns of these names and types take ``{RID}`` for the row's own, once a value.
 _TEMPLATE_NAMES = ("ID", "URI", "id", "uri")
 _TEMPLATE_TYPES = ("ermrest_curie", "ermrest_uri")
@@ -63,6 +66,7 @@ class Transaction:
         A template in it becomes a value, by default as well as by the body's word.
         """
         image = _expanded(table, image)
+        _check_audit(table, image, _NAMES_IN_THE_WAY[0])
         sql = self._statement(_insert, table, ())
         try:
             self.db.execute(sql, list(image.values()))
@@ -83,11 +87,13 @@ class Transaction:
         except sqlite3.IntegrityError as error:
             raise _duplicate(table) from error
         after = {**before, **changes}
+        _check_audit(table, after, _NAMES_IN_THE_WAY[0])
         self.journal.note(table, before, changes)
         return after
 
     def delete(self, table: TableDef, before: Image) -> None:
         """Delete one row."""
+        _check_audit(table, before, _NAMES_IN_THE_WAY[1])
         rid = table.columns["RID"].slot
         self.db.execute(f"DELETE FROM {table.slot} WHERE {rid} = ?", [before["RID"]])
         self.journal.note(table, before, None)
@@ -190,6 +196,12 @@ class Transaction:
         if value is None and not column.nullok:
             raise conflict(f"The column {column.name} can't be NULL.")
         return value
+
+
+def _check_audit(table: TableDef, image: Image, name: str) -> None:
+    """Refuse (409) a row that the audit log could not take."""
+    if image.get(name) is not None:
+        raise conflict(f"The audit log fails on the column {name} of {table.title}.")
 
 
 def _expanded(table: TableDef, image: Image) -> Image:

@@ -15,8 +15,8 @@ _PUT = "/attributegroup/Imaging:Image/RID;Priority"
 
 
 def test_the_demo_is_the_same_each_time_and_mostly_done(box: Box, demo: Client) -> None:
-    path = "/attributegroup/Imaging:Image/Processing_Status;n:=cnt(*)"
-    counts = {row["Processing_Status"]: row["n"] for row in demo.rows(path)}
+    path = "/attributegroup/Imaging:Image/Processing_Status;no:=cnt(*)"
+    counts = {row["Processing_Status"]: row["no"] for row in demo.rows(path)}
     columns = "RID,File_Name,Specimen,Bytes,Processing_Status,Metadata"
     first = demo.rows(f"/attribute/Imaging:Image/{columns}@sort(RID)")
 

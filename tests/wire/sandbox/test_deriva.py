@@ -25,10 +25,10 @@ from requests import HTTPError
 from ermpoll.sandbox import Box
 
 ROWS = [
-    {"name": "a", "state": "new", "n": 1, "doc": {"x": [1]}, "tags": ["p", "q"]},
-    {"name": "b", "state": "new", "n": 2, "when": "2024-01-01T00:00:00+00:00"},
-    {"name": "c/d & e", "state": "done", "n": 7},
-    {"name": "é ☕", "state": None, "n": None},
+    {"name": "a", "state": "new", "no": 1, "doc": {"x": [1]}, "tags": ["p", "q"]},
+    {"name": "b", "state": "new", "no": 2, "when": "2024-01-01T00:00:00+00:00"},
+    {"name": "c/d & e", "state": "done", "no": 7},
+    {"name": "é ☕", "state": None, "no": None},
 ]
 
 
@@ -52,7 +52,7 @@ def model(catalog: ErmrestCatalog) -> Model:
             [
                 Column.define("name", types.text, nullok=False),
                 Column.define("state", types.text, default="new"),
-                Column.define("n", types.int4),
+                Column.define("no", types.int4),
                 Column.define("doc", types.jsonb),
                 Column.define("tags", types["text[]"]),
                 Column.define("when", types.timestamptz),
@@ -136,7 +136,7 @@ def test_a_key_is_made_altered_and_dropped(
 ) -> None:
     job = model.schemas["Ops"].tables["Job"]
 
-    key = job.create_key(Key.define(["state", "n"]))
+    key = job.create_key(Key.define(["state", "no"]))
     key.alter(constraint_name="both", comment="said")
 
     # deriva-py forgets where a renamed key belongs, so it is read again.
@@ -241,9 +241,9 @@ def test_insert_skips_rows_that_are_there(paths: Any) -> None:
 def test_update_by_rid_changes_targets_only(paths: Any) -> None:
     (row,) = paths.Job.filter(paths.Job.name == "b").entities()
 
-    (written,) = paths.Job.update([{**row, "n": 9, "state": "no"}], targets={"n"})
+    (written,) = paths.Job.update([{**row, "no": 9, "state": "no"}], targets={"no"})
 
-    assert written == {"RID": row["RID"], "n": 9}
+    assert written == {"RID": row["RID"], "no": 9}
     (after,) = paths.Job.filter(paths.Job.name == "b").entities()
     assert after["state"] == "new"
 
@@ -275,15 +275,15 @@ def test_resolve_rid_finds_the_table(catalog: ErmrestCatalog, paths: Any) -> Non
 @pytest.mark.parametrize(
     ("predicate", "names"),
     [
-        (lambda job: job.n > 1, ["b", "c/d & e"]),
-        (lambda job: job.n >= 7, ["c/d & e"]),
-        (lambda job: job.n < 2, ["a"]),
-        (lambda job: job.n <= 2, ["a", "b"]),
+        (lambda job: job.no > 1, ["b", "c/d & e"]),
+        (lambda job: job.no >= 7, ["c/d & e"]),
+        (lambda job: job.no < 2, ["a"]),
+        (lambda job: job.no <= 2, ["a", "b"]),
         (lambda job: job.name == "é ☕", ["é ☕"]),
         (lambda job: job.state == None, ["é ☕"]),  # noqa: E711 - how it is written
         (lambda job: ~(job.state == "new"), ["c/d & e"]),
-        (lambda job: (job.n == 1) | (job.n == 2) & (job.state == "new"), ["a", "b"]),
-        (lambda job: ~((job.n == 1) | (job.n == 2)), ["c/d & e"]),
+        (lambda job: (job.no == 1) | (job.no == 2) & (job.state == "new"), ["a", "b"]),
+        (lambda job: ~((job.no == 1) | (job.no == 2)), ["c/d & e"]),
         (lambda job: job.name.regexp("^[ab]$"), ["a", "b"]),
         (lambda job: job.name.ciregexp("^[AB]$"), ["a", "b"]),
         (lambda job: job.name == dp.Any("a", "c/d & e"), ["a", "c/d & e"]),
@@ -332,7 +332,7 @@ def test_attributes_are_projected_renamed_sorted_and_limited(paths: Any) -> None
 
 
 def test_aggregates_count_sum_and_collect(paths: Any) -> None:
-    n = paths.Job.column_definitions["n"]
+    n = paths.Job.column_definitions["no"]
     result = paths.Job.aggregates(
         dp.Cnt(paths.Job).alias("rows"),
         dp.Cnt(n).alias("filled"),
@@ -360,7 +360,7 @@ def test_aggregates_count_sum_and_collect(paths: Any) -> None:
 
 
 def test_groups_have_keys_aggregates_and_bins(paths: Any) -> None:
-    n = paths.Job.column_definitions["n"]
+    n = paths.Job.column_definitions["no"]
     by_state = paths.Job.groupby(paths.Job.state).attributes(
         dp.Cnt(paths.Job.RID).alias("rows"), dp.Array(paths.Job.name).alias("names")
     )
@@ -383,11 +383,11 @@ def test_groups_have_keys_aggregates_and_bins(paths: Any) -> None:
 def test_snapshots_show_rows_as_they_were(catalog: ErmrestCatalog, paths: Any) -> None:
     then = catalog.latest_snapshot()
     paths.Job.filter(paths.Job.name == "a").delete()
-    paths.Job.update([{**r, "n": 0} for r in paths.Job.entities()], targets={"n"})
+    paths.Job.update([{**r, "no": 0} for r in paths.Job.entities()], targets={"no"})
 
     old = then.getPathBuilder().schemas["Ops"].tables["Job"]
 
-    assert [row["n"] for row in old.entities().sort(old.name)] == [1, 2, 7, None]
+    assert [row["no"] for row in old.entities().sort(old.name)] == [1, 2, 7, None]
 
 
 def test_the_polling_catalog_claims_and_hears_notices(

@@ -138,7 +138,7 @@ def _write_until_killed(client: Client, first: int) -> tuple[set[int], int]:
     acknowledged, number = set(), first
     try:
         while True:
-            body = [{"n": 2 * number}, {"n": 2 * number + 1}]
+            body = [{"no": 2 * number}, {"no": 2 * number + 1}]
             assert client.post("/entity/Ops:Pair", body).status == 200
             acknowledged.add(number)
             number += 1
@@ -152,7 +152,7 @@ def test_kill_9_loses_no_acknowledged_write_and_leaves_none_half_done(
     data, sure, number = str(tmp_path / "data.db"), set[int](), 1
     for _ in range(4):
         with serving(data=data) as (process, line), closing(Client(line["url"])) as c:
-            c.table("Pair", {"n": "int4"}) if number == 1 else None
+            c.table("Pair", {"no": "int4"}) if number == 1 else None
             timer = threading.Timer(random.uniform(0.1, 0.3), process.kill)
             timer.start()
             acknowledged, number = _write_until_killed(c, number)
@@ -160,7 +160,7 @@ def test_kill_9_loses_no_acknowledged_write_and_leaves_none_half_done(
         sure |= acknowledged
         number += 1
     with serving(data=data) as (_, line), closing(Client(line["url"])) as c:
-        found = [row["n"] for row in c.rows("/attribute/Ops:Pair/n@sort(n)")]
+        found = [row["no"] for row in c.rows("/attribute/Ops:Pair/no@sort(no)")]
 
     halves = {n // 2 for n in found}
     assert found == sorted(n for half in halves for n in (2 * half, 2 * half + 1))
@@ -234,8 +234,8 @@ def test_a_data_file_can_be_reset_to_the_demo(tmp_path: Path) -> None:
         box.reset()
 
         with closing(Client(box.url)) as client:
-            (count,) = client.rows("/aggregate/Imaging:Image/n:=cnt(*)")
-        assert (count, box.log) == ({"n": 320}, ())
+            (count,) = client.rows("/aggregate/Imaging:Image/no:=cnt(*)")
+        assert (count, box.log) == ({"no": 320}, ())
 
 
 def test_a_token_can_stand_in_a_file_or_the_environment(

@@ -9,16 +9,16 @@ import pytest
 from tests.sandbox.client import Client
 
 JOBS = [
-    {"id": 1, "state": "new", "n": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},
-    {"id": 2, "state": "new", "n": None, "ok": False, "tags": []},
-    {"id": 3, "state": "", "n": -1, "doc": [1, 2]},
+    {"id": 1, "state": "new", "no": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},
+    {"id": 2, "state": "new", "no": None, "ok": False, "tags": []},
+    {"id": 3, "state": "", "no": -1, "doc": [1, 2]},
     {"id": 4, "state": None, "at": "2026-02-28T12:00:00+02:00", "tags": ["y", None]},
-    {"id": 5, "state": "né/w, x", "n": 7},
+    {"id": 5, "state": "né/w, x", "no": 7},
 ]
 COLUMNS = {
     "id": "int4",
     "state": "text",
-    "n": "int8",
+    "no": "int8",
     "ok": "boolean",
     "doc": "jsonb",
     "tags": "text[]",
@@ -108,10 +108,10 @@ def test_the_service_tells_its_features(jobs: Client) -> None:
 
 
 def test_large_numbers_keep_every_digit(jobs: Client) -> None:
-    body = '[{"id": 9, "n": 9007199254740993, "f": 1e300}]'
+    body = '[{"id": 9, "no": 9007199254740993, "f": 1e300}]'
 
     written = jobs.post("/entity/Job", body)
 
-    assert '"n": 9007199254740993' in written.text
+    assert '"no": 9007199254740993' in written.text
     assert '"f": 1e+300' in written.text
     assert json.loads(written.text)[0]["f"] == 1e300

@@ -309,7 +309,7 @@ def test_sql_in_names_and_values_is_only_text(client: Client, text: str) -> None
         f"entity/{name}/{name}={name}@sort({name})",
         f"attribute/{name}/{name}@sort({name})@before({name}z)?limit=5",
         f"attribute/X:={name}/{name}:={name}",
-        f"attributegroup/{name}/{name};n:=cnt({name})",
+        f"attributegroup/{name}/{name};no:=cnt({name})",
         f"entity/{name}/{name}=any({name},b)?limit=1",
     ):
         rows = client.rows(f"/{path}")

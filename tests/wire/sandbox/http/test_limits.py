@@ -83,7 +83,7 @@ _JOINS = "/".join(f"{name}:=(Modality)=(Imaging:Image:Modality)" for name in "BC
     "path",
     [
         f"entity/Imaging:Image/File_Name::regexp::{_HOPELESS}",
-        f"aggregate/A:=Imaging:Image/{_JOINS}/n:=cnt(*)",
+        f"aggregate/A:=Imaging:Image/{_JOINS}/no:=cnt(*)",
     ],
 )
 def test_a_query_that_takes_too_long_is_ended(hasty: Service, path: str) -> None:
@@ -123,7 +123,7 @@ def test_a_request_line_beyond_8190_bytes_is_too_long(client: Client) -> None:
     start = "/attribute/Job/id=any("
     room = 8190 - len(f"GET {client.root}{start})/id HTTP/1.1")
 
-    fits = client.get(f"{start}{'1' * 9},{'1,' * ((room - 10) // 2)}1)/id")
+    fits = client.get(f"{start}{'1' * 9},{'1,' * ((room - 12) // 2)}1)/id")
     longer = client.get(f"{start}{'1,' * room}1)/id")
 
     assert (fits.status, longer.status) == (200, 414)

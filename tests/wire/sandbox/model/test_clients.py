@@ -80,7 +80,7 @@ def test_another_client_may_read_and_is_forbidden_to_write(anonymous: Client) ->
 
 
 def test_each_login_has_etags_of_its_own(anonymous: Client) -> None:
-    path = "/aggregate/Imaging:Image/n:=cnt(*)"
+    path = "/aggregate/Imaging:Image/no:=cnt(*)"
 
     etags = {
         anonymous.send("GET", path, headers={"Authorization": f"Bearer {token}"}).etag

@@ -15,7 +15,7 @@ from tests.sandbox.client import Client
         ("state", 5, "5"),
         ("state", True, "true"),
         ("state", {"a": [1]}, '{"a": [1]}'),
-        ("n", "7", 7),
+        ("no", "7", 7),
         ("ok", "yes", True),
         ("ok", 0, False),
         ("f", 0.1, 0.1),

@@ -7,16 +7,16 @@ import pytest
 from tests.sandbox.client import Client, fkey
 
 JOBS = [
-    {"id": 1, "state": "new", "n": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},
-    {"id": 2, "state": "new", "n": None, "ok": False, "tags": []},
-    {"id": 3, "state": "", "n": -1, "day": "2026-02-28", "doc": [1, 2]},
+    {"id": 1, "state": "new", "no": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},
+    {"id": 2, "state": "new", "no": None, "ok": False, "tags": []},
+    {"id": 3, "state": "", "no": -1, "day": "2026-02-28", "doc": [1, 2]},
     {"id": 4, "state": None, "at": "2026-02-28T12:00:00+02:00", "tags": ["y", None]},
-    {"id": 5, "state": "né/w, x", "n": 7, "u": "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"},
+    {"id": 5, "state": "né/w, x", "no": 7, "u": "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"},
 ]
 COLUMNS = {
     "id": "int4",
     "state": "text",
-    "n": "int8",
+    "no": "int8",
     "ok": "boolean",
     "doc": "jsonb",
     "tags": "text[]",
@@ -70,14 +70,14 @@ def linked(jobs: Client) -> Client:
         ("state=any(new,n%C3%A9%2Fw%2C%20x)", [1, 2, 5]),
         ("state=all(new,new)", [1, 2]),
         ("state=all(new,old)", []),
-        ("n::gt::0", [1, 5]),
-        ("n::gt::any(6,-2)", [1, 3, 5]),
-        ("n::gt::all(0,5)", [5]),
-        ("n=-1", [3]),
-        ("n::leq::5&n::geq::5", [1]),
-        ("n=5;n=7&state=new", [1]),
-        ("(n=5;n=7)&!state=new", [5]),
-        ("!(n=5;n::null::)", [3, 5]),
+        ("no::gt::0", [1, 5]),
+        ("no::gt::any(6,-2)", [1, 3, 5]),
+        ("no::gt::all(0,5)", [5]),
+        ("no=-1", [3]),
+        ("no::leq::5&no::geq::5", [1]),
+        ("no=5;no=7&state=new", [1]),
+        ("(no=5;no=7)&!state=new", [5]),
+        ("!(no=5;no::null::)", [3, 5]),
         ("ok=t", [1]),
         ("ok=false", [2]),
         ("doc=%7B%22a%22%3A1%7D", [1]),
@@ -106,8 +106,8 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("entity/Job/n=1.0", 400),
-        ("entity/Job/n=x", 400),
+        ("entity/Job/no=1.0", 400),
+        ("entity/Job/no=x", 400),
         ("entity/Job/f=x", 400),
         ("entity/Job/doc=x", 400),
         ("entity/Job/doc=%5B1,2%5D", 400),
@@ -134,10 +134,10 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
         ("entity", 400),
         ("attribute/Job", 400),
         ("attribute/Job/id,id", 400),
-        ("attribute/Job/id,x:=id,x:=n", 400),
+        ("attribute/Job/id,x:=id,x:=no", 400),
         ("attribute/Job/x:=*", 400),
         ("attribute/Job/cnt(id)", 400),
-        ("attributegroup/Job/n:=cnt(id)", 400),
+        ("attributegroup/Job/no:=cnt(id)", 400),
         ("aggregate/Job/id", 400),
         ("aggregate/Job/x:=id", 400),
         ("aggregate/Job/x:=sum(*)", 400),
@@ -146,8 +146,8 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
         ("aggregate/Job/x:=avg(doc)", 409),
         ("aggregate/Job/x:=cnt(*)@sort(x)", 400),
         ("entity/Job@sort(nosuch)", 409),
-        ("attribute/Job/id@sort(n)", 400),
-        ("attributegroup/Job/id@sort(n)", 400),
+        ("attribute/Job/id@sort(no)", 400),
+        ("attributegroup/Job/id@sort(no)", 400),
         ("entity/Job@sort(id)@sort(id)", 400),
         ("entity/Job?limit=-1", 409),
         ("entity/Job?limit=1,2", 400),
@@ -155,15 +155,15 @@ def test_filters_keep_the_rules(jobs: Client, predicate: str, ids: list[int]) ->
         ("entity/A:=Job/A:=(id)=(Ops:Job:id)", 400),
         ("entity/Job/$A", 400),
         ("entity/Job/(id)=(job)", 400),
-        ("entity/Job/(id,n)=(Ops:Job:id)", 400),
-        ("entity/Job/(id,n)=(Ops:Job:id,public:ERMrest_Client:ID)", 409),
-        ("entity/A:=Job/B:=(id)=(Ops:Job:id)/(A:id,B:n)=(Ops:Job:id,n)", 409),
+        ("entity/Job/(id,no)=(Ops:Job:id)", 400),
+        ("entity/Job/(id,no)=(Ops:Job:id,public:ERMrest_Client:ID)", 409),
+        ("entity/A:=Job/B:=(id)=(Ops:Job:id)/(A:id,B:no)=(Ops:Job:id,no)", 409),
         ("entity/Job/*=x", 409),
-        ("attribute/Job/bin(n;0;1;2)", 409),
-        ("attribute/Job/bin(n;3;1;1)", 409),
-        ("attribute/Job/bin(n;3)", 400),
+        ("attribute/Job/bin(no;0;1;2)", 409),
+        ("attribute/Job/bin(no;3;1;1)", 409),
+        ("attribute/Job/bin(no;3)", 400),
         ("attribute/Job/bin(state;3;1;2)", 409),
-        ("attribute/Job/other(n;3;1;2)", 400),
+        ("attribute/Job/other(no;3;1;2)", 400),
         ("entity/Job/Job", 409),
         ("entity_rid/ZZZZ-ZZZZ", 404),
         ("nosuch/Job", 404),
@@ -198,8 +198,8 @@ def test_a_bare_name_in_two_schemas_is_ambiguous(jobs: Client) -> None:
         ("Job/(Step:job)", ["s1", "s2", "s3"]),
         ("Job/(Ops:Step:job)", ["s1", "s2", "s3"]),
         ("Job/(id)=(Ops:Step:job)", ["s1", "s2", "s3"]),
-        ("J:=Job/S:=Step/J:n=5", ["s1", "s2"]),
-        ("J:=Job/S:=Step/$J/n=5/$S", ["s1", "s2"]),
+        ("J:=Job/S:=Step/J:no=5", ["s1", "s2"]),
+        ("J:=Job/S:=Step/$J/no=5/$S", ["s1", "s2"]),
         ("Tool/Step", ["s1", "s2", "s3"]),
         ("Tool/name=file/Step", ["s1", "s3"]),
         ("Tool/(Step:first)", ["s1", "s2"]),
@@ -235,8 +235,8 @@ def test_entities_are_distinct_and_groups_see_every_combination(
     linked: Client,
 ) -> None:
     assert len(linked.rows("/entity/J:=Job/Step/$J")) == 2
-    assert linked.rows("/aggregate/J:=Job/Step/n:=cnt(J:id),d:=cnt_d(J:id)") == [
-        {"n": 3, "d": 2}
+    assert linked.rows("/aggregate/J:=Job/Step/no:=cnt(J:id),d:=cnt_d(J:id)") == [
+        {"no": 3, "d": 2}
     ]
 
 
@@ -264,8 +264,8 @@ def test_arrays_collect_values_and_whole_rows(linked: Client) -> None:
 
     assert row["a"] == row["d"] == ["saw", "file"]
     assert [item["name"] for item in row["r"]] == ["saw", "file"]
-    assert linked.rows("/aggregate/Tool/name=no/a:=array(name),n:=cnt(*)") == [
-        {"a": None, "n": 0}
+    assert linked.rows("/aggregate/Tool/name=no/a:=array(name),no:=cnt(*)") == [
+        {"a": None, "no": 0}
     ]
 
 
@@ -282,7 +282,7 @@ def test_bins_divide_fractions_and_times(jobs: Client) -> None:
 
 
 def test_bins_number_equal_parts_of_a_range(jobs: Client) -> None:
-    rows = jobs.rows("/attributegroup/Job/b:=bin(n;2;0;6);c:=cnt(*)@sort(b)")
+    rows = jobs.rows("/attributegroup/Job/b:=bin(no;2;0;6);c:=cnt(*)@sort(b)")
 
     assert rows == [
         {"b": [None, None, None], "c": 2},
@@ -295,12 +295,12 @@ def test_bins_number_equal_parts_of_a_range(jobs: Client) -> None:
 @pytest.mark.parametrize(
     ("tail", "ids"),
     [
-        ("@sort(n)", [3, 1, 5, 2, 4]),
-        ("@sort(n::desc::,id::desc::)", [4, 2, 5, 1, 3]),
+        ("@sort(no)", [3, 1, 5, 2, 4]),
+        ("@sort(no::desc::,id::desc::)", [4, 2, 5, 1, 3]),
         ("@sort(state,id)@after(new,1)", [2, 5, 4]),
-        ("@sort(n,id)@after(7,5)", [2, 4]),
-        ("@sort(n,id)@after(::null::,2)", [4]),
-        ("@sort(n,id)@before(::null::,4)?limit=2", [5, 2]),
+        ("@sort(no,id)@after(7,5)", [2, 4]),
+        ("@sort(no,id)@after(::null::,2)", [4]),
+        ("@sort(no,id)@before(::null::,4)?limit=2", [5, 2]),
         ("@sort(id)@before(4)?limit=2", [2, 3]),
         ("@sort(id)@after(1)@before(4)", [2, 3]),
         ("@sort(id)@before(4)@after(1)", [2, 3]),

@@ -22,14 +22,14 @@ def linked(jobs: Client) -> Client:
 @pytest.mark.parametrize(
     ("path", "doc", "status"),
     [
-        ("column/n", {"name": "state"}, 409),
-        ("column/n", {"name": ""}, 400),
-        ("column/n", {"nullok": False}, 409),
-        ("column/n", {"default": "x"}, 400),
-        ("column/n", {"type": {"typename": "int2[]"}}, 409),
-        ("column/n", {"type": {"typename": "nosuch"}}, 409),
+        ("column/no", {"name": "state"}, 409),
+        ("column/no", {"name": ""}, 400),
+        ("column/no", {"nullok": False}, 409),
+        ("column/no", {"default": "x"}, 400),
+        ("column/no", {"type": {"typename": "int2[]"}}, 409),
+        ("column/no", {"type": {"typename": "nosuch"}}, 409),
         ("column/state", {"type": {"typename": "int4"}}, 400),
-        ("column/n", {"annotations": []}, 400),
+        ("column/no", {"annotations": []}, 400),
         ("column/RID", {"nullok": True}, 409),
         ("column/RID", {"type": {"typename": "text"}}, 409),
         ("key/id", {"names": [["Ops", "Job_RID_key"]]}, 409),
@@ -49,9 +49,9 @@ def test_alterations_that_can_not_be_change_nothing(
 @pytest.mark.parametrize(
     ("typename", "column", "value"),
     [
-        ("int8", "n", 5),
-        ("text", "n", "5"),
-        ("float8", "n", 5.0),
+        ("int8", "no", 5),
+        ("text", "no", "5"),
+        ("float8", "no", 5.0),
         ("text", "ok", "true"),
         ("text", "at", "2026-01-01 00:00:00+00"),
         ("text", "local", "2026-01-01 00:00:00"),
@@ -96,8 +96,8 @@ def test_values_that_become_equal_can_not_stay_a_key(client: Client) -> None:
 def test_comments_and_annotations_are_altered_and_taken_away(jobs: Client) -> None:
     doc = {"comment": "said", "annotations": {"a": 1}}
 
-    first = jobs.put(f"{_JOB}/column/n", doc).json
-    second = jobs.put(f"{_JOB}/column/n", {"comment": None}).json
+    first = jobs.put(f"{_JOB}/column/no", doc).json
+    second = jobs.put(f"{_JOB}/column/no", {"comment": None}).json
 
     assert (first["comment"], first["annotations"]) == ("said", {"a": 1})
     assert (second["comment"], second["annotations"]) == (None, {"a": 1})
@@ -175,9 +175,9 @@ def test_bad_keys_are_refused(jobs: Client, doc: Any, status: int) -> None:
 @pytest.mark.parametrize(
     ("doc", "status"),
     [
-        (fkey("Job", "n", "Job", "id", on_delete="maybe"), 400),
-        ({**fkey("Job", "n", "Job", "id"), "referenced_columns": []}, 400),
-        (fkey("Job", "n", "Nosuch", "id"), 409),
+        (fkey("Job", "no", "Job", "id", on_delete="maybe"), 400),
+        ({**fkey("Job", "no", "Job", "id"), "referenced_columns": []}, 400),
+        (fkey("Job", "no", "Nosuch", "id"), 409),
         (fkey("Job", "nosuch", "Job", "id"), 409),
     ],
 )

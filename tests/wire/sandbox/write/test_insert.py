@@ -67,13 +67,13 @@ def test_defaults_and_serials_count(client: Client) -> None:
 
 
 def test_upsert_overwrites_by_key_and_inserts_the_rest(jobs: Client) -> None:
-    body = [{"id": 9, "n": 1}, {"id": 1, "owner": "me", "RID": "1-0000"}]
+    body = [{"id": 9, "no": 1}, {"id": 1, "owner": "me", "RID": "1-0000"}]
 
     updated, inserted = jobs.put("/entity/Job", body).json
 
     assert "RID" not in updated
     assert (updated["id"], updated["state"], updated["owner"]) == (1, None, "me")
-    assert (inserted["id"], inserted["n"]) == (9, 1)
+    assert (inserted["id"], inserted["no"]) == (9, 1)
     assert "RMT" in inserted
 
 
@@ -127,7 +127,7 @@ def test_streams_come_in(jobs: Client) -> None:
 
 
 def test_no_rows_written_give_an_empty_body_but_in_json(jobs: Client) -> None:
-    path = "/attributegroup/Job/id;n"
+    path = "/attributegroup/Job/id;no"
 
     texts = [
         jobs.put(path, [], Accept=kind).text
@@ -144,10 +144,10 @@ def test_delete_takes_what_a_path_finds_or_refuses(jobs: Client) -> None:
 
 
 def test_delete_of_attributes_clears_them(jobs: Client) -> None:
-    assert jobs.delete("/attribute/Job/id=1/state,n").status == 204
+    assert jobs.delete("/attribute/Job/id=1/state,no").status == 204
     assert state(jobs)[0] == (1, None, None, None)
     assert jobs.delete("/attribute/Job/id=1/id").status == 409
-    assert jobs.delete("/attribute/Job/id=77/n").status == 404
+    assert jobs.delete("/attribute/Job/id=77/no").status == 404
     assert jobs.delete("/attribute/Job/id=1/RMT").status == 403
     assert jobs.delete("/attribute/Job/id=1/nosuch").status == 409
 

@@ -29,15 +29,15 @@ def test_update_matches_null_with_null_and_with_an_absent_key(jobs: Client) -> N
 
     first = jobs.put(path, [{"id": 3, "old": None, "new": "a"}])
     again = jobs.put(path, [{"id": 3, "new": "b"}])
-    owner = jobs.put("/attributegroup/Job/owner;n", [{"n": 1}])
+    owner = jobs.put("/attributegroup/Job/owner;no", [{"no": 1}])
 
     assert (len(first.json), again.json, len(owner.json)) == (1, [], 3)
 
 
 def test_update_by_a_key_that_is_not_unique_returns_each_row(jobs: Client) -> None:
-    answer = jobs.put("/attributegroup/Job/state;n", [{"state": "new", "n": 9}])
+    answer = jobs.put("/attributegroup/Job/state;no", [{"state": "new", "no": 9}])
 
-    assert answer.json == [{"state": "new", "n": 9}] * 2
+    assert answer.json == [{"state": "new", "no": 9}] * 2
 
 
 def test_one_update_never_meets_its_own_results(jobs: Client) -> None:
@@ -50,12 +50,12 @@ def test_one_update_never_meets_its_own_results(jobs: Client) -> None:
 def test_absent_targets_become_null_and_absent_arrays_empty(jobs: Client) -> None:
     jobs.put("/attributegroup/Job/id;tags", [{"id": 2, "tags": None}])
 
-    path = "/attributegroup/Job/id;n,tags,doc"
-    answer = jobs.put(path, [{"id": 1}, {"id": 2, "n": 4, "doc": None}])
+    path = "/attributegroup/Job/id;no,tags,doc"
+    answer = jobs.put(path, [{"id": 1}, {"id": 2, "no": 4, "doc": None}])
 
     assert answer.json == [
-        {"id": 1, "n": None, "tags": [], "doc": None},
-        {"id": 2, "n": 4, "tags": [], "doc": None},
+        {"id": 1, "no": None, "tags": [], "doc": None},
+        {"id": 2, "no": 4, "tags": [], "doc": None},
     ]
     # An absent json is NULL; one that is there as null is JSON's null, another thing.
     empty = jobs.rows("/attribute/Job/doc::null::/id@sort(id)")
@@ -63,31 +63,33 @@ def test_absent_targets_become_null_and_absent_arrays_empty(jobs: Client) -> Non
 
 
 def test_json_null_never_matches_sql_null_as_a_key(jobs: Client) -> None:
-    path = "/attributegroup/Job/id,doc;n"
+    path = "/attributegroup/Job/id,doc;no"
 
-    assert jobs.put(path, [{"id": 1, "doc": None, "n": 1}]).json == []
-    assert jobs.put(path, [{"id": 1, "n": 1}]).json == [{"id": 1, "doc": None, "n": 1}]
+    assert jobs.put(path, [{"id": 1, "doc": None, "no": 1}]).json == []
+    assert jobs.put(path, [{"id": 1, "no": 1}]).json == [
+        {"id": 1, "doc": None, "no": 1}
+    ]
 
 
 def test_rows_with_a_null_key_are_not_seen_as_equal(jobs: Client) -> None:
-    body = [{"id": 3, "state": None, "n": 1}, {"id": 3, "state": None, "n": 2}]
+    body = [{"id": 3, "state": None, "no": 1}, {"id": 3, "state": None, "no": 2}]
 
-    answer = jobs.put("/attributegroup/Job/id,state;n", body)
+    answer = jobs.put("/attributegroup/Job/id,state;no", body)
 
     assert len(answer.json) == 1
 
 
 def test_group_keys_are_not_normalised(jobs: Client) -> None:
     (row,) = jobs.rows("/attribute/Job/id=1/RID")
-    body = [{"RID": row["RID"].lower(), "n": 1}]
+    body = [{"RID": row["RID"].lower(), "no": 1}]
 
-    assert jobs.put("/attributegroup/Job/RID;n", body).json == []
+    assert jobs.put("/attributegroup/Job/RID;no", body).json == []
 
 
 def test_every_update_moves_rmt_and_no_other_row(jobs: Client) -> None:
     before = jobs.rows("/attribute/Job/id,RCT,RMT@sort(id)")
 
-    answer = jobs.put("/attributegroup/Job/id;n", [{"id": 1, "n": 5}])
+    answer = jobs.put("/attributegroup/Job/id;no", [{"id": 1, "no": 5}])
 
     after = jobs.rows("/attribute/Job/id,RCT,RMT@sort(id)")
     assert after[0]["RMT"] > before[0]["RMT"]
@@ -104,7 +106,7 @@ def test_every_update_moves_rmt_and_no_other_row(jobs: Client) -> None:
         ("id,id;state", [], 400),
         ("id;state,x:=state", [], 400),
         ("id", [], 400),
-        ("id;n:=cnt(id)", [], 400),
+        ("id;no:=cnt(id)", [], 400),
         ("id;*", [], 400),
         ("id;state@sort(id)?limit=1", [], 200),
         ("id,state;state", [], 409),
@@ -116,10 +118,10 @@ def test_every_update_moves_rmt_and_no_other_row(jobs: Client) -> None:
         ("id;RCB", [], 403),
         ("state;id", [{"state": "new"}], 409),
         ("state;id", [{"state": "new", "id": 7}], 409),
-        ("id;n", [{"id": 99, "n": 99999}], 400),
-        ("id;n", [{"id": 1, "n": 1}, {"id": 2, "n": "x"}], 400),
-        ("id;n", [{"id": 1, "n": True}], 400),
-        ("id;n", [{"id": 1, "n": 1.5}], 400),
+        ("id;no", [{"id": 99, "no": 99999}], 400),
+        ("id;no", [{"id": 1, "no": 1}, {"id": 2, "no": "x"}], 400),
+        ("id;no", [{"id": 1, "no": True}], 400),
+        ("id;no", [{"id": 1, "no": 1.5}], 400),
         ("id;state", [{"id": 1, "state": "a\0b"}], 400),
         ("id;doc", [{"id": 1, "doc": {"a": "\0"}}], 400),
         ("id;f", '[{"id": 1, "f": NaN}]', 400),
@@ -142,10 +144,10 @@ def test_bad_updates_change_nothing(
 
 
 def test_paths_for_writing_are_one_table(jobs: Client) -> None:
-    assert jobs.put("/attributegroup/Job/id=1/id;n", []).status == 400
+    assert jobs.put("/attributegroup/Job/id=1/id;no", []).status == 400
     assert jobs.post("/entity/Job/id=1", []).status == 400
     assert jobs.put("/entity/Job/id=1", []).status == 400
-    assert jobs.put("/attributegroup/J:=Job/J:id;J:n", []).status == 200
+    assert jobs.put("/attributegroup/J:=Job/J:id;J:no", []).status == 200
 
 
 @pytest.mark.parametrize(
@@ -153,9 +155,9 @@ def test_paths_for_writing_are_one_table(jobs: Client) -> None:
     [
         ("PUT", "/attribute/Job/id"),
         ("POST", "/attribute/Job/id"),
-        ("POST", "/attributegroup/Job/id;n"),
-        ("DELETE", "/attributegroup/Job/id;n"),
-        ("PUT", "/aggregate/Job/n:=cnt(*)"),
+        ("POST", "/attributegroup/Job/id;no"),
+        ("DELETE", "/attributegroup/Job/id;no"),
+        ("PUT", "/aggregate/Job/no:=cnt(*)"),
         ("PATCH", "/entity/Job"),
         ("HEAD", "/entity/Job"),
         ("OPTIONS", "/entity/Job"),
