@@ -25,6 +25,8 @@ Answers
 Concurrency
     Requests are served one after the other, so none is aborted by itself:
     `Box.faults` and ``price=True`` do that. Queries end after 15 seconds, as there.
+
+Open `box` first.
 """
 
 from __future__ import annotations

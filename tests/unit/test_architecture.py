@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_house import still
-
 ROOT = Path(__file__).parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
 DIAGRAM, TEXT = MAP.split("```")[1], "".join(MAP.split("```")[::2])
@@ -22,17 +20,7 @@ def find(name: str) -> object:
     return pkgutil.resolve_name(name if name == "ermpoll" else f"ermpoll.{name}")
 
 
-@pytest.mark.parametrize(
-    "name",
-    still(
-        NAMES,
-        {
-            name: "the packages are being redesigned"
-            for name in NAMES
-            if name.startswith("sandbox.")
-        },
-    ),
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_each_name_on_the_map_is_one_of_the_code(name: str) -> None:
     assert find(name) is not None
 

@@ -4,8 +4,8 @@ Knows routes, methods, preconditions and ETags, representations, the sockets, an
 faults and prices that lie around the answers.
 
 Not here: what addresses of rows and of the model mean (``query``, ``schema``), and
-what writes do (``write``). A request and an answer are records (``messages.py``), so
-all but ``server.py`` is pure of sockets.
+what writes do (``write``). A request and an answer are records (`messages`), so
+all but `server` is pure of sockets.
 
-Open ``routes.py`` first.
+Open `routes` first.
 """

@@ -6,5 +6,5 @@ what the ACLs let them do. All pure: no SQL, no HTTP, no files.
 
 Not here: how documents describe a model (``schema``), how rows are kept (``store``).
 
-Open ``model.py`` first; a new column type is one line of the table in ``types.py``.
+Open `model` first; a new column type is one line of the table in `types`.
 """

@@ -1,10 +1,10 @@
 """From the text of a data URL to SQL that reads.
 
-Knows ERMrest's path language (``grammar.lark``), its records (``syntax.py``) and what
+Knows ERMrest's path language (``grammar.lark``), its records (`syntax`) and what
 they mean in a model: instances, joins, filters, outputs, order and pages.
 
 Not here: writing (``write``), representations and headers (``http``).
 
-Open ``grammar.lark`` and ``syntax.py`` first, then ``select.py``. A filter operator
-is parsed in ``parser.py`` and compiled in ``filters.py``.
+Open `select` first; the records it reads are in `syntax`. A filter operator
+is parsed in `parser` and compiled in `filters`.
 """

@@ -6,6 +6,6 @@ as a whole, too.
 
 Not here: the records of a model (``model``), and requests (``http``).
 
-Open ``create.py`` first: ``reader.py`` reads what comes in, ``documents.py``
+Open `create` first: `reader` reads what comes in, `documents`
 writes what goes out.
 """

@@ -6,5 +6,5 @@ model's tables, what a write changed, and the functions that SQLite lacks.
 Not here: what a request asks (``query``, ``write``), and any text of a client:
 tables and columns go by slots, so none ever becomes SQL.
 
-Open ``store.py`` first; ``tables.py`` has the statements that make tables.
+Open `store` first; `tables` has the statements that make tables.
 """

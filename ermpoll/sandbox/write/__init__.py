@@ -6,6 +6,6 @@ and the four kinds of writes, each prepared once for an address and then run.
 Not here: how a body is read or an answer is written (``http``), and reading rows
 (``query``).
 
-Open ``rows.py`` first: it alone changes rows. ``insert.py`` and ``update.py`` say
+Open `rows` first: it alone changes rows. `insert` and `update` say
 which.
 """

@@ -149,17 +149,19 @@ def test_random_policies_do_what_the_referee_says(who: Who, seed: int) -> None:
         return _referee(acls, binding, right, row)
 
     seen = bob.get("/attribute/Ops:Job/id@sort(id)")
+    # where no right is given at all, the table refuses to be read or written
+    is_closed = binding is None and not acls
+    assert (seen.status == 403) == is_closed
+    rows = [] if is_closed else rows
     visible = [row["id"] for row in rows if may("select", row)]
-    if binding is None and not acls:
-        assert seen.status == 403
-        return
-    assert [row["id"] for row in seen.json] == visible
+    assert [row["id"] for row in (seen.json if rows else [])] == visible
     change = [{"id": row["id"], "state": "new"} for row in rows]
     for row, said in zip(rows, change, strict=True):
         answer = bob.put("/attributegroup/Ops:Job/id;state", [said])
         assert (answer.status == 200) == may("update", row), (row, answer)
     whole = bob.put("/attributegroup/Ops:Job/id;state", change)
-    assert (whole.status == 200) == all(may("update", row) for row in rows)
+    may_all = bool(rows) and all(may("update", row) for row in rows)
+    assert (whole.status == 200) == may_all
     for row in rows:
         answer = bob.delete(f"/entity/Ops:Job/id={row['id']}")
         assert (answer.status == 204) == may("delete", row), (row, answer)
