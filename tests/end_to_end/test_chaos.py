@@ -95,6 +95,29 @@ def test_an_old_daemon_may_finish_what_a_person_took_from_it(
     assert record.end() == []
 
 
+def test_a_holder_may_finish_what_a_daemon_took_under_its_token(
+    record: Record,
+) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("a", state="done")
+    record.write("daemon", state="done")
+
+    assert record.end() == []
+
+
+def test_nobody_else_may_finish_what_a_daemon_took(record: Record) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("b", state="done")
+
+    assert "two holders" in record.kinds
+
+
 @pytest.mark.parametrize("who", ["a", "b"])
 def test_an_overdue_claim_at_its_last_attempt_may_be_given_up(
     record: Record, who: str

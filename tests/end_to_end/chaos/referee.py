@@ -263,6 +263,12 @@ class Referee:
         if given_up and (other or (holder and holder.token)):
             self._taken_over(entry, track, holder)
             return
+        if holder and other and not holder.token and self._has_own_token(entry, after):
+            # a person set the row back, token and all, and a daemon took it then:
+            # the row is as its first holder left it
+            self.counts["finished by the token of before"] += 1
+            track.robbed.add(holder.who)
+            return
         if holder is None or other:
             self._find("two holders", entry, f"{entry.who} finished another's row")
         elif holder.token is None:
@@ -274,6 +280,9 @@ class Referee:
         self.counts[word] += 1
         if holder is not None and entry.at - holder.at > holder.lease_s:
             self.counts["finished late, unchallenged"] += 1
+
+    def _has_own_token(self, entry: Entry, row: Row) -> bool:
+        return self._tokens.get(str(row[self._machine.owner])) == entry.who
 
     def _give_back(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         m = self._machine

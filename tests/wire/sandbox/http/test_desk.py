@@ -145,7 +145,7 @@ async ([base, row]) => {
 
 @pytest.mark.chromium
 def test_a_page_in_chromium_reads_and_writes_nothing(box: Box, evil_site: str) -> None:
-    from tests.browser.lab import chromium
+    from tests.end_to_end.browser.lab import chromium
 
     with chromium() as browser:
         page = browser.new_page()
