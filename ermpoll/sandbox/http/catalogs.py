@@ -39,10 +39,11 @@ def show(call: Call, names: Sequence[str]) -> Answer:
     """Answer GET of a catalog."""
     call.rights.demand_catalog("enumerate")
     roles = call.request.client.roles
-    version = call.version(encode(call.catalog.changed_at))
+    at = call.catalog.changed_at if call.at is None else call.at
+    version = call.version(encode(at))
     etag = preconditions.etag(roles, "*", version)
     preconditions.check("GET", call.request.headers, etag)
-    doc = {**catalogs.shown(call.catalog, call.rights), **call.naming()}
+    doc = {**catalogs.shown(call.catalog, call.rights, at), **call.naming()}
     return json_answer(200, doc, {"ETag": etag})
 
 

@@ -13,10 +13,10 @@ from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
-from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.query import select
 from ermpoll.sandbox.query.parser import parse
 from ermpoll.sandbox.query.syntax import DataQuery
+from ermpoll.sandbox.store import history
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Store
 from ermpoll.sandbox.write import insert, update
@@ -120,7 +120,7 @@ def _read(
     headers = {"Content-Type": kind, **headers_of(etag)}
     name = query.option("download")
     if name:
-        file = f"{quote(name[0])}.{formats.suffix(kind)}"
+        file = f"{quote(name[0], safe='')}.{formats.suffix(kind)}"
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
     return Answer(status=200, body=body, headers=headers)
 
@@ -178,7 +178,7 @@ def find_rid(call: Call, names: Sequence[str]) -> Answer:
     if not rid or "/" in rid:
         raise bad_request("A RID is needed.")
     etag = _checked_etag(call)
-    doc = _found(call.store, call.model, normalise(rid))
+    doc = _found(call, normalise(rid))
     return json_answer(200, doc, headers_of(etag))
 
 
@@ -188,26 +188,21 @@ def find_text(call: Call, names: Sequence[str]) -> Answer:
     return json_answer(200, [], headers_of(_checked_etag(call)))
 
 
-def _found(store: Store, model: Model, rid: str) -> dict[str, Any]:
-    gone: tuple[int, dict[str, Any]] | None = None
-    for table in model.tables():
-        slot = table.columns["RID"].slot
-        doc = {"RID": rid, "schema_name": table.schema, "table_name": table.name}
-        if store.db.execute(
-            f"SELECT 1 FROM {table.slot} WHERE {slot} = ?", (rid,)
-        ).fetchone():
-            return doc
-        (until,) = store.db.execute(
-            f"SELECT max(until) FROM {table.slot}h WHERE {slot} = ?", (rid,)
-        ).fetchone()
-        if until is not None:
-            gone = until, doc
-    if gone is None:
+def _found(call: Call, rid: str) -> dict[str, Any]:
+    """Return which table has a row at the time that is asked for, or had it before."""
+    db, catalog = call.store.db, call.catalog
+    at = catalog.changed_at if call.at is None else call.at
+    found = history.whereabouts(db, catalog.id, rid, at)
+    if found is None:
         raise not_found(f"There is no row {rid[:80]!r}.")
-    until, doc = gone
+    table, until = found
+    doc = {"RID": rid, "schema_name": table.schema, "table_name": table.name}
+    if until is None:
+        return doc
+    last = history.last_change(db, catalog.id, until - 1) or until - 1
     return {
         **doc,
         "deleted_at": moment(until).isoformat(),
-        "last_visible_at": moment(until - 1).isoformat(),
-        "last_visible_snaptime": encode(until - 1),
+        "last_visible_at": moment(last).isoformat(),
+        "last_visible_snaptime": encode(last),
     }

@@ -14,14 +14,14 @@ from html import escape
 from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict, not_found
-from ermpoll.sandbox.http import aliases, catalogs, data, schema, site
+from ermpoll.sandbox.http import aliases, catalogs, data, history, schema, site
 from ermpoll.sandbox.http.call import Call, Route, dispatch
 from ermpoll.sandbox.http.formats import error_type
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
 from ermpoll.sandbox.model.clients import Client, Logins
 from ermpoll.sandbox.model.identifiers import decode
-from ermpoll.sandbox.schema.catalogs import as_of, welcome
-from ermpoll.sandbox.store.store import Store
+from ermpoll.sandbox.schema.catalogs import as_of, clamped, welcome
+from ermpoll.sandbox.store.store import CatalogState, Store
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
     Route("attributegroup(?:/.*)?", {"GET": data.read, "PUT": data.write}),
     Route("aggregate(?:/.*)?", {"GET": data.read}),
     Route("entity_rid/(.*)", {"GET": data.find_rid}),
+    Route(
+        "history/([^,/]*),([^,/]*)", {"GET": history.show, "DELETE": history.truncate}
+    ),
     Route("textfacet/(.+)", {"GET": data.find_text}),
     Route(
         "(?:schema|acl|annotation|comment)(?:/.*)?",
@@ -77,9 +80,7 @@ def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
     welcome(store, catalog, request.client)
     at = None
     if snapshot:
-        at = decode(unquote(snapshot[1:]))
-        if at is None:
-            raise bad_request("The snapshot's id can't be read.")
+        at = _snapshot(store, catalog, snapshot[1:])
         catalog = as_of(store, catalog, at)
     tail = path.removeprefix("/")
     _, mark, query = request.path.partition("?")
@@ -92,6 +93,16 @@ def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
         alias=None if alias is None else name,
     )
     return dispatch(_CATALOG_ROUTES, tail, request.method, call)
+
+
+def _snapshot(store: Store, catalog: CatalogState, text: str) -> int:
+    """Return the time of the change that a snapshot's id stands for."""
+    if not history.RAW.fullmatch(text) or not text:
+        raise bad_request("The snapshot's id can't be read.")
+    at = decode(unquote(text))
+    if at is None:
+        raise conflict(f"{text[:80]!r} is no snapshot.")
+    return clamped(store, catalog, at)
 
 
 def _named(names: Sequence[str]) -> list[str]:

@@ -91,7 +91,8 @@ def _doc(call: Call, place: Place) -> Any:
     if place.kind == "catalog":
         raise HttpError(405)
     if place.kind == "schemas":
-        doc = documents.model_doc(call.rights, snaptime=encode(call.catalog.model_at))
+        at = call.catalog.model_at if call.at is None else call.at
+        doc = documents.model_doc(call.rights, snaptime=encode(at))
         doc.update(call.naming(catalog=False))
         return doc
     if place.kind in _CHANGED and place.kind != "reference" and not place.elements:

@@ -53,6 +53,7 @@ _IMPLIED_BY: dict[str, tuple[str, ...]] = {
     "select": ("owner", "write", "update", "delete"),
     "enumerate": ("owner", "create", "write", *_ROWS),
 }
+_CAPTURE = "tag:isrd.isi.edu,2020:history-capture"
 _FIXED = {
     "RID": ("update", "write"),
     "RCB": ("update", "write"),
@@ -105,6 +106,9 @@ class Rights:
 
     def _table(self, table: TableDef, right: str) -> Decision:
         schema = self.model.schemas[table.schema]
+        if self.snapshot and table.annotations.get(_CAPTURE, True) is False:
+            # What has no history was never there.
+            return False
         if not self.schema(schema, "enumerate") or self._is_barred(right):
             return False
         owner, inherited = self.schema(schema, "owner"), self.schema(schema, right)

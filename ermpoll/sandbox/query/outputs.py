@@ -273,6 +273,9 @@ class _Bucket:
 
         That of NULL is -1, so that it sorts below all others.
         """
+        if self.low == self.high or self.count < 1:
+            # As there, only a value that is to be put in it finds that out.
+            return f"CASE WHEN {column} IS NULL THEN -1 ELSE no_bucket() END"
         low, high, count = (
             path.bind(item) for item in (self.low, self.high, self.count)
         )
@@ -321,10 +324,8 @@ def _bucket(column: ColumnDef, arguments: Sequence[str]) -> _Bucket:
     if len(arguments) != 3:
         raise bad_request("A bin is bin(column;count;min;max).")
     low, high = (_bound(kind, text) for text in arguments[1:])
-    if not arguments[0].isdigit() or len(arguments[0]) > 9 or not int(arguments[0]):
-        raise conflict("A bin's count is a number above 0.")
-    if low == high:
-        raise conflict("A bin's bounds must differ.")
+    if not arguments[0].isdigit() or len(arguments[0]) > 9:
+        raise conflict("A bin's count must be a number.")
     return _Bucket(type=kind, count=int(arguments[0]), low=low, high=high)
 
 

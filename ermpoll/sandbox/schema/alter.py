@@ -14,7 +14,7 @@ from ermpoll.sandbox.model.model import (
     Schema,
     TableDef,
 )
-from ermpoll.sandbox.model.types import type_named
+from ermpoll.sandbox.model.types import Type, type_named
 from ermpoll.sandbox.schema.address import Place
 from ermpoll.sandbox.schema.create import Builder, check_acls
 from ermpoll.sandbox.schema.reader import (
@@ -169,19 +169,23 @@ def _retype(builder: Builder, table: TableDef, column: ColumnDef, name: str) -> 
         return
     if kind.array != column.type.array:
         raise conflict(f"Values of {column.typename} can't become {kind.name}.")
-    db = builder.store.db
-    rows = db.execute(
-        f"SELECT rowid, {column.slot} FROM {table.slot} WHERE {column.slot} IS NOT NULL"
-    ).fetchall()
-    for row, kept in rows:
-        value = column.type.to_json(kept)
-        if not kind.array and kind.scalar == "text":
-            value = column.type.to_text(kept)
-        db.execute(
-            f"UPDATE {table.slot} SET {column.slot} = ? WHERE rowid = ?",
-            (kind.from_json(value), row),
-        )
+    db, old = builder.store.db, column.slot
+    values = [
+        (_converted(column, kind, kept), row)
+        for row, kept in db.execute(f"SELECT rowid, {old} FROM {table.slot}").fetchall()
+    ]
+    # The past goes on showing the column as it was.
+    column.slot = builder.store.new_slot("c")
     column.typename = kind.name
+    tables.replace_column(db, table, column, old, values)
+
+
+def _converted(column: ColumnDef, kind: Type, kept: Any) -> Any:
+    if kept is None:
+        return None
+    if not kind.array and kind.scalar == "text":
+        return kind.from_json(column.type.to_text(kept))
+    return kind.from_json(column.type.to_json(kept))
 
 
 def drop(builder: Builder, place: Place) -> None:

@@ -9,11 +9,12 @@ from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.model import scalars
 from ermpoll.sandbox.model.acls import SUPPORTED, Rights
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
-from ermpoll.sandbox.model.identifiers import encode, moment
+from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model, TableDef
 from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.schema.documents import catalog_doc
 from ermpoll.sandbox.schema.reader import a_mapping
+from ermpoll.sandbox.store import history
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import CatalogState, Store
 from ermpoll.sandbox.write.rows import Transaction
@@ -137,11 +138,11 @@ def free_id(store: Store) -> str:
     return str(number)
 
 
-def shown(catalog: CatalogState, rights: Rights) -> dict[str, Any]:
-    """Return the document of ``GET .../catalog/N``."""
+def shown(catalog: CatalogState, rights: Rights, at: int) -> dict[str, Any]:
+    """Return the document of ``GET .../catalog/N``, as of a change."""
     return {
         "id": catalog.id,
-        **catalog_doc(rights, snaptime=encode(catalog.changed_at)),
+        **catalog_doc(rights, snaptime=encode(at)),
         **catalog.model.about,
     }
 
@@ -205,21 +206,22 @@ def _note(work: Transaction, table: TableDef, values: Mapping[str, Any]) -> None
     work.insert(table, row)
 
 
-def as_of(store: Store, catalog: CatalogState, at: int) -> CatalogState:
-    """Return a catalog with the model it had at a time, or refuse (409) before it was.
+def clamped(store: Store, catalog: CatalogState, at: int) -> int:
+    """Return the last change at or before a time, or refuse (409) before the first."""
+    found = history.last_change(store.db, catalog.id, at)
+    if found is None:
+        raise conflict("The catalog was not there yet, or its history was cut.")
+    return found
 
-    Parameters
-    ----------
-    at
-        Microseconds since 1970; later than the last change means that.
+
+def as_of(store: Store, catalog: CatalogState, at: int) -> CatalogState:
+    """Return a catalog with the model it had at a time, which must be one of a change.
+
+    Its versions are still those of now: ETags follow the live catalog.
     """
-    at = min(at, catalog.changed_at)
-    first = store.first_model(catalog.id)
-    if at < first:
-        raise conflict(f"The catalog was not there before {moment(first)}.")
     return CatalogState(
         id=catalog.id,
-        model=store.model_of(catalog.id, at),
+        model=history.model_at(store.db, catalog.id, at),
         data_at=catalog.data_at,
         model_at=catalog.model_at,
         clients=catalog.clients,

@@ -252,9 +252,13 @@ class Builder:
         self._check_later(table, column)
         tables.make_column(self.store.db, table, column)
         if column.default is not None:
+            # Its rows become new versions, by whoever made the column.
+            names = ("RMT", "RMB", column.name)
+            sets = ", ".join(f"{table.columns[name].slot} = ?" for name in names)
+            kept = column.type.from_json(column.default)
             self.store.db.execute(
-                f"UPDATE {table.slot} SET {column.slot} = ?",
-                [column.type.from_json(column.default)],
+                f"UPDATE {table.slot} SET {sets}",
+                [self.store.clock.last, self.client.id, kept],
             )
         elif not column.nullok and self._has_rows(table):
             raise conflict("The table has rows, which would be NULL there.")

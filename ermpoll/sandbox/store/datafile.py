@@ -20,6 +20,8 @@ CREATE TABLE catalogs (id TEXT PRIMARY KEY, data_at INTEGER, model_at INTEGER,
                        last_rid INTEGER, deleted INTEGER DEFAULT 0);
 CREATE TABLE aliases (id TEXT PRIMARY KEY, owner TEXT, target TEXT);
 CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
+CREATE TABLE changes (catalog TEXT, at INTEGER, PRIMARY KEY (catalog, at))
+    WITHOUT ROWID;
 CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
 CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
                   path TEXT, who TEXT, etag TEXT, rows TEXT);

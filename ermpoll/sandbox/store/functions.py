@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import regex
 
@@ -71,6 +71,7 @@ def register(
     db.create_function("transaction_time", 0, now)
     for name, order in collations().items():
         db.create_collation(name, _comparing(lru_cache(maxsize=4096)(order)))
+    db.create_function("no_bucket", 0, _no_bucket)
     db.create_function("matches", 4, matches)
     db.create_function("row_array", -1, _row, deterministic=True)
     db.create_aggregate("values_array", 1, _Array)  # type: ignore[arg-type]
@@ -88,6 +89,10 @@ def _comparing(order: Callable[[str], Any]) -> Callable[[str, str], int]:
         return int(first > second) - int(first < second)
 
     return compare
+
+
+def _no_bucket() -> NoReturn:
+    raise ValueError("a range without extent has no buckets")
 
 
 def _row(*values: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.identifiers import Clock, encode
 from ermpoll.sandbox.model.model import Model
-from ermpoll.sandbox.store import functions
+from ermpoll.sandbox.store import functions, history
 from ermpoll.sandbox.store.datafile import opened, transaction
 from ermpoll.sandbox.store.journal import Journal, told
 
@@ -103,7 +103,7 @@ class Store:
         for name, data_at, model_at, last_rid in rows:
             yield CatalogState(
                 id=name,
-                model=self.model_of(name, model_at),
+                model=history.model_at(self.db, name, model_at),
                 data_at=data_at,
                 model_at=model_at,
                 last_rid=last_rid,
@@ -128,22 +128,6 @@ class Store:
             self.db.execute("DELETE FROM aliases WHERE id = ?", (alias.id,))
         del self.aliases[alias.id]
 
-    def model_of(self, catalog: str, at: int) -> Model:
-        """Return the model that held at a time."""
-        (doc,) = self.db.execute(
-            "SELECT doc FROM models WHERE catalog = ? AND at <= ?"
-            " ORDER BY at DESC LIMIT 1",
-            (catalog, at),
-        ).fetchone()
-        return Model.load(doc)
-
-    def first_model(self, catalog: str) -> int:
-        """Return the time from which a catalog has a model."""
-        (at,) = self.db.execute(
-            "SELECT min(at) FROM models WHERE catalog = ?", (catalog,)
-        ).fetchone()
-        return int(at)
-
     def taken(self, name: str) -> bool:
         """Return whether a catalog of that id is or was there, or an alias is."""
         sql = "SELECT 1 FROM catalogs WHERE id = ?"
@@ -162,6 +146,7 @@ class Store:
             with transaction(self.db):
                 yield now
                 catalog.data_at = now
+                history.note_change(self.db, catalog.id, now)
                 self._keep(catalog)
                 self._log(catalog, journal, now)
         except BaseException:
@@ -228,7 +213,7 @@ class Store:
             (start, limit),
         ).fetchall()
         versions = {(write[2], write[-1]) for write in writes}
-        models = {version: self.model_of(*version) for version in versions}
+        models = {version: history.model_at(self.db, *version) for version in versions}
         return [
             [*head, [told(models[head[2], at], row) for row in json.loads(rows)]]
             for *head, rows, at in writes
@@ -256,8 +241,12 @@ class Store:
         with transaction(self.db):
             for slot in self._slots("%"):
                 self.db.execute(f"DROP TABLE {slot}")
-            for table in ("catalogs", "aliases", "models", "serials", "log"):
+            for table in ("catalogs", "aliases", "models", "changes", "serials", "log"):
                 self.db.execute(f"DELETE FROM {table}")
+
+    def history_slots(self, catalog: str) -> list[str]:
+        """Return the SQLite tables that keep old row versions of a catalog."""
+        return [slot for slot in self._slots(catalog) if slot.endswith("h")]
 
     def _slots(self, catalog: str) -> set[str]:
         """Return the SQLite tables that a catalog has or had; ``%`` is every one."""

@@ -7,6 +7,8 @@ that an update or a delete ends; its ``until`` is the time of that write.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 from ermpoll.sandbox.model.model import ColumnDef, Key, TableDef
 
@@ -32,6 +34,31 @@ def make_column(db: sqlite3.Connection, table: TableDef, column: ColumnDef) -> N
     for slot in (table.slot, f"{table.slot}h"):
         db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
     _make_triggers(db, table)
+    make_index(db, table, column)
+
+
+def replace_column(
+    db: sqlite3.Connection,
+    table: TableDef,
+    column: ColumnDef,
+    old: str,
+    values: Sequence[tuple[Any, int]],
+) -> None:
+    """Put a column of another type in place of the slot `old`.
+
+    `values` are those of the new one, each with the rowid of its row. Nothing of this
+    makes a new version of a row.
+    """
+    for event in ("update", "delete"):
+        db.execute(f"DROP TRIGGER {table.slot}_{event}")
+    for slot in (table.slot, f"{table.slot}h"):
+        db.execute(f"ALTER TABLE {slot} ADD COLUMN {column.slot}")
+    db.executemany(f"UPDATE {table.slot} SET {column.slot} = ? WHERE rowid = ?", values)
+    _make_triggers(db, table)
+    for key in table.keys:
+        if column.name in key.columns:
+            drop_key(db, table, key)
+            make_key(db, table, key)
     make_index(db, table, column)
 
 
@@ -61,8 +88,11 @@ def _key_index(table: TableDef, key: Key) -> str:
 
 
 def _make_triggers(db: sqlite3.Connection, table: TableDef) -> None:
-    slots = ", ".join(table.slots)
-    old = ", ".join(f"old.{slot}" for slot in table.slots)
+    # Columns that were dropped are still part of what the past shows.
+    columns = db.execute(f"SELECT name FROM pragma_table_info('{table.slot}')")
+    names = [name for (name,) in columns.fetchall()]
+    slots = ", ".join(names)
+    old = ", ".join(f"old.{slot}" for slot in names)
     for event in ("UPDATE", "DELETE"):
         trigger = f"{table.slot}_{event.lower()}"
         db.execute(f"DROP TRIGGER IF EXISTS {trigger}")

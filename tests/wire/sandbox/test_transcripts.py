@@ -52,4 +52,4 @@ def test_transcript_replays_without_a_difference(
 
 
 def test_all_transcripts_are_here() -> None:
-    assert len(_FILES) == 25
+    assert len(_FILES) == 26
