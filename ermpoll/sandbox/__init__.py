@@ -50,8 +50,8 @@ __all__ = ["Box", "FaultPlan", "RowChange", "StoreError", "Write", "start"]
 
 def start(
     *,
-    port: int = 0,
-    amqp_port: int = 0,
+    port: int | None = None,
+    amqp_port: int | None = None,
     data: str | Path | None = None,
     token: str | None = None,
     tokens: Mapping[str, str] | None = None,
@@ -70,7 +70,7 @@ def start(
     Parameters
     ----------
     port, amqp_port
-        Where to listen for HTTP and for AMQP; 0 is any free port.
+        Where to listen for HTTP and for AMQP; 0 and None are any free port.
     data
         A file that keeps everything, made if it is not there; None: gone at the end.
     token
@@ -103,8 +103,8 @@ def start(
     people = _people(users)
     token = token or (secrets.token_urlsafe() if people else None)
     options = Options(
-        port=port,
-        amqp_port=amqp_port,
+        port=port or 0,
+        amqp_port=amqp_port or 0,
         data=data,
         token=token,
         price=price,
@@ -116,7 +116,8 @@ def start(
         keep_log=keep_log,
     )
     announced = os.environ.get("ERMPOLL_SANDBOX")
-    if announced and options == Options():
+    is_bare = port is None and amqp_port is None and options == Options()
+    if announced and is_bare:
         return _box.of_line(announced)
     tokens_of = {user.name: (user.token, user.client.id) for user in people}
     return _box.of_thread(SandboxThread(options), token=token, users=tokens_of)

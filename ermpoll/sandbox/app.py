@@ -60,12 +60,21 @@ class Options:
     keep_log: int | None = None
     body_limit: int = BODY_LIMIT
 
-    def trouble(self, error: OSError) -> str:
-        """Return, for people, why the sandbox can't listen."""
+    def __post_init__(self) -> None:
+        """Check the ports."""
+        for port in (self.port, self.amqp_port):
+            if not 0 <= port <= 65535:
+                raise UsageError(
+                    f"A port is a number from 0 to 65535, not {port};"
+                    " 0 is any free one."
+                )
+
+    def trouble(self, port: int, error: OSError) -> UsageError:
+        """Return, for people, why the sandbox can't listen on a port."""
         reason = os.strerror(error.errno) if error.errno else str(error)
-        return (
-            f"The ports {self.port} and {self.amqp_port} of {self.host} can't be used"
-            f" ({reason}); name others, or 0 for free ones."
+        return UsageError(
+            f"The port {port} of {self.host} can't be used ({reason});"
+            " name another, or 0 for a free one."
         )
 
 
@@ -106,11 +115,18 @@ class Sandbox:
         }
 
     async def start(self) -> None:
-        """Listen."""
-        self.port = self.front.start(self.options.host, self.options.port)
-        if self.relay is None:
-            host, port = self.options.host, self.options.amqp_port
-            self.amqp_port = await self.broker.start(host, port)
+        """Listen, or raise UsageError."""
+        options = self.options
+        try:
+            self.port = self.front.start(options.host, options.port)
+        except OSError as error:
+            raise options.trouble(options.port, error) from error
+        if self.relay is not None:
+            return
+        try:
+            self.amqp_port = await self.broker.start(options.host, options.amqp_port)
+        except OSError as error:
+            raise options.trouble(options.amqp_port, error) from error
 
     async def stop(self) -> None:
         """Close everything."""

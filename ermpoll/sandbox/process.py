@@ -40,9 +40,9 @@ class SandboxThread:
         self._thread.start()
         try:
             self.sandbox = self._ready.result()
-        except OSError as error:
+        except UsageError:
             self._thread.join()
-            raise UsageError(options.trouble(error)) from error
+            raise
 
     def _run(self, options: Options) -> None:
         asyncio.set_event_loop(self._loop)
@@ -85,7 +85,7 @@ async def _started(options: Options) -> Sandbox:
     sandbox = Sandbox(options)
     try:
         await sandbox.start()
-    except OSError:
+    except UsageError:
         await sandbox.stop()
         raise
     return sandbox
@@ -118,30 +118,22 @@ def serve(
     """
     try:
         token = token or _kept_token(token_file)
-        people = tuple(User.parse(text) for text in users)
-        if people and not token:
+        if users and not token:
             raise UsageError("Users need a token for the owner as well: --token.")
-    except UsageError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    options = Options(
-        host=host,
-        port=port,
-        amqp_port=amqp_port,
-        data=data,
-        token=token,
-        price=price,
-        control=control,
-        amqp=amqp,
-        users=people,
-    )
-    try:
+        options = Options(
+            host=host,
+            port=port,
+            amqp_port=amqp_port,
+            data=data,
+            token=token,
+            price=price,
+            control=control,
+            amqp=amqp,
+            users=tuple(User.parse(text) for text in users),
+        )
         asyncio.run(_serve(options))
-    except StoreError as error:
+    except (StoreError, UsageError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
-    except OSError as error:
-        sys.stderr.write(f"{options.trouble(error)}\n")
         return 2
     return 0
 

@@ -42,6 +42,8 @@ class Output:
             return self.type.compared(f"first_of({self.sql}, {self.rid})")
         return self.sql
 
+    #: True where its table has no NULL.
+    is_filled: bool = False
     #: The SQL of the RID of the row that it is of.
     rid: str = "NULL"
     #: True for what is no value of `type` but a number that stands for one.
@@ -97,6 +99,7 @@ def _plain(
         type=column.type,
         writer=column.type.writer,
         is_key=is_key,
+        is_filled=not column.nullok,
         rid=instance.rid,
     )
 

@@ -75,6 +75,11 @@ class Path:
         return len(self.instances) > 1
 
     @property
+    def is_bare(self) -> bool:
+        """True when it shows the rows of one table as they are kept."""
+        return not self.joined and not self.source.startswith("(")
+
+    @property
     def body(self) -> str:
         """The ``FROM ... WHERE ...`` of the statement."""
         where = " AND ".join(self.conditions)

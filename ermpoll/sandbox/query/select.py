@@ -108,6 +108,8 @@ class _Order:
     place: int
     output: Output
     descending: bool
+    #: True where NULL can't be: an index then serves both order and pages.
+    is_plain: bool
 
     @property
     def column(self) -> str:
@@ -120,10 +122,14 @@ class _Order:
         place = str(self.place)
         if not self.output.is_counted:
             place = self.output.type.compared(place)
+        if self.is_plain:
+            return f"{place} {'DESC' if down else 'ASC'}"
         return f"{place} {'DESC NULLS FIRST' if down else 'ASC NULLS LAST'}"
 
 
-def _orders(query: syntax.DataQuery, outputs: Sequence[Output]) -> list[_Order]:
+def _orders(
+    query: syntax.DataQuery, path: Path, outputs: Sequence[Output]
+) -> list[_Order]:
     places = {output.name: place for place, output in enumerate(outputs, 1)}
     if query.sort and query.api == "aggregate":
         raise bad_request("An aggregate can't be sorted.")
@@ -136,6 +142,8 @@ def _orders(query: syntax.DataQuery, outputs: Sequence[Output]) -> list[_Order]:
             place=places[key.name],
             output=outputs[places[key.name] - 1],
             descending=key.descending,
+            # Joins and masks put NULLs where the table has none.
+            is_plain=outputs[places[key.name] - 1].is_filled and path.is_bare,
         )
         for key in query.sort
     ]
@@ -157,7 +165,7 @@ def _ordered(
     query: syntax.DataQuery, path: Path, outputs: Sequence[Output], statement: str
 ) -> str:
     """Add order, page and limit to a statement."""
-    orders = _orders(query, outputs)
+    orders = _orders(query, path, outputs)
     limit = _limit(query)
     _check_pages(query, limit)
     backwards = query.before is not None and query.after is None
@@ -200,21 +208,30 @@ def _beyond(
     before: bool,
 ) -> str:
     """Return the SQL for rows that sort strictly after (before) the page key."""
-    alternatives = []
+    steps: list[str] = []
     equal: list[str] = []
     for order, text in zip(orders, values, strict=True):
         kept = None if text is None else order.output.type.from_filter(text)
         value = "NULL" if kept is None else path.bind(kept)
-        step = _step(order.column, value, larger=order.descending == before)
-        alternatives.append(" AND ".join([*equal, step]))
+        larger = order.descending == before
+        step = _step(order, value, larger=larger)
+        steps.append(" AND ".join([*equal, step]))
         equal.append(f"{order.column} IS {value}")
-    return "(" + " OR ".join(f"({item})" for item in alternatives) + ")"
+        if len(steps) == 1 and order.is_plain and kept is not None and len(orders) > 1:
+            # An index on the first key begins here.
+            first = f"{order.column} {'>=' if larger else '<='} {value} AND "
+        elif len(steps) == 1:
+            first = ""
+    return f"({first}({' OR '.join(f'({item})' for item in steps)}))"
 
 
-def _step(column: str, value: str, *, larger: bool) -> str:
+def _step(order: _Order, value: str, *, larger: bool) -> str:
     """Return the SQL for one key beyond `value`, NULL being the largest."""
-    if larger:
-        return "0" if value == "NULL" else f"({column} > {value} OR {column} IS NULL)"
+    column = order.column
+    if larger and value == "NULL":
+        return "0"
+    if larger and not order.is_plain:
+        return f"({column} > {value} OR {column} IS NULL)"
     if value == "NULL":
         return f"{column} IS NOT NULL"
-    return f"{column} < {value}"
+    return f"{column} {'>' if larger else '<'} {value}"

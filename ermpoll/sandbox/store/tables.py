@@ -63,11 +63,11 @@ def replace_column(
 
 
 def make_index(db: sqlite3.Connection, table: TableDef, column: ColumnDef) -> None:
-    """Index a column, if ERMrest would."""
+    """Index a column, if ERMrest would; rows that are alike stand by their RIDs."""
     if column.type.worth_an_index and column.name not in ("RCB", "RMB"):
-        db.execute(
-            f"CREATE INDEX {table.slot}_{column.slot} ON {table.slot} ({column.slot})"
-        )
+        slots = f"{column.slot}, {table.columns['RID'].slot}"
+        name = f"{table.slot}_{column.slot}"
+        db.execute(f"CREATE INDEX {name} ON {table.slot} ({slots})")
 
 
 def make_key(db: sqlite3.Connection, table: TableDef, key: Key) -> None:

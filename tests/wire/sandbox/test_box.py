@@ -149,5 +149,5 @@ def test_a_taken_port_is_named() -> None:
     with ermpoll.sandbox.start() as box:
         port = int(box.url.split(":")[2].split("/")[0])
 
-        with pytest.raises(ermpoll.UsageError, match=f"{port}.*name others"):
+        with pytest.raises(ermpoll.UsageError, match=f"{port}.*name another"):
             ermpoll.sandbox.start(port=port)

@@ -62,7 +62,7 @@ def test_a_taken_port_is_a_message_and_exit_code_2(option: str) -> None:
 
     assert code == 2
     assert f"{port}" in text
-    assert "name others, or 0 for free ones" in text
+    assert "name another, or 0 for a free one" in text
     assert "Traceback" not in text
 
 
@@ -284,3 +284,32 @@ def test_a_full_disk_is_unavailable_and_not_a_refused_row(tmp_path: Path) -> Non
     store.close()
 
     assert (answer.status, b"can't be written" in answer.body) == (503, True)
+
+
+@pytest.mark.parametrize("name", ["port", "amqp_port"])
+def test_a_number_that_is_no_port_is_a_message(name: str) -> None:
+    code, message = refused(**{name: 99999})
+
+    assert (code, "from 0 to 65535, not 99999" in message) == (2, True)
+    with pytest.raises(ermpoll.UsageError, match="99999"):
+        ermpoll.sandbox.start(**{name: 99999})
+
+
+def test_only_the_port_that_is_taken_is_named() -> None:
+    with ermpoll.sandbox.start() as box:
+        taken = urlsplit(box.url).port
+        with pytest.raises(ermpoll.UsageError, match=rf"The port {taken} of"):
+            ermpoll.sandbox.start(port=taken)
+
+
+def test_a_named_port_is_never_that_of_the_announced_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ermpoll.sandbox.start(control=True) as announced:
+        line = {"url": announced.url, "amqp": announced.amqp_url, "pid": 1}
+        monkeypatch.setenv("ERMPOLL_SANDBOX", json.dumps(line))
+
+        with ermpoll.sandbox.start() as joined:
+            assert joined.url == announced.url
+        with ermpoll.sandbox.start(amqp_port=0) as own:
+            assert own.url != announced.url
