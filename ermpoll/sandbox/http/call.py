@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -85,6 +85,19 @@ def dispatch(
         if found is not None:
             handler = route.methods.get(method)
             if handler is None:
-                raise HttpError(405)
+                return _unhandled(route.methods, method)
             return handler(subject, [text or "" for text in found.groups()])
     raise not_found("There is no such address.")
+
+
+def _unhandled(methods: Iterable[str], method: str) -> Answer:
+    """Answer what no route handles, or refuse: OPTIONS by itself, the rest not."""
+    allowed = {*methods, "OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    if method == "OPTIONS":
+        kind = "text/html; charset=utf-8"
+        headers = {"Allow": ", ".join(sorted(allowed)), "Content-Type": kind}
+        return Answer(status=200, headers=headers)
+    if method == "HEAD" and "GET" in methods:
+        # The real service announces it and then looks for a handler in vain.
+        raise HttpError(500, "There is no handler for HEAD.")
+    raise HttpError(405)

@@ -6,14 +6,13 @@ The service knows nothing of it. A request goes through at once when nothing is 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.http.faults import WRITES, FaultPlan, Faults, Verdict, price_s
+from ermpoll.sandbox.http.faults import FaultPlan, Faults, Verdict
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
+from ermpoll.sandbox.http.prices import Prices
 
 
 class Emulation:
@@ -39,12 +38,9 @@ class Emulation:
     ) -> None:
         self._answer = answer
         self._spared = spared
-        self._price = price
+        self._prices = Prices(answer) if price else None
         self._faults = Faults()
         self._thaw_at = 0.0
-        self._writing = False
-        #: What a row of a write takes here anyhow, in seconds: it is part of the price.
-        self._own_row_s = 0.0
 
     def arm(self, plan: FaultPlan) -> None:
         """Put a plan in force instead of the one before."""
@@ -54,7 +50,7 @@ class Emulation:
 
     def respond(self, request: Request) -> Answer | Coroutine[Any, Any, Answer | None]:
         """Answer a request, or return what will; None from that drops the reply."""
-        calm = self._faults.quiet and not self._price and not self._thaw_at
+        calm = self._faults.quiet and self._prices is None and not self._thaw_at
         if calm or request.path == self._spared:
             return self._answer(request)
         return self._later(request)
@@ -78,34 +74,11 @@ class Emulation:
 
     async def _priced(self, request: Request) -> Answer:
         """Answer after the emulated price; writes that overlap another abort."""
-        if not self._price:
+        if self._prices is None:
             return self._answer(request)
-        rows = _rows_in(request)
-        if request.method not in WRITES:
-            # what is read is how it was at the start, as in a transaction there
-            begun = time.perf_counter()
-            answer = self._answer(request)
-            took_s = time.perf_counter() - begun
-            await asyncio.sleep(max(price_s(request.method, rows) - took_s, 0))
-            return answer
-        if self._writing:
-            await asyncio.sleep(price_s(request.method, rows))
-            return _error(503, "Transaction aborted.")
-        self._writing = True
-        try:
-            own_s = self._own_row_s * rows
-            await asyncio.sleep(max(price_s(request.method, rows) - own_s, 0))
-            return self._timed(request, rows)
-        finally:
-            self._writing = False
-
-    def _timed(self, request: Request, rows: int) -> Answer:
-        begun = time.perf_counter()
-        answer = self._answer(request)
-        if rows:
-            took_s = (time.perf_counter() - begun) / rows
-            self._own_row_s += 0.3 * (took_s - self._own_row_s)
-        return answer
+        aborts = self._faults.plan.abort is None
+        answer = await self._prices.respond(request, aborts=aborts)
+        return _error(503, "Transaction aborted.") if answer is None else answer
 
 
 def _error(status: int, detail: str) -> Answer:
@@ -119,11 +92,3 @@ def _told(answer: Answer, verdict: Verdict) -> Answer | None:
     if verdict.status_after is not None:
         return _error(verdict.status_after, verdict.detail)
     return answer
-
-
-def _rows_in(request: Request) -> int:
-    try:
-        rows = json.loads(request.body) if request.body else []
-    except ValueError:
-        return 0
-    return len(rows) if isinstance(rows, list) else 1

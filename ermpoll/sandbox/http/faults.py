@@ -1,4 +1,4 @@
-"""What goes wrong on demand, and what each request costs when that is emulated.
+"""What goes wrong on demand.
 
 Decides only: `emulation` asks what happens to a request and does it.
 """
@@ -10,12 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ermpoll.errors import UsageError
-
-WRITES = ("PUT", "POST", "DELETE")
-#: What a real service was measured to take (one host, PostgreSQL, WSGI).
-GET_PRICE_S = 0.008
-WRITE_PRICE_S = 0.016
-ROW_PRICE_S = 0.0004
+from ermpoll.sandbox.http.prices import WRITES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +23,9 @@ class FaultPlan:
     detail: str = "A fault on demand."
     #: How many requests a status, a lost reply or a delay strikes; None: all.
     times: int | None = None
-    #: Share of writes that end in 503 ``Transaction aborted.``, without effect.
-    abort: float = 0.0
+    #: Share of writes that end in 503 ``Transaction aborted.``, without effect. None:
+    #: with a price, those that overlap another; else none. 0: none at all.
+    abort: float | None = None
     #: Do the write, then close the connection: True always, a whole number that
     #: often, a fraction with that probability.
     drop_reply: bool | float = False
@@ -129,10 +125,3 @@ class Faults:
             self._drops -= 1
             return self._drops >= 0
         return self._random.random() < float(self.plan.drop_reply)
-
-
-def price_s(method: str, rows: int) -> float:
-    """Return the seconds that a request takes on a real service."""
-    if method not in WRITES:
-        return GET_PRICE_S
-    return WRITE_PRICE_S + ROW_PRICE_S * rows

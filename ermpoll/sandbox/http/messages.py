@@ -23,6 +23,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
     client: Client = ANONYMOUS
+    #: A number of the connection that it came on.
+    connection: int = 0
 
     @property
     def accept(self) -> str:

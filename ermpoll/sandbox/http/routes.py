@@ -14,7 +14,7 @@ from html import escape
 from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict, not_found
-from ermpoll.sandbox.http import aliases, catalogs, data, history, schema, site
+from ermpoll.sandbox.http import catalogs, data, history, schema, site
 from ermpoll.sandbox.http.call import Call, Route, dispatch
 from ermpoll.sandbox.http.formats import error_type
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
@@ -67,6 +67,10 @@ class Site:
     logins: Logins
     request: Request
 
+    def alias(self, names: Sequence[str]) -> tuple[Store, Request, str]:
+        """Return what a handler of an alias needs."""
+        return self.store, self.request, unquote(names[0])
+
 
 def _in_catalog(on: Site, names: Sequence[str]) -> Answer:
     name, snapshot, path = names
@@ -105,10 +109,6 @@ def _snapshot(store: Store, catalog: CatalogState, text: str) -> int:
     return clamped(store, catalog, at)
 
 
-def _named(names: Sequence[str]) -> list[str]:
-    return [unquote(name) for name in names]
-
-
 _SESSION = {
     "GET": lambda on, _: site.show_session(on.request),
     "PUT": lambda on, _: site.show_session(on.request),
@@ -125,21 +125,19 @@ _SITE_ROUTES: tuple[Route[Site], ...] = (
     ),
     Route(
         "/ermrest/alias/?",
-        {"POST": lambda on, _: aliases.create(on.store, on.request)},
+        {"POST": lambda on, _: site.make_alias(on.store, on.request)},
     ),
     Route(
         "/ermrest/alias/([^/]+)",
         {
-            "GET": lambda on, names: aliases.show(on.store, on.request, *_named(names)),
-            "PUT": lambda on, names: aliases.put(on.store, on.request, *_named(names)),
-            "DELETE": lambda on, names: aliases.delete(
-                on.store, on.request, *_named(names)
-            ),
+            "GET": lambda on, names: site.show_alias(*on.alias(names)),
+            "PUT": lambda on, names: site.put_alias(*on.alias(names)),
+            "DELETE": lambda on, names: site.delete_alias(*on.alias(names)),
         },
     ),
     Route(
         "/ermrest/catalog/([^/@]+)(@[^/]*)?(/.*)?",
-        dict.fromkeys(("GET", "PUT", "POST", "DELETE"), _in_catalog),
+        dict.fromkeys(("GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE"), _in_catalog),
     ),
 )
 

@@ -142,6 +142,7 @@ class _Exchange(HTTPMessageDelegate):
                 path=self._path,
                 headers=self._headers,
                 body=b"".join(self._chunks),
+                connection=id(getattr(self._connection, "stream", None)),
             )
             self._front.take(self, request)
 

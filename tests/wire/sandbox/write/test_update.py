@@ -159,11 +159,18 @@ def test_paths_for_writing_are_one_table(jobs: Client) -> None:
         ("DELETE", "/attributegroup/Job/id;no"),
         ("PUT", "/aggregate/Job/no:=cnt(*)"),
         ("PATCH", "/entity/Job"),
-        ("HEAD", "/entity/Job"),
-        ("OPTIONS", "/entity/Job"),
     ],
 )
 def test_methods_that_an_api_lacks_get_a_405(
     jobs: Client, method: str, path: str
 ) -> None:
     assert jobs.send(method, path, []).status == 405
+
+
+def test_options_names_the_methods_and_head_fails_as_there(jobs: Client) -> None:
+    options = jobs.send("OPTIONS", "/attributegroup/Job/id")
+
+    assert (options.status, options.text) == (200, "")
+    assert options.headers["allow"] == "GET, HEAD, OPTIONS, PUT"
+    assert jobs.send("HEAD", "/entity/Job").status == 500
+    assert jobs.rows("/entity/Job/id=1")
