@@ -5,26 +5,30 @@ ETags, models, snapshots, logins and notices keep the rules of ERMrest 0.5; what
 sandbox knowingly leaves out or does otherwise:
 
 Addresses
-    ``/ermrest/alias``, ``textfacet``, ``history`` and ``meta`` are not there;
-    ``?vacuum`` and ``?analyze`` do nothing. HEAD, ``::ts::`` and operators in capital
-    letters get a 405 or 400, where the real service fails with a 500. Filters nest at
-    most 30 deep, a path has at most 64 tables, an address 64 KB.
+    ``meta`` is not there; ``?vacuum`` and ``?analyze`` do nothing, ``textfacet`` finds
+    nothing. ``::ts::`` and operators in capital letters get a 400, where the real
+    service fails with a 500. Filters nest at most 30 deep, a path has at most 64
+    tables.
 Model
     No views; no renamed tables (they fail there, too); the key on RID can't be
     dropped. A column changes its type by way of its values' text. Deleting a catalog
-    is for good, and its id stays taken (409, not 500). Indexing preferences and
-    history or auditing annotations have no effect, and a column may be called ``n``.
+    is for good, and its id stays taken (409, not 500). Only the owner makes catalogs.
+    Bindings are checked wherever they are given. Indexing preferences and auditing
+    annotations have no effect.
 Values
-    No NaN, no infinities, no years beyond 9999. Text sorts by code point. Intervals
-    compare as text. json values are equal when their canonical texts are (1 is not
-    1.0). Colours are not checked. Regular expressions are those of the ``regex``
+    No years beyond 9999. Text sorts by code point. The JSON of a numeric value has as
+    many digits as a float; CSV has all. Regular expressions are those of the ``regex``
     package, which differ from PostgreSQL's in rare corners.
 Answers
     JSON and CSV answers to a POST have each system column once. Error details have
     other words; the statuses and fixed sentences are the service's.
 Concurrency
-    Requests are served one after the other, so none is aborted by itself:
-    `Box.faults` and ``price=True`` do that. Queries end after 15 seconds, as there.
+    Requests are served one after the other, so none is aborted by itself; with
+    ``price=True`` they take their time, and writers that overlap abort by the real
+    service's rule. Queries end after 15 seconds, as there.
+Transport
+    No TLS. Pages of other sites and other hosts' names are refused, which a real
+    service leaves to the server in front of it.
 
 Open `box` first.
 """

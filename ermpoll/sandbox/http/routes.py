@@ -46,6 +46,14 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
     Route(
         "history/([^,/]*),([^,/]*)", {"GET": history.show, "DELETE": history.truncate}
     ),
+    Route(
+        "history/([^,/]*),([^,/]*)/(acl|acl_binding|annotation)(?:/([^/]+))?",
+        {"GET": history.show_config, "PUT": history.put_config},
+    ),
+    Route(
+        "history/([^,/]*),([^,/]*)/attribute/([^/]+)(?:/([^/=]+)=([^/]*))?",
+        {"GET": history.show_values, "DELETE": history.redact},
+    ),
     Route("textfacet/(.+)", {"GET": data.find_text}),
     Route(
         "(?:schema|acl|annotation|comment)(?:/.*)?",

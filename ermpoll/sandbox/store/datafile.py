@@ -22,6 +22,8 @@ CREATE TABLE aliases (id TEXT PRIMARY KEY, owner TEXT, target TEXT);
 CREATE TABLE models (catalog TEXT, at INTEGER, doc TEXT, PRIMARY KEY (catalog, at));
 CREATE TABLE changes (catalog TEXT, at INTEGER, PRIMARY KEY (catalog, at))
     WITHOUT ROWID;
+CREATE TABLE amendments (catalog TEXT, at INTEGER, since INTEGER, until INTEGER,
+                         PRIMARY KEY (catalog, at));
 CREATE TABLE serials (slot TEXT PRIMARY KEY, last INTEGER);
 CREATE TABLE log (seq INTEGER PRIMARY KEY, at INTEGER, catalog TEXT, method TEXT,
                   path TEXT, who TEXT, etag TEXT, rows TEXT);

@@ -6,7 +6,7 @@ Times are microseconds since 1970.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ermpoll.sandbox.model.model import Model, TableDef
@@ -49,6 +49,53 @@ def model_versions(db: sqlite3.Connection, catalog: str) -> list[tuple[int, Mode
         "SELECT at, doc FROM models WHERE catalog = ? ORDER BY at DESC", (catalog,)
     ).fetchall()
     return [(at, Model.load(doc)) for at, doc in rows]
+
+
+def keep_model(db: sqlite3.Connection, catalog: str, at: int, model: Model) -> None:
+    """Keep a version of a model that begins at a time, in place of one from then on."""
+    db.execute(
+        "INSERT OR REPLACE INTO models VALUES (?, ?, ?)", (catalog, at, model.dump())
+    )
+
+
+def note_amendment(
+    db: sqlite3.Connection, catalog: str, at: int, since: int, until: int
+) -> None:
+    """Note that a part of the past was changed at a time."""
+    row = catalog, at, since, until
+    db.execute("INSERT OR REPLACE INTO amendments VALUES (?, ?, ?, ?)", row)
+
+
+def amended_at(
+    db: sqlite3.Connection, catalog: str, since: int, until: int
+) -> int | None:
+    """Return when something in a part of the past was changed last, or None."""
+    sql = "SELECT max(at) FROM amendments WHERE catalog = ? AND since < ? AND until > ?"
+    return _number(db, sql, catalog, until, since)
+
+
+def redact(
+    db: sqlite3.Connection,
+    table: str,
+    column: str,
+    filters: Mapping[str, Any],
+    period: tuple[str, int, int],
+) -> None:
+    """Empty a column in the old row versions that lie wholly in a period.
+
+    Parameters
+    ----------
+    filters
+        Columns, and the values that they have in the versions that are meant.
+    period
+        The column that says when a version began; the period's begin and end.
+    """
+    since, begin, end = period
+    where = "".join(f" AND {name} IS ?" for name in filters)
+    db.execute(
+        f"UPDATE {table} SET {column} = NULL WHERE {since} >= ? AND until <= ?{where}",
+        (begin, end, *filters.values()),
+    )
 
 
 def whereabouts(

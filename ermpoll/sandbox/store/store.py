@@ -22,6 +22,17 @@ from ermpoll.sandbox.store import functions, history
 from ermpoll.sandbox.store.datafile import opened, transaction
 from ermpoll.sandbox.store.journal import Journal, told
 
+#: All that the file has besides the rows.
+_TABLES = (
+    "catalogs",
+    "aliases",
+    "models",
+    "changes",
+    "amendments",
+    "serials",
+    "log",
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class CatalogState:
@@ -241,7 +252,7 @@ class Store:
         with transaction(self.db):
             for slot in self._slots("%"):
                 self.db.execute(f"DROP TABLE {slot}")
-            for table in ("catalogs", "aliases", "models", "changes", "serials", "log"):
+            for table in _TABLES:
                 self.db.execute(f"DELETE FROM {table}")
 
     def history_slots(self, catalog: str) -> list[str]:

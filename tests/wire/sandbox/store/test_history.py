@@ -122,3 +122,46 @@ def test_cut_history_is_gone_for_good_and_the_present_stays(lots: Client) -> Non
     assert lots.rows("/entity/Ops:Lot/id=1")[0]["state"] == "c"
     lots.root += f"@{first}"
     assert lots.get("/entity/Ops:Lot").status == 409
+
+
+def test_acls_of_the_past_can_be_amended_for_a_period(lots: Client) -> None:
+    rid = lots.get("/schema/Ops/table/Lot").json["RID"]
+    first = _now(lots)
+    lots.put("/attributegroup/Ops:Lot/id;state", [{"id": 1, "state": "b"}])
+    second = _now(lots)
+    lots.put("/attributegroup/Ops:Lot/id;state", [{"id": 1, "state": "c"}])
+    third = _now(lots)
+    path = f"/history/{first},{third}/acl/{rid}"
+
+    assert lots.get(path).json["amendver"] is None
+    assert lots.put(path, {"select": ["bob"]}).status == 204
+    assert lots.put(path, {"nosuch": []}).status == 409
+    assert lots.put(f"/history/{first},/acl/{rid}", {}).status == 400
+    assert lots.put(f"/history/{first},{third}/acl/0-NONE", {}).status == 404
+
+    assert lots.get(path).json["amendver"] is not None
+    live, acls = lots.root, "/schema/Ops/table/Lot/acl"
+    shown = {}
+    for snapshot in (first, second, third):
+        lots.root = f"{live}@{snapshot}"
+        shown[snapshot] = lots.get(acls).json
+    lots.root = live
+    assert shown == {first: {"select": ["bob"]}, second: {"select": ["bob"]}, third: {}}
+    assert lots.get(acls).json == {}
+
+
+def test_values_of_the_past_can_be_redacted(lots: Client) -> None:
+    columns = lots.get("/schema/Ops/table/Lot/column").json
+    rids = {column["name"]: column["RID"] for column in columns}
+    first = _now(lots)
+    both = [{"id": 1, "state": "b"}, {"id": 2, "state": "b"}]
+    lots.put("/attributegroup/Ops:Lot/id;state", both)
+    last = _now(lots)
+    path = f"/history/{first},{last}/attribute"
+
+    assert lots.delete(f"{path}/{rids['RID']}").status == 409
+    assert lots.delete(f"{path}/{rids['state']}/{rids['id']}=1").status == 204
+
+    rows = _at(lots, first, "/attribute/Ops:Lot/id,state@sort(id)")
+    assert rows == [{"id": 1, "state": None}, {"id": 2, "state": "a"}]
+    assert {row["state"] for row in lots.rows("/entity/Ops:Lot")} == {"b"}
