@@ -106,18 +106,18 @@ def memory(report: Report, door: Client, pid: int, requests: int) -> None:
 def many(report: Report, box: Box, rows: int) -> None:
     """A table of very many rows: loaded, then filtered by an indexed column."""
     with client(box.new_catalog()) as door:
-        door.table("Job", {"state": "text", "n": "int4"})
+        door.table("Job", {"state": "text", "number": "int4"})
 
         def load() -> None:
             for first in range(0, rows, AT_ONCE):
                 numbers = range(first, min(first + AT_ONCE, rows))
-                body = [{"state": f"s{n % STATES}", "n": n} for n in numbers]
+                body = [{"state": f"s{n % STATES}", "number": n} for n in numbers]
                 answer = door.post("/entity/Ops:Job", json.dumps(body))
                 assert answer.status == 200, answer
 
         took = timed(load)
         report.add("rows loaded", "1/s", rows / took.median)
-        path = "/attribute/Ops:Job/state=s77/RID,n@sort(RID)?limit=50"
+        path = "/attribute/Ops:Job/state=s77/RID,number@sort(RID)?limit=50"
         found = timed(lambda: door.rows(path), 20)
         report.add(
             f"{rows:,} rows, filtered and sorted", "ms", 1000 * found.median, goal=50

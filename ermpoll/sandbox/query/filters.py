@@ -8,7 +8,7 @@ from ermpoll.sandbox.model.model import ColumnDef
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.query import syntax
 from ermpoll.sandbox.query.scope import Path
-from ermpoll.sandbox.store import functions
+from ermpoll.sandbox.store import patterns
 
 _PATTERNS = ("regexp", "ciregexp")
 
@@ -81,7 +81,7 @@ def _compared(column: ColumnDef) -> str:
 
 def _pattern(path: Path, operator: str, sql: str, column: ColumnDef, text: str) -> str:
     fold = operator == "ciregexp"
-    functions.pattern(text, fold=fold)
+    patterns.pattern(text, fold=fold)
     # Both texts come from our own tables: the type's name and 0 or 1.
     typename = path.bind(column.type.scalar)
     return _element(

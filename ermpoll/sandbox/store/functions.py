@@ -9,10 +9,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import regex
-
-from ermpoll.sandbox.errors import conflict
 from ermpoll.sandbox.model.types import collations, type_named
+from ermpoll.sandbox.store.patterns import pattern
 
 #: The shipped configuration's ``request_timeout_s``.
 LIMIT_S = 15.0
@@ -35,16 +33,6 @@ class TimeLimit:
     def left_s(self) -> float:
         """The seconds left; not above 0 when it has passed."""
         return self._at - time.monotonic()
-
-
-@lru_cache(maxsize=256)
-def pattern(text: str, *, fold: bool) -> regex.Pattern[str]:
-    """Return PostgreSQL's regular expression `text` as Python's, or refuse (409)."""
-    flags = regex.IGNORECASE if fold else 0
-    try:
-        return regex.compile(text.replace(r"\y", r"\b"), flags)
-    except (regex.error, RecursionError, OverflowError) as error:
-        raise conflict("The regular expression is not valid.") from error
 
 
 def register(
