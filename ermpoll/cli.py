@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from ermpoll.agent import Agent
 
 _STOP_SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 
@@ -189,18 +187,19 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     agent = find_agent(options.agent)
-    with _stopped_by_signals(agent, options.stop_timeout) as told_to_stop:
+    timeout_s = options.stop_timeout
+    with _interrupted_by_signals() as signals:
         try:
             if options.once:
-                agent.run_once()
+                agent.run_once(stop_timeout_s=timeout_s)
             else:
-                agent.run(until_idle=options.until_idle)
+                agent.run(until_idle=options.until_idle, stop_timeout_s=timeout_s)
         except KeyboardInterrupt:
             # the second one: the agent has given back what still runs
-            told_to_stop.set()
+            signals.append(signal.SIGINT)
     status = agent.status
     _say(f"{agent.name}: {status.completed} done, {status.failed} failed")
-    if told_to_stop.is_set():
+    if signals:
         _leave_running_work()
         return 0
     return 1 if status.failed else 0
@@ -249,32 +248,33 @@ def find_agent(text: str) -> Agent:
 
 
 @contextmanager
-def _stopped_by_signals(agent: Agent, timeout_s: float) -> Iterator[threading.Event]:
-    """Stop the agent on a signal; the event says whether one came."""
-    told = threading.Event()
-    over = threading.Event()
+def _interrupted_by_signals() -> Iterator[list[int]]:
+    """Let the signals that stop a service do what Ctrl-C does; yields those that came.
 
-    def stop_when_told() -> None:
-        over.wait()
-        if told.is_set():
-            agent.stop(timeout_s=timeout_s, abandon=True)
+    One that was ignored when the command began (``nohup``) stays ignored, and a child
+    of work's own ends by them as without us.
+    """
+    came: list[int] = []
+    here = os.getpid()
 
-    def tell(number: int, frame: object) -> None:
-        told.set()
-        over.set()
+    def interrupt(number: int, frame: object) -> None:
+        if os.getpid() != here:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        came.append(number)
+        raise KeyboardInterrupt
 
-    # A handler runs between two instructions of the main thread, which may hold
-    # the very lock that stop() needs: so another thread stops.
-    stopper = threading.Thread(target=stop_when_told, name="ermpoll-run-stopper")
-    stopper.start()
-    before = {number: signal.signal(number, tell) for number in _STOP_SIGNALS}
+    heard = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    ignored = (signal.SIG_IGN, None)
+    before = {number: old for number, old in heard.items() if old not in ignored}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
-        yield told
+        yield came
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        over.set()
-        stopper.join()
 
 
 def _say(text: str) -> None:

@@ -1,47 +1,38 @@
 """The agent: looks, claims, works, completes, until stopped.
 
 A poller around a cycle, and an executor for the work. The poller's thread is the
-agent's one claimer and writer; the executor's threads do the work alone.
+agent's one claimer and writer; the executor's threads do the work alone. How it runs
+and ends is `shutdown`'s.
 """
 
 from __future__ import annotations
 
 import importlib
-import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
-from ermpoll.agent import shutdown
-from ermpoll.agent.context import AgentContext, default_name
-from ermpoll.agent.counters import Counters
+from ermpoll.agent.context import AgentContext, Counters
 from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.daemon_pool import DaemonThreadPool
+from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.dry_run import DryRun, dry_run
-from ermpoll.agent.execution import Execution
+from ermpoll.agent.execution import check_options
+from ermpoll.agent.fetcher import Spread
 from ermpoll.agent.held_jobs import HeldJobs
-from ermpoll.agent.interrupts import Interrupts
 from ermpoll.agent.prefetch import Prefetch
-from ermpoll.agent.spread import Spread, Spreading
-from ermpoll.agent.work_calls import check_options
-from ermpoll.backoff import Deadline
-from ermpoll.catalog import write_permission
-from ermpoll.errors import ExecutorError, Unavailable, UsageError
+from ermpoll.agent.shutdown import ENDING, Lifecycle, Phase, Until
+from ermpoll.backoff import REAL, Clocks
+from ermpoll.errors import ExecutorError, UsageError
 from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import LivePanel, LookResult, Status, Transform, Work
-
-logger = logging.getLogger(__name__)
-
-#: Seconds that the last write of a foreground run is tried again.
-LAST_S = 25.0
+from ermpoll.records import LivePanel, Status, Transform, Work
 
 
 class Agent:
@@ -81,6 +72,8 @@ class Agent:
         Where several processes compete: ``"random"`` begins at a random one of the
         first rows, ``(k, n)`` takes only the k-th of n shards (k from 0, n up to
         16; every shard wants an agent). None keeps the queue's strict order.
+    clocks
+        Time, chance and waiting, for tests.
 
     Raises
     ------
@@ -106,62 +99,62 @@ class Agent:
         name: str | None = None,
         time_limit_s: float | None = None,
         spread: Spread = None,
+        clocks: Clocks = REAL,
     ) -> None:
         check_options(work, executor, workers, prefetch, time_limit_s)
         self.jobs = jobs
         self.work = work
         self.transform = transform
-        self.name = name or default_name(jobs)
+        self.name = name or _default_name(jobs)
         self._workers = workers
         self._given = executor
-        self._paused = False
-        self._draining = False
-        #: Give back also what still runs; stop when nothing is held any more.
-        self._abandoning = False
-        self._ends_itself = False
-        self._until_idle = False
-        self._drained = threading.Event()
-        self._tally = Counters()
-        self._hand = HeldJobs(workers, self._job_ended)
-        self._halt = threading.Event()
+        self._life: Lifecycle
+        self._counters = Counters(clocks)
+        changed = lambda: self._life.wake("more")  # noqa: E731
+        self._held = HeldJobs(workers, changed, clocks)
         self._poller = Poller(
-            self._look,
+            lambda: self._life.look(),
             notices=notices,
             poll_s=poll_s,
             coalesce_s=coalesce_s,
             name=self.name,
             decorate=self._decorate,
             listed_as=self,
-            idle=lambda: len(self._hand) == 0,
+            clocks=clocks,
         )
-        self._execution = Execution(
+        self._dispatcher = Dispatcher(
             work,
             executor,
             workers,
             name=self.name,
-            changed=self._job_ended,
+            changed=changed,
             told=lambda news: self._poller.board.emit("state", news),
+            clocks=clocks,
         )
+        halt = threading.Event()
         holder = f"{worker_name()} {self.name}"
-        parts = AgentContext(
+        context = AgentContext(
             jobs=jobs,
             name=holder,
             transform=transform,
-            hand=self._hand,
-            tally=self._tally,
-            writer=jobs.writer(self._halt, holder),
-            execution=self._execution,
+            held=self._held,
+            counters=self._counters,
+            writer=jobs.writer(halt, holder),
+            dispatcher=self._dispatcher,
             emit=self._poller.board.emit,
             wrote=self._poller.wrote,
             log_in=self._poller.board.log_in,
-            news_at=self._news_at,
-            spreading=Spreading(spread),
+            news_at=lambda: self._life.news_at(),
             time_limit_s=time_limit_s,
+            clocks=clocks,
         )
-        pace = Prefetch(
+        ahead = Prefetch(
             workers=workers, lease_s=jobs.definition.lease_s, prefetch=prefetch
         )
-        self._cycle = Cycle(parts, pace)
+        self._cycle = Cycle(context, ahead, spread)
+        self._life = Lifecycle(
+            self._poller, self._cycle, self._held, self._dispatcher, halt, clocks
+        )
 
     def __repr__(self) -> str:
         status = self.status
@@ -186,9 +179,10 @@ class Agent:
         """Call ``listener`` with each Event; returns what ends that.
 
         It is called on the agent's thread: a slow listener delays the looks. One
-        that raises is logged, no more.
+        that raises is logged, no more; one that exits (SystemExit) ends the agent,
+        which gives back what it holds.
         """
-        return self._poller.subscribe(listener)
+        return self._poller.subscribe(self._life.guarded(listener))
 
     def panel(self) -> LivePanel:
         """Give the live view, for a notebook."""
@@ -239,8 +233,8 @@ class Agent:
         WriteRefused
             The catalog is read-only here, or a dry run is on.
         """
-        self._begin()
-        self._poller.start()
+        self._check()
+        self._life.begin(self._poller)
         return self
 
     def stop(self, timeout_s: float = 30, *, abandon: bool = False) -> bool:
@@ -258,85 +252,66 @@ class Agent:
         -------
         bool
             True when all is written and it has stopped. False when jobs still ran:
-            the status says which rows are held; it stops when they end.
+            the status says which rows are held; it stops when they end. False at
+            once where it is called from a listener, a transform or the work of a
+            row: it stops after that.
         """
-        if self._poller.status.state == "stopped":
-            return True
-        self._drain()
-        drained = self._drained.wait(timeout_s)
-        if not drained and abandon:
-            self.abandon()
-            drained = self._drained.wait(max(timeout_s, 5))
-        if not drained:
-            self._ends_itself = True
-            logger.warning(
-                "%s: %d rows are still worked on", self.name, len(self._hand)
-            )
-            return False
-        stopped = self._poller.stop(timeout_s)
-        self._end_pool()
-        return stopped
-
-    def drain(self) -> None:
-        """Claim no more, give back what was not begun, stop once the rest is written.
-
-        Does not wait, unlike `stop`.
-        """
-        self._ends_itself = True
-        self._drain()
-
-    def abandon(self) -> None:
-        """Also give back what still runs: only for a process that is about to end.
-
-        Does not wait, and does nothing before `drain` or `stop`.
-        """
-        self._abandoning = True
-        self._poller.wake("manual")
+        return self._life.stop(timeout_s, abandon)
 
     def pause(self) -> None:
         """Claim no more until `resume`; what is held is finished."""
-        self._paused = True
-        self._poller.wake("more")
+        self._life.pause(True)
 
     def resume(self) -> None:
         """Claim again."""
-        self._paused = False
         self._cycle.forget()
-        self._poller.wake("manual")
+        self._life.pause(False)
 
     def look_now(self) -> None:
         """Ask for a look at once."""
         self._poller.look_now()
 
-    def run(self, until_idle: bool = False) -> None:
+    def run(
+        self, until_idle: bool = False, *, stop_timeout_s: float | None = None
+    ) -> None:
         """Run in the foreground until stopped; an interrupt finishes what runs.
+
+        A second one gives back what runs, a third gives up what can't be given back
+        now: its claims end with their leases. So it does by itself where there is
+        nothing left but to write, and the catalog stays away.
 
         Parameters
         ----------
         until_idle
             Also ends when there is nothing left to take and all is written.
+        stop_timeout_s
+            Seconds that running jobs have after an interrupt; then they are given
+            back. None: as long as they take.
 
         Raises
         ------
+        UsageError
+            The agent is running.
         ExecutorError
             With ``until_idle``: the executor failed again and again. What it had
             went back.
         """
-        self._begin()
-        self._until_idle = until_idle
-        with Interrupts() as asked, self._given_back_on_exit():
-            self._poller.run(stop=asked, until_idle=until_idle)
-            self._finish_here(asked)
-        if until_idle and not asked.is_set():
+        until = Until.IDLE if until_idle else Until.STOPPED
+        interrupts = self._run(self._poller, until, None, stop_timeout_s)
+        if until_idle and not interrupts:
             self._check_executor()
 
-    def run_once(self, rows: object = None) -> int:
+    def run_once(
+        self, rows: object = None, *, stop_timeout_s: float | None = None
+    ) -> int:
         """Claim once, do the work, write it, all in the foreground.
 
         Parameters
         ----------
         rows
             Claim these, as far as they are candidates, instead of the first ones.
+        stop_timeout_s
+            As for `run`.
 
         Returns
         -------
@@ -350,24 +325,33 @@ class Agent:
         ExecutorError
             The executor failed; the rows that it did not do went back.
         """
-        if self._poller.status.state != "stopped":
-            raise UsageError(f"{self.name} is running: stop() it first")
-        self._begin()
-        before = self._tally["completed"] + self._tally["failed"]
         rids = rids_of(rows) if rows is not None else None
-        if not self._execution.wait_until_ready():
-            self._execution.end(wait_for_work=True)
-            self._check_executor()
-        with Interrupts() as asked, self._given_back_on_exit():
-            try:
-                with write_permission.real():
-                    self._cycle.look(rids=rids)
-            except Exception:
-                self._finish_here(asked)
-                raise
-            self._finish_here(asked)
+        before = self._counters.finished
+        # one of its own: it is not listed, and stops no other agent of this name
+        driver = Poller(lambda: self._life.look())
+        self._run(driver, Until.ONCE, rids, stop_timeout_s)
         self._check_executor()
-        return self._tally["completed"] + self._tally["failed"] - before
+        return self._counters.finished - before
+
+    def _run(
+        self,
+        driver: Poller,
+        until: Until,
+        rids: tuple[str, ...] | None,
+        stop_timeout_s: float | None,
+    ) -> int:
+        if self._life.is_running:
+            raise UsageError(f"{self.name} is running: stop() it first")
+        self._check()
+        self._dispatcher.begin()
+        if until is Until.ONCE and not self._dispatcher.wait_until_ready():
+            self._dispatcher.end(wait_for_work=True)
+            self._check_executor()
+        begin = partial(self._life.begin, driver, until, rids)
+        interrupts = self._life.run_here(begin, stop_timeout_s)
+        if interrupts > 1:
+            raise KeyboardInterrupt
+        return interrupts
 
     def __enter__(self) -> Agent:
         return self.start()
@@ -375,58 +359,21 @@ class Agent:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # what the poller's thread does
-
-    def _look(self) -> LookResult:
-        # a dry run that begins beside a running agent does not hinder it
-        with write_permission.real():
-            if self._draining:
-                return self._last_look()
-            looked = self._cycle.look(
-                claiming=not self._paused,
-                conditional=self._poller.because in ("notice", "timer"),
-            )
-        if self._until_idle and self._execution.hopeless:
-            self._poller.stop()
-        return looked
-
-    def _last_look(self) -> LookResult:
-        try:
-            self._give_back()
-            return self._cycle.look(claiming=False)
-        finally:
-            # also where the catalog does not answer: nothing is left to be written
-            if not self._hand:
-                self._drained.set()
-                if self._ends_itself:
-                    self._poller.stop()
-                    self._end_pool()
-
-    def _give_back(self) -> None:
-        held = self._hand.cancel(running=self._abandoning)
-        if held:
-            self._cycle.give_back(held)
-
-    def _news_at(self) -> float:
-        """When the news came that made it look: an answer since then will do."""
-        noticed_at = self._poller.board.noticed_at
-        if self._poller.because == "notice" and noticed_at is not None:
-            return noticed_at
-        return time.monotonic()
-
-    def _job_ended(self) -> None:
-        self._poller.wake("more")
-
     def _decorate(self, status: Status) -> Status:
-        status = self._tally.fill(status, self._hand, self.jobs.definition.attempts)
-        status = replace(status, workers=self._workers)
+        running = self._held.running(self.jobs.definition.attempts)
+        status = replace(
+            self._counters.fill(status),
+            workers=self._workers,
+            running=running,
+            held=len(self._held),
+        )
         if status.state == "stopped":
             return status
-        if self._draining:
+        if self._life.phase in ENDING:
             reason = f"{status.held} rows are still worked on" if status.held else ""
             return replace(status, state="stopping", reason=reason)
-        trouble = self._execution.reason
-        if self._paused:
+        trouble = self._dispatcher.reason
+        if self._life.phase is Phase.PAUSED:
             return replace(status, state="paused", reason=trouble)
         if trouble and status.state != "backing off":
             return replace(status, state="backing off", reason=trouble)
@@ -434,71 +381,17 @@ class Agent:
             return replace(status, state="working")
         return status
 
-    # beginning and ending
-
-    def _begin(self) -> None:
+    def _check(self) -> None:
         self.jobs.check_right()
         self.jobs.catalog.check_permit(f"run {self.name}")
-        self._draining = self._abandoning = self._ends_itself = self._paused = False
-        self._until_idle = False
-        self._drained.clear()
-        self._halt.clear()
-        self._execution.begin()
-        shutdown.watch(self)
 
     def _check_executor(self) -> None:
-        if self._execution.reason:
-            raise ExecutorError(f"{self.name}: {self._execution.reason}")
+        if self._dispatcher.reason:
+            raise ExecutorError(f"{self.name}: {self._dispatcher.reason}")
 
-    def _drain(self) -> None:
-        self._draining = True
-        self._hand.hurry()
-        # a back-off is not waited out: who stops an agent is a person
-        self._poller.wake("manual")
 
-    def _finish_here(self, asked: Interrupts) -> None:
-        """Write what is finished, on the caller's thread, until nothing is held.
-
-        The first interrupt gives back what was not begun, the second what runs.
-        """
-        try:
-            with write_permission.real():
-                while self._hand:
-                    if asked.count:
-                        back = self._hand.cancel(running=asked.count > 1)
-                        self._cycle.give_back(back)
-                    self._write_what_ended()
-        finally:
-            self._end_pool()
-        if asked.count > 1:
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def _given_back_on_exit(self) -> Iterator[None]:
-        """Give back what is held where a SystemExit leaves a run in the foreground.
-
-        A signal handler of the user's may raise one at any line.
-        """
-        try:
-            yield
-        except Exception:
-            raise
-        except BaseException:
-            with write_permission.real():
-                self._cycle.give_back(self._hand.cancel(running=True))
-            self._execution.end(wait_for_work=False)
-            raise
-
-    def _write_what_ended(self) -> None:
-        deadline = Deadline(LAST_S, stop=self._halt)
-        while True:
-            self._hand.gather(0.2)
-            try:
-                self._cycle.look(claiming=False)
-                return
-            except Unavailable:
-                if not deadline.wait():
-                    raise
-
-    def _end_pool(self) -> None:
-        self._execution.end(wait_for_work=not self._hand.stuck)
+def _default_name(jobs: Queue) -> str:
+    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
+    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
+    narrow = jobs.definition.path or jobs.definition.where
+    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()

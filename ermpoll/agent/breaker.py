@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ermpoll.backoff import backoff_s
+from ermpoll.backoff import jittered_s
 
 #: First and longest wait before a trial, in seconds, with full jitter.
 TRIAL_FIRST_S, TRIAL_LONGEST_S = 1.0, 60.0
@@ -46,7 +46,7 @@ class Breaker:
         if self.circuit is Circuit.OPEN:
             return self
         faults = self.faults + 1
-        wait_s = rand * backoff_s(faults, TRIAL_FIRST_S, TRIAL_LONGEST_S)
+        wait_s = jittered_s(faults, TRIAL_FIRST_S, TRIAL_LONGEST_S, rand)
         return Breaker(
             circuit=Circuit.OPEN, faults=faults, reason=reason, at=now + wait_s
         )

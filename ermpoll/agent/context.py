@@ -1,19 +1,59 @@
-"""What the looks of an agent work with, handed from piece to piece."""
+"""What the looks of an agent share: who holds, works, writes and tells; its counts."""
 
 from __future__ import annotations
 
-import random
+import threading
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
-from ermpoll.agent.counters import Counters
-from ermpoll.agent.execution import Execution
+from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
-from ermpoll.agent.spread import Spreading
+from ermpoll.backoff import REAL, Clocks
+from ermpoll.polling.status import PerMinute
 from ermpoll.queue import Queue
 from ermpoll.queue.writer import GuardedWriter
-from ermpoll.records import EventKind, Transform
+from ermpoll.records import EventKind, Failure, Status, Transform
+
+#: How many failures a status tells of.
+FAILURES = 20
+
+
+class Counters:
+    """The counts of one agent."""
+
+    def __init__(self, clocks: Clocks = REAL) -> None:
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._per_min = PerMinute()
+        self._failures: deque[Failure] = deque(maxlen=FAILURES)
+
+    def add(self, what: str, n: int = 1) -> None:
+        """Count ``n`` more of something that Status has a field for."""
+        with self._lock:
+            self._counts[what] += n
+            if what in ("completed", "failed"):
+                self._per_min.add(self._clocks.monotonic(), n)
+
+    def failed(self, failure: Failure) -> None:
+        """Remember a failure; the oldest is forgotten when there are many."""
+        with self._lock:
+            self._failures.appendleft(failure)
+
+    @property
+    def finished(self) -> int:
+        """Rows that were completed or have failed."""
+        return self._counts["completed"] + self._counts["failed"]
+
+    def fill(self, status: Status) -> Status:
+        """Return the status with the counts filled in."""
+        with self._lock:
+            counts: dict[str, Any] = dict(self._counts)
+            per_min = self._per_min.counts(self._clocks.monotonic())
+            failures = tuple(self._failures)
+        return replace(status, **counts, jobs_per_min=per_min, failures=failures)
 
 
 class Emit(Protocol):
@@ -25,30 +65,21 @@ class Emit(Protocol):
         """Tell it."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentContext:
-    """What a cycle works with."""
+    """What the pieces of a cycle work with, handed from one to the next."""
 
     jobs: Queue
     name: str
     transform: Transform | None
-    hand: HeldJobs
-    tally: Counters
+    held: HeldJobs
+    counters: Counters
     writer: GuardedWriter
-    execution: Execution
+    dispatcher: Dispatcher
     emit: Emit
     wrote: Callable[[], None]
     log_in: Callable[[str | None, float | None], None]
-    #: When the news came that made it look, on the monotonic clock.
+    #: When the news came that made it look, on the clock.
     news_at: Callable[[], float]
-    spreading: Spreading = field(default_factory=Spreading)
     time_limit_s: float | None = None
-    rng: Callable[[], float] = random.random
-
-
-def default_name(jobs: Queue) -> str:
-    """Return the name of an agent that was given none: what it works on."""
-    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
-    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
-    narrow = jobs.definition.path or jobs.definition.where
-    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()
+    clocks: Clocks = REAL

@@ -1,33 +1,33 @@
 """One look of an agent: write what has finished, claim what can start, in one PUT.
 
-Knows no thread: whoever calls `Cycle.look` is the agent's one claimer. What ended
-is decided in `finishing`, what can begin in `picking`, what came of it in
-`settling`.
+Three phases, each of which gives a record to the next: `Finish` (what ended, and is
+to be written for it), `Fetch` (what can begin), `Settled` (what came of it all). Knows
+no thread: whoever calls `Cycle.look` is the agent's one claimer.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 from ermpoll.agent.context import AgentContext
-from ermpoll.agent.fetcher import Fetch, Fetcher
-from ermpoll.agent.finishing import finishing_move
-from ermpoll.agent.held_jobs import Finished
+from ermpoll.agent.execution import Report, finishing_step
+from ermpoll.agent.fetcher import Fetch, Fetcher, Spread
+from ermpoll.agent.held_jobs import Finished, JobState
 from ermpoll.agent.prefetch import Prefetch
 from ermpoll.agent.settler import Settled, Settler
-from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S
 from ermpoll.errors import Unavailable
 from ermpoll.queue import transitions
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import BATCH
-from ermpoll.queue.transitions import Held, Transition
-from ermpoll.queue.writer import WriteResult, by_then
+from ermpoll.queue.transitions import Transition
+from ermpoll.queue.writer import WriteResult
 from ermpoll.records import LookResult
+from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +35,32 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """What a look has to write of its own, whatever it finds."""
+
+    ended: tuple[Finished, ...] = ()
+    #: What finishes, what is renewed, and candidates that can't be worked on.
+    steps: tuple[Transition, ...] = ()
+
+
 class Cycle:
     """The looks of one agent."""
 
-    def __init__(self, parts: AgentContext, pace: Prefetch) -> None:
-        self._parts = parts
-        self._spec = parts.jobs.definition
-        self.pace = pace
-        self._limbo = UnconfirmedClaims(parts.jobs)
-        self._picker = Fetcher(parts, self._limbo)
-        self._settler = Settler(parts, self._limbo, self._picker.park)
+    def __init__(
+        self, context: AgentContext, prefetch: Prefetch, spread: Spread = None
+    ) -> None:
+        self._context = context
+        self._spec = context.jobs.definition
+        self.prefetch = prefetch
+        self._fetcher = Fetcher(context, spread)
+        self._settler = Settler(context)
+        #: Candidates that can't be worked on, to be marked as failed.
+        self._rejects: tuple[Transition, ...] = ()
         #: Whether the last look that read the candidates found some.
-        self._busy = False
+        self._contested = False
+        #: Why nothing could be read or written lately, or "".
+        self._trouble = ""
 
     def look(
         self,
@@ -66,39 +80,92 @@ class Cycle:
         rids
             Claim these candidates instead of the first ones.
         """
-        parts = self._parts
-        parts.hand.gather(self.pace.linger_s if parts.hand.busy else 0)
-        begun = time.monotonic()
-        ended = self._take_ended()
+        held, clocks = self._context.held, self._context.clocks
+        held.wait_for_finished(self.prefetch.batch_wait_s if held.busy else 0)
+        begun = clocks.monotonic()
+        self._lose_lapsed(begun)
+        ended = held.pop_finished()
         try:
-            own = [*self._finishing(ended), *self._keeping(begun, ended)]
-            held = len(parts.hand) - len(ended) + parts.hand.stuck
-            # what finishes and what is claimed goes in one PUT
-            claiming = claiming and parts.execution.ready()
-            room = min(self.pace.capacity - held, BATCH - len(own)) if claiming else 0
-            with self._turn(writes=bool(own)):
-                choice = self._picker.choose(room, conditional and not own, rids)
-                done = self._write([*own, *choice.moves])
-        except BaseException:
-            parts.hand.put_back(ended)
+            finish = self._finish(ended, begun)
+            claiming = claiming and self._context.dispatcher.ready()
+            with self._turn(writes=bool(finish.steps)):
+                fetch = self._fetch(finish, claiming, conditional, rids)
+                done = self._send([*finish.steps, *fetch.claims, *fetch.rescues])
+            if done.transitions:
+                ran_dry = held.busy < self.prefetch.workers
+                took_s = clocks.monotonic() - begun
+                self.prefetch = self.prefetch.cycled(took_s, ran_dry)
+            write = self._settler.settle(done, finish.ended, begun)
+            if done.error is not None and not isinstance(done.error, Unavailable):
+                # what came of it all is taken note of
+                raise done.error
+        except BaseException as error:
+            # nothing is forgotten, whatever failed
+            held.requeue_finished(ended)
+            self._trouble = one_line(error)
             raise
-        if own or choice.moves:
-            # what ended before this write is in hand until it is settled
-            ran_dry = parts.hand.busy - len(ended) < self.pace.workers
-            self.pace = self.pace.cycled(time.monotonic() - begun, ran_dry)
-        noted = self._settler.settle(done, ended, begun)
-        if done.error is not None and not isinstance(done.error, Unavailable):
-            raise done.error
-        return self._looked(choice, done, noted)
-
-    def give_back(self, held: Sequence[Held]) -> None:
-        """Release rows; the attempt does not count."""
-        done = self._write([transitions.release(self._spec, one) for one in held])
-        self._settler.settle(done, [], time.monotonic())
+        return self._result(fetch, write)
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
-        self._picker.forget()
+        self._fetcher.forget()
+
+    def _lose_lapsed(self, now: float) -> None:
+        """Let go of rows past their lease: they may be another's by now."""
+        lapsed = self._context.held.lapsed(now)
+        if lapsed:
+            why = {state: lapse_reason(state, self._trouble) for state in JobState}
+            self._settler.lose({rid: why[state] for rid, state in lapsed.items()})
+
+    def _finish(self, ended: list[Finished], now: float) -> Finish:
+        """Decide what is written for what ended, is held for long, or can't be done."""
+        context, spec = self._context, self._spec
+        for one in ended:
+            if not one.given_back:
+                context.dispatcher.learn(one)
+                if not one.report.fault:
+                    self.prefetch = self.prefetch.worked(one.worked_s)
+        # a row has one step in a write: its finish counts, and is a renewal as well
+        rids = {one.held.rid for one in ended}
+        limit_s = context.time_limit_s
+        late = Report(error=f"timed out after {limit_s or 0:g} s")
+        overtime = context.held.overtime(limit_s, now) if limit_s else []
+        over = [held for held in overtime if held.rid not in rids]
+        ended = [*ended, *(Finished(held=held, report=late) for held in over)]
+        rids.update(held.rid for held in over)
+        catalog_now, random = context.jobs.catalog.now(), context.clocks.random
+        finishing = [
+            transitions.release(spec, one.held)
+            if one.given_back
+            else finishing_step(spec, one.held, one.report, catalog_now, random())
+            for one in ended
+        ]
+        renewals = [
+            transitions.renew(spec, held)
+            for held in context.held.to_renew(spec.lease_s, now)
+            if held.rid not in rids
+        ]
+        steps = (*finishing, *renewals, *self._rejects)
+        return Finish(ended=tuple(ended), steps=steps)
+
+    def _fetch(
+        self,
+        finish: Finish,
+        claiming: bool,
+        conditional: bool,
+        rids: Sequence[str] | None,
+    ) -> Fetch:
+        """Find what can begin: what finishes and what is claimed goes in one PUT."""
+        context = self._context
+        if not claiming:
+            return Fetch(full=True)
+        room = self.prefetch.capacity - context.held.busy - context.held.stuck
+        room = min(room, BATCH - len(finish.steps))
+        if rids is not None:
+            return self._fetcher.fetch_these(room, rids)
+        conditional = conditional and not (finish.steps or self._settler.unconfirmed)
+        skip = {step.rid for step in self._rejects}
+        return self._fetcher.fetch(room, conditional=conditional, skip=skip)
 
     def _turn(self, *, writes: bool) -> AbstractContextManager[None]:
         """Have the catalog's write lane from the read on, where a write is likely.
@@ -106,121 +173,128 @@ class Cycle:
         What was read before others of this machine wrote would be gone by the time
         it is our turn.
         """
-        if not (writes or self._busy):
+        if not (writes or self._contested):
             return nullcontext()
         # a courtesy must not cost the lease of what is held
         longest_s = min(LONGEST_WAIT_S, self._spec.lease_s / 8)
-        return shared_of(self._parts.jobs.catalog.url).write_lock.hold(
-            longest_s=longest_s
-        )
+        url = self._context.jobs.catalog.url
+        return shared_of(url).write_lock.hold(longest_s=longest_s)
 
-    def _take_ended(self) -> list[Finished]:
-        hand, limit_s = self._parts.hand, self._parts.time_limit_s
-        for held in hand.lapsed(time.monotonic()):
-            # past its lease a holder writes nothing: the row may be another's
-            self._settler.lose(held.rid, "its lease was over before the work was")
-        ended = [self._parts.execution.opened(one) for one in hand.take_ended()]
-        for one in ended:
-            if not one.fault:
-                self.pace = self.pace.worked(one.worked_s)
-        if limit_s is not None:
-            error = f"timed out after {limit_s:g} s"
-            late = hand.overtime(limit_s, time.monotonic())
-            ended += [Finished(held=held, error=error) for held in late]
-        return ended
-
-    def _finishing(self, ended: Sequence[Finished]) -> list[Transition]:
-        now, rng = self._parts.jobs.catalog.now(), self._parts.rng
-        return [
-            transitions.release(self._spec, one.held)
-            if one.fault
-            else finishing_move(self._spec, one, now, rng)
-            for one in ended
-        ]
-
-    def _keeping(self, now: float, ended: Sequence[Finished]) -> list[Transition]:
-        """Renew what is held for long, and mark candidates that can't be worked on."""
-        spec, hand = self._spec, self._parts.hand
-        # a row has one move in a write: its finish counts, and is a renewal as well
-        finishing = {one.held.rid for one in ended}
-        renewals = [
-            transitions.renew(spec, held)
-            for held in hand.to_renew(spec.lease_s, now)
-            if held.rid not in finishing
-        ]
-        return renewals + self._picker.parked()
-
-    def _write(self, chosen: Sequence[Transition]) -> WriteResult:
-        if not chosen:
+    def _send(self, steps: Sequence[Transition]) -> WriteResult:
+        if not steps:
             return WriteResult()
-        deadlines = [
-            held.deadline for held in self._parts.hand.held(m.rid for m in chosen)
-        ]
-        until = min([by_then(PATIENCE_S), *deadlines])
-        done = self._parts.writer.write(chosen, until=until)
-        self._parts.tally.wrote(done)
-        if done.written():
-            self._parts.wrote()
+        context = self._context
+        held = context.held.held(step.rid for step in steps)
+        until = context.clocks.monotonic() + PATIENCE_S
+        until = min([until, *(one.deadline for one in held)])
+        done = context.writer.write(steps, until=until)
+        context.counters.add("writes", done.sent)
+        context.counters.add("wasted", done.wasted)
+        context.counters.add("unknown", len(done.rids(Fate.UNKNOWN)))
+        if Fate.WON in done.fates:
+            context.wrote()
         if done.wasted:
             logger.info(
                 "%s: %d writes came to nothing, sent again",
-                self._parts.name,
+                context.name,
                 done.wasted,
                 extra={"event": "wasted", "writes": done.wasted},
             )
         return done
 
-    def _looked(self, choice: Fetch, done: WriteResult, noted: Settled) -> LookResult:
-        claimed = noted.claimed
-        settled = not (
-            done.rids(Fate.UNKNOWN) or noted.unread or self._limbo or self._picker.park
-        )
-        # a row that was freed just now is a candidate that this look did not read
-        unread = choice.full or done.rids(Fate.MISSED) or done.written("rescue")
-        moved = self._picker.settle(choice, idle=settled and not unread)
-        hand = self._parts.hand
-        if choice.looked:
-            self._busy = bool(claimed or done.rids(Fate.MISSED))
-        due = [
-            self._picker.due_s(),
-            hand.renewal_due_s(self._spec.lease_s, time.monotonic()),
-            self._parts.time_limit_s if hand.busy else None,
-            # what was put back wakes nobody by itself
-            1.0 if hand.ended or not settled else None,
-            self._parts.execution.due_s(),
-        ]
-        if noted.unread:
-            # a renewal may be among them, due at once and again at once
-            due = [1.0]
+    def _result(self, fetch: Fetch, write: Settled) -> LookResult:
+        done, context = write.done, self._context
+        self._trouble = trouble_of(done)
+        self._rejects = (*fetch.rejects, *write.rejects)
+        self._fetcher.keep(fetch, idle=is_idle(fetch, write))
+        if fetch.looked:
+            self._contested = bool(write.claimed or Fate.MISSED in done.fates)
+        unread = is_unread(fetch, done)
         return LookResult(
-            more=choice.looked and bool(unread) and hand.busy < self.pace.capacity,
-            found=bool(claimed or done.written()),
-            due_s=min((s for s in due if s is not None), default=None),
+            more=fetch.looked and unread and context.held.busy < self.prefetch.capacity,
+            found=bool(write.claimed or Fate.WON in done.fates),
+            due_s=self._due_s(fetch, write),
             outcome=(
                 "unchanged"
-                if choice.unchanged
+                if fetch.unchanged
                 else "rows"
                 if done.transitions
                 else "empty"
             ),
-            etag_moved=moved,
-            detail=_words(choice, done, noted, self._parts.execution.reason),
+            etag_moved=fetch.moved,
+            detail=words(fetch, write, context.dispatcher.reason),
         )
 
+    def _due_s(self, fetch: Fetch, write: Settled) -> float | None:
+        """Return in how many seconds the next look is due by itself."""
+        if write.unread:
+            # a renewal may be among them, due at once and again at once
+            return 1.0
+        context, now = self._context, self._context.clocks.monotonic()
+        # what was put back wakes nobody by itself
+        left = context.held.finished or is_unsettled(fetch, write)
+        due = [
+            self._fetcher.due_s(),
+            context.held.renewal_due_s(self._spec.lease_s, now),
+            context.time_limit_s if context.held.busy else None,
+            1.0 if left else None,
+            context.dispatcher.due_s(),
+        ]
+        return min((s for s in due if s is not None), default=None)
 
-def _words(choice: Fetch, done: WriteResult, noted: Settled, trouble: str) -> str:
-    if choice.unchanged:
+
+def is_unsettled(fetch: Fetch, write: Settled) -> bool:
+    """Whether something of a look is still to be written or found out. Pure."""
+    unsure = Fate.UNKNOWN in write.done.fates or write.unread or write.unconfirmed
+    return bool(unsure or write.rejects or fetch.rejects)
+
+
+def is_idle(fetch: Fetch, write: Settled) -> bool:
+    """Whether a look that read the candidates has left nothing to do. Pure.
+
+    A row that was missed, or freed just now, is a candidate that it did not read.
+    """
+    unread = is_unread(fetch, write.done)
+    return fetch.looked and not (unread or is_unsettled(fetch, write))
+
+
+def is_unread(fetch: Fetch, done: WriteResult) -> bool:
+    """Whether there may be candidates that a look has not read. Pure."""
+    return bool(fetch.full or Fate.MISSED in done.fates or done.written("rescue"))
+
+
+def lapse_reason(state: JobState, trouble: str) -> str:
+    """Say why a row's lease was over too soon, and what kept it from a write. Pure."""
+    over = state in (JobState.ENDED, JobState.CANCELLED)
+    if not trouble:
+        before = "its result was written" if over else "the work was"
+        return f"its lease was over before {before}"
+    what = "its result could not be written" if over else "it could not be renewed"
+    return f"the catalog was away ({trouble}): {what} before its lease was over"
+
+
+def trouble_of(done: WriteResult) -> str:
+    """Say why some rows of a write were not written, or "". Pure."""
+    if Fate.UNSENT in done.fates and done.error:
+        return one_line(done.error)
+    return "a write got no answer" if Fate.UNKNOWN in done.fates else ""
+
+
+def words(fetch: Fetch, write: Settled, trouble: str) -> str:
+    """Say what a look did, for the log of looks. Pure."""
+    if fetch.unchanged:
         return "304, nothing new"
-    parts = [f"took {noted.claimed}"] if noted.claimed else []
-    finished = len(done.written("complete", "fail", "retry later"))
-    parts += [f"finished {finished}"] if finished else []
-    missed = len(done.rids(Fate.MISSED)) - noted.unread
-    parts += [f"lost {missed}"] if missed else []
-    parts += [f"could not read back {noted.unread}"] if noted.unread else []
+    counts = {
+        "took": write.claimed,
+        "finished": len(write.done.written("complete", "fail", "retry later")),
+        "lost": len(write.done.rids(Fate.MISSED)) - write.unread,
+        "could not read back": write.unread,
+    }
+    parts = [f"{word} {n}" for word, n in counts.items() if n]
     if parts:
-        return ("looked, " if choice.looked else "") + ", ".join(parts)
-    if choice.looked:
+        return ("looked, " if fetch.looked else "") + ", ".join(parts)
+    if fetch.looked:
         return "nothing to take"
-    if done.transitions:
+    if write.done.transitions:
         return "wrote what was due"
     return "the executor does no work" if trouble else "holds all that it can"

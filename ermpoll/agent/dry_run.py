@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ermpoll import render
-from ermpoll.agent.work_calls import Report, do_dry, here, read, reason_of
-from ermpoll.errors import ExecutorError, UsageError
+from ermpoll.agent.execution import Report, checked, do_dry, here
+from ermpoll.errors import ExecutorError
 from ermpoll.queue import operations
-from ermpoll.queue.plan import copied, finishing_changes
+from ermpoll.queue.plan import copied
 from ermpoll.queue.results import Plan
 from ermpoll.records import JSON, Transform, Work
 from ermpoll.redact import one_line
@@ -68,8 +68,8 @@ def dry_run(
         would: list[str] = []
         for rid, (report, lines) in answers.items():
             would += lines
-            error = reason_of(report.cause) if report.cause else report.error
-            results[rid], errors[rid] = _checked(jobs, rows[rid], report.result, error)
+            # as the real run does
+            results[rid], errors[rid] = checked(jobs.definition, rows[rid], report)
     others = [line for line in refused if line not in would]
     return DryRun(
         plan=plan,
@@ -96,23 +96,10 @@ def _called(
             for rid, row in rows.items()
         }
         for rid, future in futures.items():
-            answer, lines = future.result()
-            answers[rid] = (read(answer), lines)
+            answers[rid] = future.result()
     except (Exception, asyncio.CancelledError) as error:
         raise ExecutorError(
             f"the executor does no work ({one_line(error)}): make a new one, and an"
             " agent with it"
         ) from error
     return answers
-
-
-def _checked(
-    jobs: Queue, row: Mapping[str, JSON], result: object, error: str
-) -> tuple[Mapping[str, JSON] | None, str]:
-    """Check a result as the real run does."""
-    if error:
-        return None, error
-    try:
-        return finishing_changes(jobs.definition, result, row), ""
-    except UsageError as refusal:
-        return None, str(refusal)

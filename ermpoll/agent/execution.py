@@ -1,224 +1,216 @@
-"""Where an agent's work is done, and whether that can be relied on.
+"""Doing the work of one row, and what is written for how it ended.
 
-An executor that is broken, closed or far away is no fault of a row: what it did
-not do goes back, and it gets no more until a trial call is answered.
+`do` travels to where the work is done: a thread, a process, another machine. What
+it returns is plain, so that it can always travel back. Knows no executor.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, wait
-from dataclasses import replace
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import CoroutineType
 from typing import Any
 
-from ermpoll.agent import work_calls
-from ermpoll.agent.breaker import TRIAL_LIMIT_S, Breaker, Circuit
-from ermpoll.agent.daemon_pool import DaemonThreadPool
-from ermpoll.agent.held_jobs import Finished, fault_of
-from ermpoll.backoff import backoff_s
-from ermpoll.records import Work
-from ermpoll.redact import one_line
+from ermpoll.backoff import jittered_s
+from ermpoll.catalog import write_permission
+from ermpoll.catalog.values import read_changes
+from ermpoll.errors import Unreadable, UsageError
+from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.plan import finishing_changes
+from ermpoll.queue.transitions import Held, Transition
+from ermpoll.records import JSON, Work
+from ermpoll.redact import one_line, told
 
-logger = logging.getLogger(__name__)
+#: First and longest wait before a failed row is tried again, in seconds.
+RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
+#: A process that was forked has another number, one elsewhere another of these.
+_HERE = os.urandom(8).hex()
+#: The agent that this thread or task does something for.
+_acting_for: ContextVar[str] = ContextVar("ermpoll_acting_for", default="")
 
-#: So many faults in a row, and a run that is to end by itself does.
-PATIENCE = 3
-#: A row that was at work at more than one fault may be what ends the workers: once
-#: the executor works again, others go before it for so many seconds, doubling.
-PASS_OVER_FIRST_S, PASS_OVER_LONGEST_S = 10.0, 3600.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a call of work ended."""
+
+    #: The changes that it asked for.
+    result: Mapping[str, JSON] | None = field(default=None, repr=False)
+    #: Why the row failed; "" if it did not.
+    error: str = ""
+    #: True where no retry helps.
+    final: bool = False
+    #: Why it was not done, through no fault of the row, which goes back; or "".
+    fault: str = ""
 
 
-class Execution:
-    """The executor of one agent. Only the agent's claimer may call it.
+def here(trial: int = 0) -> str:
+    """Return a name for this process; also a call that does nothing, for a trial.
 
-    Parameters
-    ----------
-    work
-        What is called with each row.
-    given
-        The user's executor, which is never shut down; None for own threads.
-    count
-        Own threads at most.
-    changed
-        Called, from any thread, when a trial was answered.
-    name
-        The agent's, for the log.
-    told
-        Called with what is new about the executor, in words.
+    A cluster may take two calls with the same arguments for one, and so the second
+    for cancelled where the first was.
     """
+    return f"{_HERE} {os.getpid()}"
 
-    def __init__(
-        self,
-        work: Work,
-        given: Executor | None,
-        count: int,
-        *,
-        name: str,
-        changed: Callable[[], None],
-        told: Callable[[str], None],
-    ) -> None:
-        self._work = work
-        self._given = given
-        self._count = count
-        self._name = name
-        self._changed = changed
-        self._told = told
-        self._own: DaemonThreadPool | None = None
-        self._breaker = Breaker()
-        self._trial: Future[Any] | None = None
-        #: Rows that were at work at a fault: how often, and until when to pass over.
-        self._suspects: dict[str, tuple[int, float]] = {}
 
-    @property
-    def reason(self) -> str:
-        """Why it gets no work, and what to do; "" while it does."""
-        if self._breaker.circuit is Circuit.CLOSED:
-            return ""
-        return (
-            f"the executor does no work ({self._breaker.reason}): nothing is claimed,"
-            " what it had went back; it is tried again by itself. If it is closed or"
-            " broken for good, start an agent with a new executor"
+def do(work: Work, row: dict[str, Any], home: str, agent: str = "") -> Report:
+    """Do the work of a claimed row; what it writes itself is permitted.
+
+    Raises nothing. ``home`` is the process that asked, as `here` names it, and
+    ``agent`` who asked there.
+    """
+    with write_permission.real(), acting_for(agent):
+        return _reported(work, row, home)
+
+
+def do_dry(work: Work, row: dict[str, Any], home: str) -> tuple[Report, list[str]]:
+    """Do the work of a row while every write is refused; as `do` otherwise.
+
+    Returns
+    -------
+    tuple
+        How it ended, and the lines of the writes that were refused.
+    """
+    with write_permission.dry() as refused:
+        report = _reported(work, row, home)
+    return report, list(refused)
+
+
+@contextmanager
+def acting_for(agent: str) -> Iterator[None]:
+    """Mark what is called within as done for an agent, which waits for it."""
+    before = _acting_for.set(agent)
+    try:
+        yield
+    finally:
+        _acting_for.reset(before)
+
+
+def is_acting_for(agent: str) -> bool:
+    """Whether this is called from within what that agent waits for."""
+    return _acting_for.get() == agent
+
+
+def report_of(future: Future[Any]) -> Report:
+    """Read what an executor says of a call of `do` that is over."""
+    fault = fault_of(future)
+    if fault:
+        return Report(fault=fault)
+    report = future.result()
+    if isinstance(report, Report):
+        return report
+    return Report(fault=f"expected what was called, found {type(report).__name__}")
+
+
+def fault_of(future: Future[Any]) -> str:
+    """Return what an executor says of a call that it did not do; "" of one it did."""
+    try:
+        error = future.exception()
+    except (CancelledError, asyncio.CancelledError):
+        return "the call was cancelled by somebody else"
+    return "" if error is None else one_line(error)
+
+
+def finishing_step(
+    spec: QueueDefinition, held: Held, report: Report, now: datetime, rand: float
+) -> Transition:
+    """Decide what is written for a job that ended. Pure.
+
+    A result that the table can't take is a failure that no retry mends; an error
+    is tried again later, with full jitter, until the attempts are used up.
+    """
+    if report.fault:
+        return transitions.release(spec, held)
+    changes, refusal = checked(spec, held.row, report)
+    if not refusal:
+        return transitions.complete(spec, held, changes or {})
+    tried = transitions.attempts_of(spec, held.row)
+    final = report.final or not report.error
+    if spec.attempts and tried < spec.max_attempts and not final:
+        wait_s = jittered_s(tried, RETRY_FIRST_S, RETRY_LONGEST_S, rand)
+        at = now + timedelta(seconds=wait_s)
+        return transitions.retry_later(spec, held, refusal, at)
+    return transitions.fail(spec, held, refusal)
+
+
+def checked(
+    spec: QueueDefinition, row: Mapping[str, JSON], report: Report
+) -> tuple[dict[str, JSON] | None, str]:
+    """Return the changes that a report asks for, and why the row fails, or ""."""
+    if report.error:
+        return None, report.error
+    try:
+        return finishing_changes(spec, report.result, row), ""
+    except UsageError as refusal:
+        return None, str(refusal)
+
+
+def check_options(
+    work: object,
+    executor: Executor | None,
+    count: int,
+    prefetch: int | None,
+    time_limit_s: float | None,
+) -> None:
+    """Check what an agent was given to work with.
+
+    Raises
+    ------
+    UsageError
+        Work can't be called or travel to the executor, or a number can't be.
+    """
+    _check_work(work, executor)
+    if count < 1:
+        raise UsageError(f"workers: expected 1 or more, found {count}")
+    if prefetch is not None and prefetch < 0:
+        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
+    if time_limit_s is not None and time_limit_s <= 0:
+        raise UsageError(
+            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
         )
 
-    @property
-    def hopeless(self) -> bool:
-        """Whether it has failed so often that nobody should wait for it."""
-        return bool(self.reason) and self._breaker.faults >= PATIENCE
 
-    def begin(self) -> None:
-        """Be ready to take work."""
-        if self._given is None and self._own is None:
-            self._own = DaemonThreadPool(self._count, "ermpoll-work")
-        # who begins anew does not wait for the end of an old back-off
-        self._breaker = replace(self._breaker, at=time.monotonic())
-
-    def end(self, *, wait_for_work: bool) -> None:
-        """Let go of own threads."""
-        self._drop_trial()
-        pool, self._own = self._own, None
-        if pool is not None:
-            pool.shutdown(wait=wait_for_work)
-
-    def submit(self, row: dict[str, Any]) -> Future[Any]:
-        """Have the work of a row done.
-
-        Raises
-        ------
-        Exception
-            Whatever the executor raises when it takes no work.
-        """
-        return self._pool().submit(work_calls.do, self._work, row, work_calls.here())
-
-    def opened(self, one: Finished) -> Finished:
-        """Read what came back for a row, and learn from it about the executor."""
-        if not one.fault:
-            report = work_calls.read(one.result)
-            one = replace(
-                one,
-                result=report.result,
-                cause=one.cause or report.cause,
-                error=one.error or report.error,
-                fault=report.fault,
-            )
-        if one.fault:
-            self._failed(one.fault)
-            self._suspect(one)
-        else:
-            self._breaker = self._breaker.worked()
-            self._suspects.pop(one.held.rid, None)
-        return one
-
-    def ready(self) -> bool:
-        """Whether to claim; begins a trial, or judges it, when it is time to."""
-        now = time.monotonic()
-        if self._breaker.circuit is Circuit.OPEN and now >= self._breaker.at:
-            self._try(now)
-        if self._breaker.circuit is Circuit.TRYING:
-            self._judge(now)
-        return self._breaker.circuit is Circuit.CLOSED
-
-    def wait_until_ready(self) -> bool:
-        """Whether to claim; waits for the answer of a trial where one is needed."""
-        if not self.ready() and self._trial is not None:
-            wait([self._trial], timeout=TRIAL_LIMIT_S)
-        return self.ready()
-
-    def passes_over(self, rid: str) -> bool:
-        """Whether a candidate should wait: it was at work at too many faults."""
-        return self._suspects.get(rid, (0, 0.0))[1] > time.monotonic()
-
-    def due_s(self) -> float | None:
-        """Return the seconds until there is something to do here, or None."""
-        now = time.monotonic()
-        waits = [until - now for _, until in self._suspects.values() if until > now]
-        trial_s = self._breaker.due_s(now)
-        return min([*waits, *([] if trial_s is None else [trial_s])], default=None)
-
-    def _pool(self) -> Executor:
-        pool = self._given or self._own
-        if pool is None:
-            raise RuntimeError("stopped")
-        return pool
-
-    def _failed(self, reason: str) -> None:
-        before = self._breaker
-        self._breaker = before.failed(time.monotonic(), random.random(), reason)
-        if self._breaker is not before:
-            self._drop_trial()
-        if before.circuit is Circuit.CLOSED:
-            told = {"event": "executor failed"}
-            logger.warning("%s: %s", self._name, self.reason, extra=told)
-            self._told(self.reason)
-
-    def _suspect(self, one: Finished) -> None:
-        if not one.worked_s:
-            return
-        now = time.monotonic()
-        self._suspects = {
-            rid: (times, until)
-            for rid, (times, until) in self._suspects.items()
-            if until + PASS_OVER_LONGEST_S > now
-        }
-        times = self._suspects.get(one.held.rid, (0, 0.0))[0] + 1
-        self._suspects[one.held.rid] = (times, now)
-
-    def _answered(self, now: float) -> None:
-        self._trial = None
-        self._breaker = self._breaker.answered()
-        for rid, (times, until) in self._suspects.items():
-            if times > 1:
-                first, longest = PASS_OVER_FIRST_S, PASS_OVER_LONGEST_S
-                wait_s = backoff_s(times - 1, first, longest)
-                self._suspects[rid] = (times, max(until, now + wait_s))
-        told = {"event": "executor works"}
-        logger.info("%s: the executor works again", self._name, extra=told)
-        self._told("the executor works again")
-
-    def _try(self, now: float) -> None:
-        self._breaker = self._breaker.trying(now)
+def _check_work(work: object, executor: Executor | None) -> None:
+    if not callable(work):
+        raise UsageError(
+            "work: expected a function from a row to a dict of changes or None, "
+            f"found {type(work).__name__}"
+        )
+    if isinstance(executor, ProcessPoolExecutor):
         try:
-            self._trial = self._pool().submit(work_calls.here)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - anybody's
-            self._failed(one_line(error))
-            return
-        self._trial.add_done_callback(lambda _: self._changed())
+            pickle.dumps(work)
+        except Exception as error:
+            raise UsageError(
+                "work: expected a function that a process pool can be handed, found "
+                f"one that can't be pickled ({type(error).__name__}); define it at the "
+                "top of a module that can be imported, not in a cell or a function"
+            ) from error
 
-    def _judge(self, now: float) -> None:
-        trial = self._trial
-        if trial is not None and trial.done():
-            error = fault_of(trial)
-            if error:
-                self._failed(error)
-                return
-            self._answered(now)
-        elif now >= self._breaker.at:
-            self._failed(f"no answer within {TRIAL_LIMIT_S:g} s")
 
-    def _drop_trial(self) -> None:
-        trial, self._trial = self._trial, None
-        if trial is not None:
-            trial.cancel()
+def _reported(work: Work, row: dict[str, Any], home: str) -> Report:
+    try:
+        return Report(result=_call(work, row))
+    except Unreadable as error:
+        return Report(error=str(error), final=True)
+    except KeyboardInterrupt as error:
+        # Ctrl-C reaches all processes of a terminal, but the agent decides
+        elsewhere = home != here()
+        return Report(fault="interrupted") if elsewhere else Report(error=told(error))
+    except BaseException as error:  # noqa: BLE001 - the edge: told to who asked
+        return Report(error=told(error))
+
+
+def _call(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:
+    """Call work and read its result, before other work can change it."""
+    result = work(row)
+    # by its type: isinstance would ask the result itself, which may raise
+    if type(result) is CoroutineType:
+        result = asyncio.run(result)
+    return None if result is None else read_changes(result)

@@ -1,136 +1,202 @@
 """What an agent could begin with: candidates to claim, overdue claims to rescue.
 
-Knows what was left to do; what that means for the next read is `ConditionalReader`'s.
+Knows when a read may be conditional: its ETag comes from a read that left nothing
+to do, and no stored time has come since; and which candidates are preferred where
+several processes compete for the same first rows.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from ermpoll.agent.context import AgentContext
-from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.conditional import ConditionalReader
+from ermpoll.catalog.paths import literal
+from ermpoll.errors import UsageError
 from ermpoll.queue import transitions
 from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Page
 
+#: None: strict order. "random": from a random one of the first rows on.
+#: ``(k, n)``: only the k-th of n shards by the RID's last symbol, k from 0.
+Spread: TypeAlias = "Literal['random'] | tuple[int, int] | None"
+
+#: The last symbol of a RID is always even: these sixteen.
+LAST_SYMBOLS = "02468ACEGJMPRTWY"
+#: How many more rows are read than taken, to begin at a random one.
+CHOICE = 4
 #: Rows to a page when a transform refuses the first ones.
 REFUSED_PAGE = 200
 #: Seconds between two looks for overdue claims while candidates abound, at most.
 RESCUE_EVERY_S = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Spreading:
+    """A choice that was checked."""
+
+    kind: Spread = None
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        if self.kind is None or self.kind == "random":
+            return
+        if isinstance(self.kind, tuple) and len(self.kind) == 2:
+            k, n = self.kind
+            if 1 <= n <= len(LAST_SYMBOLS) and 0 <= k < n:
+                return
+        raise UsageError(
+            "spread: expected None, 'random' or (k, n) with 0 <= k < n <= 16, found "
+            f"{self.kind!r}"
+        )
+
+    @property
+    def filter(self) -> str:
+        """The filter of the shard; empty where there is none."""
+        if not isinstance(self.kind, tuple):
+            return ""
+        k, n = self.kind
+        return f"RID::regexp::{literal(f'[{LAST_SYMBOLS[k::n]}]$')}"
+
+    def rows(self, room: int) -> int:
+        """Return how many rows to read when there is room for so many."""
+        return room * CHOICE if self.kind == "random" else room
+
+    def begin(
+        self, rows: Sequence[dict[str, JSON]], random: Callable[[], float]
+    ) -> Sequence[dict[str, JSON]]:
+        """Return the rows, from where to begin on."""
+        if self.kind != "random" or not rows:
+            return rows
+        start = int(random() * len(rows))
+        return [*rows[start:], *rows[:start]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """What a look chose to do."""
+    """What a look found to begin with."""
 
-    moves: Sequence[Transition] = ()
+    claims: tuple[Transition, ...] = ()
+    rescues: tuple[Transition, ...] = ()
+    #: Candidates that can't be worked on, to be marked as failed.
+    rejects: tuple[Transition, ...] = ()
     #: There are more candidates than could be taken.
     full: bool = False
     #: The catalog was asked for candidates, and answered.
     looked: bool = False
     unchanged: bool = False
     etag: str | None = None
+    #: Whether that ETag was another one than at the read before.
+    moved: bool = False
     due_s: float | None = None
 
 
 class Fetcher:
     """Finds what the looks of one agent can begin with."""
 
-    def __init__(self, parts: AgentContext, limbo: UnconfirmedClaims) -> None:
-        self._parts = parts
-        self._limbo = limbo
-        self._spec = parts.jobs.definition
-        self._catalog = parts.jobs.catalog
-        self._reader = ConditionalReader(self._catalog, log_in=parts.log_in)
+    def __init__(self, context: AgentContext, spread: Spread = None) -> None:
+        self._context = context
+        self._spreading = Spreading(spread)
+        self._spec = context.jobs.definition
+        self._catalog = context.jobs.catalog
+        self._clocks = context.clocks
+        self._reader = ConditionalReader(
+            self._catalog,
+            log_in=context.log_in,
+            monotonic=context.clocks.monotonic,
+        )
         self._rescued_at = float("-inf")
-        #: Candidates that can't be worked on, to be marked as failed.
-        self.park: list[Transition] = []
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
         self._reader.forget()
 
-    def parked(self) -> list[Transition]:
-        """Return the moves that mark candidates which can't be worked on, once."""
-        parked = [*self.park]
-        self.park.clear()
-        return parked
-
-    def settle(self, choice: Fetch, idle: bool) -> bool:
-        """Take note of how a look ended; returns whether the ETag had moved.
-
-        Parameters
-        ----------
-        idle
-            Nothing of what was read is left to do.
-        """
-        if choice.looked:
-            self._reader.keep(choice.etag if idle else None, choice.due_s)
-        return choice.etag is not None and self._reader.moved
+    def keep(self, fetch: Fetch, idle: bool) -> None:
+        """Take note of how a look ended: with ``idle`` nothing is left to do."""
+        if fetch.looked:
+            self._reader.keep(fetch.etag if idle else None, fetch.due_s)
 
     def due_s(self) -> float | None:
         """Return the seconds until a time that is stored in a row comes, or None."""
         return self._reader.due_s()
 
-    def choose(self, room: int, conditional: bool, rids: Sequence[str] | None) -> Fetch:
-        """Decide what to claim and what to rescue, for so many rows at most."""
-        jobs, parts = self._parts.jobs, self._parts
+    def fetch(
+        self, room: int, *, conditional: bool, skip: Container[str] = ()
+    ) -> Fetch:
+        """Decide what to claim, ``room`` rows at most, and what to rescue.
+
+        With ``conditional`` the catalog may answer that nothing has changed. ``skip``
+        has the RIDs of candidates that are dealt with already.
+        """
         if room <= 0:
             return Fetch(full=True)
-        if rids is not None:
-            chosen = jobs.selector.choose(room, transform=parts.transform, rids=rids)
-            return Fetch(moves=self._startable(chosen), looked=True)
-        wanted = parts.spreading.rows(room) + 1
+        wanted = self._spreading.rows(room) + 1
         page = self._read(wanted, conditional)
         if page is None:
             return Fetch(unchanged=True)
-        rows = _Rows(self._new_rows(page, wanted))
-        chosen = jobs.selector.claims(rows, room, parts.transform)
+        moved = self._reader.moved
+        context = self._context
+        rows = _Rows(self._new_rows(page, wanted, skip))
+        chosen = context.jobs.selector.claims(rows, room, context.transform)
         full = not rows.exhausted
         rescued, due_s = self._overdue() if self._is_rescue_due(full) else ([], None)
-        return Fetch(
-            moves=[*self._startable(chosen), *rescued],
-            full=full,
-            looked=True,
-            etag=page.etag,
-            due_s=due_s,
+        found = Fetch(full=full, looked=True, etag=page.etag, moved=moved, due_s=due_s)
+        return replace(self._parted(found, chosen), rescues=tuple(rescued))
+
+    def fetch_these(self, room: int, rids: Sequence[str]) -> Fetch:
+        """Decide which of these rows to claim, so many at most."""
+        if room <= 0:
+            return Fetch(full=True)
+        context = self._context
+        chosen = context.jobs.selector.choose(
+            room, transform=context.transform, rids=rids
         )
+        return self._parted(Fetch(looked=True), chosen)
+
+    def _parted(self, fetch: Fetch, chosen: list[Transition]) -> Fetch:
+        """Tell the candidates that can't be worked on from those to claim."""
+        claims = tuple(step for step in chosen if step.change.kind == "changed")
+        bad = [step.change for step in chosen if step.change.kind != "changed"]
+        rejects = tuple(transitions.reject(self._spec, change) for change in bad)
+        return replace(fetch, claims=claims, rejects=rejects)
 
     def _read(self, limit: int, conditional: bool) -> Page | None:
         """Read the first candidates; None when nothing has changed."""
-        parts = self._parts
-        path = parts.jobs.queries.candidates(
-            self._catalog.now(), limit, shard=parts.spreading.filter
+        context = self._context
+        path = context.jobs.queries.candidates(
+            self._catalog.now(), limit, shard=self._spreading.filter
         )
-        must = bool(self._limbo) or not conditional
-        return self._reader.read(path, unconditional=must, since=parts.news_at())
+        return self._reader.read(
+            path, unconditional=not conditional, since=context.news_at()
+        )
 
-    def _new_rows(self, page: Page, limit: int) -> Iterator[dict[str, JSON]]:
+    def _new_rows(
+        self, page: Page, limit: int, skip: Container[str]
+    ) -> Iterator[dict[str, JSON]]:
         """Return candidates, page by page for as long as they are asked for."""
-        parts = self._parts
-        for row in parts.spreading.begin(page.rows, parts.rng):
+        context, spreading = self._context, self._spreading
+        held, dispatcher = context.held, context.dispatcher
+        tried = any(dispatcher.is_suspect(one.rid) for one in held.held())
+        for row in spreading.begin(page.rows, self._clocks.random):
             rid = str(row["RID"])
-            if rid not in parts.hand and not parts.execution.passes_over(rid):
-                yield row
+            if rid in skip or rid in held or dispatcher.passes_over(rid):
+                continue
+            if dispatcher.is_suspect(rid):
+                if tried:
+                    continue
+                tried = True
+            yield row
         if len(page.rows) >= limit:
             # only a transform that refuses rows gets this far
-            yield from parts.jobs.selector.after(
-                page.rows[-1], max(limit, REFUSED_PAGE), parts.spreading.filter
+            yield from context.jobs.selector.after(
+                page.rows[-1], max(limit, REFUSED_PAGE), spreading.filter
             )
-
-    def _startable(self, chosen: list[Transition]) -> list[Transition]:
-        """Return the claims among the moves; the others are marked as failed."""
-        for move in chosen:
-            if move.change.kind != "changed":
-                self.park.append(transitions.reject(self._spec, move.change))
-        return [move for move in chosen if move.change.kind == "changed"]
 
     def _is_rescue_due(self, full: bool) -> bool:
         """Whether to look for overdue claims: when idle, and at times in a backlog."""
-        now = time.monotonic()
+        now = self._clocks.monotonic()
         wait_s = min(self._spec.lease_s / 4, RESCUE_EVERY_S)
         if full and now < self._rescued_at + wait_s:
             return False
@@ -139,7 +205,7 @@ class Fetcher:
 
     def _overdue(self) -> tuple[list[Transition], float | None]:
         """Find claims to rescue, and when the next one or the next retry is due."""
-        spec, jobs = self._spec, self._parts.jobs
+        spec, jobs = self._spec, self._context.jobs
         now = self._catalog.now()
         due: list[float] = []
         rescued = []
@@ -152,7 +218,7 @@ class Fetcher:
             due += [seconds for seconds in retries if seconds is not None]
         if spec.owner:
             for row in jobs.held().rows:
-                ours = str(row["RID"]) in self._parts.hand
+                ours = str(row["RID"]) in self._context.held
                 if ours or transitions.holder_of(spec, row) is None:
                     continue
                 overdue_s = transitions.overdue_s(spec, row, now)

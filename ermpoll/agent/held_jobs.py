@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from enum import Enum
 from functools import partial
 from typing import Any
 
+from ermpoll.agent.execution import Report, report_of
+from ermpoll.backoff import REAL, Clocks
 from ermpoll.queue.plan import copied
 from ermpoll.queue.transitions import Held
 from ermpoll.records import Row, Running
 from ermpoll.redact import one_line
 
 
-@dataclass(slots=True)
+class JobState(Enum):
+    """How far the work of a row is."""
+
+    #: Held; no worker has room for it yet.
+    WAITING = "waiting"
+    #: A worker is at it, as far as can be told: the oldest that have not ended are.
+    RUNNING = "running"
+    #: The work is over; the row is held until that is written.
+    ENDED = "ended"
+    #: The row is to be given back; the work was not begun, or is not waited for.
+    CANCELLED = "cancelled"
+    #: The row is held no more, and a worker is still at it.
+    ABANDONED = "abandoned"
+
+
+@dataclass(slots=True, eq=False)
 class Job:
     """A held row and the work on it."""
 
     held: Held
+    state: JobState = JobState.WAITING
     future: Future[Any] | None = None
-    #: When a worker had room for it: on the monotonic clock, and for people.
+    #: When a worker had room for it: on the clock, and for people.
     since: float | None = None
     started_at: datetime | None = None
-    #: True once the work ended, or the row is held no more.
-    over: bool = False
-    #: True while a worker is still at a row that is held no more.
-    stuck: bool = False
-    #: True once we took it back ourselves: then a cancelled future is no fault.
-    recalled: bool = False
     shown: Row | None = field(default=None, repr=False)
 
     def show(self) -> Row:
@@ -45,19 +56,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A job that ended: with a result or with an error."""
+    """A job that is over, and whose row is to be written."""
 
     held: Held
-    result: object = field(default=None, repr=False)
-    error: str = ""
-    #: The exception itself, where there is one.
-    cause: BaseException | None = field(default=None, repr=False)
+    report: Report
     #: Seconds that the work took.
     worked_s: float = 0.0
-    #: True where the catalog refused what the work returned: no retry helps.
-    final: bool = False
-    #: Why the executor did not do it: no fault of the row, which goes back. Or "".
-    fault: str = ""
+    #: True where it was taken back: the row is released.
+    given_back: bool = False
 
 
 class HeldJobs:
@@ -69,19 +75,31 @@ class HeldJobs:
         Jobs that run at a time; further ones wait in the executor.
     changed
         Called, from any thread, when a job ended: not again before that is taken.
+
+    Notes
+    -----
+    Which jobs run is an estimate: the executor begins them in order, and has
+    ``workers`` workers. What has begun is known from futures that say so. An
+    executor whose futures never do (dask's) may be at work on all that it was
+    handed, so that none of it is given back before its work is over.
     """
 
-    def __init__(self, workers: int, changed: Callable[[], None]) -> None:
-        self._room = workers
-        self._stuck = 0
+    def __init__(
+        self, workers: int, changed: Callable[[], None], clocks: Clocks = REAL
+    ) -> None:
+        self._workers = workers
         self._changed = changed
+        self._clocks = clocks
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
-        self._waiting: deque[Job] = deque()
-        self._ended: deque[Finished] = deque()
+        #: The jobs of each state, in the order in which they came into it.
+        self._by_state: dict[JobState, dict[Job, None]] = {s: {} for s in JobState}
+        #: What is over and was not taken yet, by RID.
+        self._finished: dict[str, Finished] = {}
         self._ripe = threading.Event()
         #: True from a call of ``changed`` until what ended is taken.
         self._called = False
+        self._tells_running = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -91,178 +109,192 @@ class HeldJobs:
 
     @property
     def busy(self) -> int:
-        """Rows whose work has not ended."""
-        with self._lock:
-            return len(self._jobs) - len(self._ended)
+        """Rows whose work is not over."""
+        return len(self._by_state[JobState.WAITING]) + len(
+            self._by_state[JobState.RUNNING]
+        )
 
     @property
     def stuck(self) -> int:
         """Workers that are still at a row which is held no more."""
-        return self._stuck
+        return len(self._by_state[JobState.ABANDONED])
 
     @property
-    def ended(self) -> int:
-        """Jobs that ended and are not taken yet."""
-        return len(self._ended)
+    def free(self) -> int:
+        """Workers that are at no row."""
+        return self._workers - len(self._by_state[JobState.RUNNING]) - self.stuck
 
-    def held(self, rids: Iterable[str]) -> list[Held]:
-        """Return how those of the rows are held that are."""
+    @property
+    def finished(self) -> int:
+        """Jobs that are over and not taken yet."""
+        return len(self._finished)
+
+    def held(self, rids: Iterable[str] | None = None) -> list[Held]:
+        """Return how rows are held: all, or those of these that are."""
         with self._lock:
-            return [self._jobs[rid].held for rid in rids if rid in self._jobs]
+            wanted = self._jobs if rids is None else rids
+            return [self._jobs[rid].held for rid in wanted if rid in self._jobs]
 
-    def take(
-        self, rows: Iterable[Held], submit: Callable[[dict[str, Any]], Future[Any]]
+    def submit(
+        self,
+        rows: Iterable[Held],
+        call: Callable[[dict[str, Any]], Future[Any]],
+        *,
+        tells_running: bool = False,
     ) -> None:
         """Hold rows and hand each to the executor.
 
         One that takes no work is asked no further: what is left has its fault.
+
+        Parameters
+        ----------
+        tells_running
+            Whether the executor's futures are known to say what has begun; else
+            that is found out.
         """
         jobs = [Job(held) for held in rows]
         with self._lock:
+            self._tells_running = self._tells_running or tells_running
             # all are held before the first can end, or an exit comes in between
-            self._jobs.update({job.held.rid: job for job in jobs})
-            self._waiting.extend(jobs)
+            for job in jobs:
+                self._jobs[job.held.rid] = job
+                self._enter(job, JobState.WAITING)
             self._promote()
         fault = ""
         for job in jobs:
-            held = job.held
             try:
-                future = None if fault else submit(copied(held.row))
+                future = None if fault else call(copied(job.held.row))
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
                 future, fault = None, one_line(error)
             if future is None:
-                self._end(job, fault=fault)
+                self._end(job, Report(fault=fault))
                 continue
             job.future = future
             future.add_done_callback(partial(self._done, job))
 
-    def gather(self, seconds: float) -> None:
+    def wait_for_finished(self, seconds: float) -> None:
         """Wait, that long at most, until half of the jobs ended or none is left."""
         with self._lock:
             if self._is_ripe():
                 return
             self._ripe.clear()
-        self._ripe.wait(seconds)
+        self._clocks.wait(self._ripe, seconds)
 
-    def hurry(self) -> None:
-        """End a wait in `gather`."""
+    def wake(self) -> None:
+        """End a wait in `wait_for_finished`."""
         self._ripe.set()
 
-    def take_ended(self) -> list[Finished]:
-        """Return the jobs that ended since; their rows stay held until dropped."""
+    def pop_finished(self) -> list[Finished]:
+        """Return the jobs that are over; their rows stay held until forgotten."""
         with self._lock:
-            ended = [one for one in self._ended if one.held.rid in self._jobs]
-            self._ended.clear()
+            over, self._finished = self._finished, {}
             self._called = False
-        # a renewal may have replaced what is held meanwhile
-        return [replace(one, held=self._jobs[one.held.rid].held) for one in ended]
+            # a renewal may have replaced what is held meanwhile
+            return [
+                replace(one, held=self._jobs[rid].held)
+                for rid, one in over.items()
+                if rid in self._jobs
+            ]
 
-    def put_back(self, ended: Iterable[Finished]) -> None:
-        """Keep jobs that ended for the next write: this one did not happen."""
+    def requeue_finished(self, finished: Iterable[Finished]) -> None:
+        """Keep jobs that are over for the next write: this one did not happen."""
         with self._lock:
-            self._ended.extendleft(one for one in ended if one.held.rid in self._jobs)
+            again = {one.held.rid: one for one in finished}
+            again = {rid: one for rid, one in again.items() if rid in self._jobs}
+            self._finished = {**again, **self._finished}
             self._called = False
 
-    def renewed(self, held: Held) -> None:
+    def renew(self, held: Held) -> None:
         """Hold a row under its new version and deadline."""
         with self._lock:
             if held.rid in self._jobs:
                 self._jobs[held.rid].held = held
 
-    def drop(self, rids: Iterable[str]) -> None:
-        """Hold these rows no more."""
+    def forget(self, rids: Iterable[str]) -> None:
+        """Hold these rows no more; a worker that is still at one stays taken."""
         with self._lock:
             for rid in rids:
                 job = self._jobs.pop(rid, None)
-                if job is not None and not job.over:
-                    self._abandon(job)
+                self._finished.pop(rid, None)
+                if job is None:
+                    continue
+                if (job.future and job.future.done()) or self._taken_back(job):
+                    self._by_state[job.state].pop(job)
+                else:
+                    self._enter(job, JobState.ABANDONED)
             self._promote()
 
-    def cancel(self, *, running: bool = False) -> list[Held]:
+    def give_back(self, *, running: bool = False) -> None:
         """Take back what no worker has begun; with ``running`` whatever is left.
 
-        Returns the rows to give back; their jobs' later results are passed over.
+        Those rows are over: what is written for them is their release.
         """
         with self._lock:
-            jobs = list(self._jobs.values())
-            ended = {one.held.rid for one in self._ended}
-        back = []
-        for job in jobs:
-            if job.held.rid in ended:
-                continue
-            if running or job.future is None or _recall(job.future, job):
-                back.append(job.held)
-        return back
+            jobs = [j for j in self._jobs.values() if j.state in _UNFINISHED]
+            if not self._tells_running:
+                self._tells_running = any(j.future and j.future.running() for j in jobs)
+            for job in jobs:
+                # a call that can't be cancelled may end right now, and is then over
+                if self._taken_back(job) or (running and job.state in _UNFINISHED):
+                    self._enter(job, JobState.CANCELLED)
+                    self._finished[job.held.rid] = Finished(
+                        held=job.held, report=Report(), given_back=True
+                    )
 
     def overtime(self, limit_s: float, now: float) -> list[Held]:
         """Return rows whose work runs for longer than allowed."""
         with self._lock:
-            return [
-                job.held
-                for job in self._jobs.values()
-                if job.since and not job.over and now - job.since > limit_s
-            ]
+            running = self._by_state[JobState.RUNNING]
+            return [j.held for j in running if now - (j.since or now) > limit_s]
 
     def to_renew(self, lease_s: float, now: float) -> list[Held]:
         """Return rows of whose lease a third has passed, but not all."""
-        with self._lock:
-            return [
-                job.held
-                for job in self._jobs.values()
-                if now < job.held.deadline <= now + lease_s * 2 / 3
-            ]
+        return [h for h in self.held() if now < h.deadline <= now + lease_s * 2 / 3]
 
-    def lapsed(self, now: float) -> list[Held]:
-        """Return rows whose lease is over: they may be somebody else's."""
+    def lapsed(self, now: float) -> dict[str, JobState]:
+        """Return the rows whose lease is over, and how far their work is."""
         with self._lock:
-            return [job.held for job in self._jobs.values() if job.held.deadline <= now]
+            jobs = self._jobs.items()
+            return {rid: job.state for rid, job in jobs if job.held.deadline <= now}
 
     def renewal_due_s(self, lease_s: float, now: float) -> float | None:
         """Return in how many seconds the next renewal is due, or None."""
-        with self._lock:
-            first = min(
-                (job.held.deadline for job in self._jobs.values()), default=None
-            )
-        if first is None or first == float("inf"):
-            return None
-        return max(first - lease_s * 2 / 3 - now, 0.0)
+        first = min((held.deadline for held in self.held()), default=float("inf"))
+        return None if first == float("inf") else max(first - lease_s * 2 / 3 - now, 0)
 
     def running(self, attempts: str | None) -> tuple[Running, ...]:
         """Return what workers are busy with, the longest first."""
         with self._lock:
-            jobs = [
-                job for job in self._jobs.values() if job.started_at and not job.over
-            ]
-        return tuple(
-            Running(
-                rid=job.held.rid,
-                since=job.started_at or datetime.now(UTC),
-                attempt=_attempt(job.held.row, attempts),
-                row=job.show(),
+            return tuple(
+                Running(
+                    rid=job.held.rid,
+                    since=job.started_at or self._clocks.utc(),
+                    attempt=_attempt(job.held.row, attempts),
+                    row=job.show(),
+                )
+                for job in self._by_state[JobState.RUNNING]
             )
-            for job in jobs
-        )
 
     def _done(self, job: Job, future: Future[Any]) -> None:
-        if future.cancelled() and job.recalled:
-            return
-        fault = fault_of(future)
-        result = None if fault else future.result()
-        self._end(job, fault=fault, result=result)
-
-    def _end(self, job: Job, **how: Any) -> None:
+        # what we cancel ourselves was taken back under the lock
         with self._lock:
-            if job.stuck:
-                job.stuck = False
-                self._stuck -= 1
-                self._room += 1
-            elif job.over:
+            if job.state is JobState.CANCELLED and future.cancelled():
                 return
-            else:
-                self._leave(job)
+        self._end(job, report_of(future))
+
+    def _end(self, job: Job, report: Report) -> None:
+        with self._lock:
+            if job.state in _UNFINISHED:
                 begun = job.since if job.future else None
-                worked_s = time.monotonic() - begun if begun else 0.0
-                self._ended.append(Finished(held=job.held, worked_s=worked_s, **how))
+                worked_s = 0.0 if begun is None else self._clocks.monotonic() - begun
+                self._enter(job, JobState.ENDED)
+                self._finished[job.held.rid] = Finished(
+                    held=job.held, report=report, worked_s=worked_s
+                )
+            elif job.state is JobState.ABANDONED:
+                self._by_state[job.state].pop(job, None)
+            else:
+                return
             self._promote()
             if self._is_ripe():
                 self._ripe.set()
@@ -271,45 +303,38 @@ class HeldJobs:
         if not called:
             self._changed()
 
+    def _enter(self, job: Job, state: JobState) -> None:
+        self._by_state[job.state].pop(job, None)
+        self._by_state[state][job] = None
+        job.state = state
+
     def _is_ripe(self) -> bool:
-        return len(self._ended) * 2 >= len(self._jobs)
+        return len(self._finished) * 2 >= len(self._jobs)
 
     def _promote(self) -> None:
-        """Note which jobs have a worker by now: the oldest ones that have not ended."""
-        while self._room > 0 and self._waiting:
-            job = self._waiting.popleft()
-            if not job.over:
-                self._room -= 1
-                job.since, job.started_at = time.monotonic(), datetime.now(UTC)
+        """Note which jobs have a worker by now: the oldest ones that wait."""
+        waiting = self._by_state[JobState.WAITING]
+        while waiting and self.free > 0:
+            job = next(iter(waiting))
+            self._enter(job, JobState.RUNNING)
+            job.since, job.started_at = self._clocks.monotonic(), self._clocks.utc()
 
-    def _leave(self, job: Job) -> None:
-        job.over = True
-        self._room += job.since is not None
-
-    def _abandon(self, job: Job) -> None:
-        """Let go of a row; its worker has room again only when it comes back."""
+    def _taken_back(self, job: Job) -> bool:
+        """Cancel a call, if it is certain that nobody has begun it."""
         future = job.future
-        if job.since and future and not (future.done() or _recall(future, job)):
-            job.over = job.stuck = True
-            self._stuck += 1
-        else:
-            self._leave(job)
+        if future is None:
+            return True
+        if not self._tells_running or future.done():
+            return False
+        # before the call: whoever hears of it finds that it was us
+        before, job.state = job.state, JobState.CANCELLED
+        cancelled = future.cancel()
+        job.state = before
+        return cancelled
 
 
-def _recall(future: Future[Any], job: Job) -> bool:
-    """Cancel what was not begun; whoever hears of it finds that it was us."""
-    job.recalled = True
-    job.recalled = future.cancel()
-    return job.recalled
-
-
-def fault_of(future: Future[Any]) -> str:
-    """Return what an executor says of a call that it did not do; "" of one it did."""
-    try:
-        error = future.exception()
-    except (CancelledError, asyncio.CancelledError):
-        return "the call was cancelled by somebody else"
-    return "" if error is None else one_line(error)
+#: A job that may still come to its end.
+_UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
 
 def _attempt(row: Mapping[str, Any], attempts: str | None) -> int | None:

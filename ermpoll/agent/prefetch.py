@@ -14,7 +14,7 @@ MOST = 500
 #: How much a new measurement counts.
 WEIGHT = 0.3
 #: Longest wait for more jobs to finish before a write, in seconds.
-LONGEST_LINGER_S = 0.05
+LONGEST_BATCH_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +65,11 @@ class Prefetch:
         return max(self.hold, self.workers)
 
     @property
-    def linger_s(self) -> float:
+    def batch_wait_s(self) -> float:
         """How long a write waits for more jobs to finish, in seconds."""
         if self.work_s is None or self.work_s > self.cycle_s:
             return 0.0
-        return min(self.cycle_s, LONGEST_LINGER_S)
+        return min(self.cycle_s, LONGEST_BATCH_WAIT_S)
 
     def _target(self) -> int:
         """Rows that keep the workers busy during a look, within a quarter lease."""

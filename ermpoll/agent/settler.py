@@ -1,20 +1,25 @@
-"""What came of a write: rows that are held now, finished, lost or refused."""
+"""What came of a write: rows that are held now, finished, lost or refused.
+
+What has to be read is read first. Then `effect_of` decides, purely, what each row's
+fate comes to; all of it is taken note of in memory, where nothing can fail; and at
+last it is told.
+"""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ermpoll.agent.context import AgentContext
+from ermpoll.agent.execution import Report
 from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
-from ermpoll.queue.operations import held_rows
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
 from ermpoll.records import JSON, EventKind, Failure, Row
@@ -22,7 +27,7 @@ from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
 
-#: Which count and which event a written move is.
+#: Which count and which event a written step is.
 _KINDS: Mapping[str, tuple[str, EventKind]] = {
     "complete": ("completed", "completed"),
     "fail": ("failed", "failed"),
@@ -33,184 +38,260 @@ _KINDS: Mapping[str, tuple[str, EventKind]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """What a write came to."""
+class RowFate:
+    """What became of one row of a write, and what is known of it."""
 
-    #: Rows that are worked on from now on.
-    claimed: int
-    #: Rows of which it could not be read what became of them: a later look will.
-    unread: int
+    step: Transition
+    fate: Fate
+    #: Of a row won: its version, as a guard; empty where it can't be had.
+    rmt: str = ""
+    #: Of a row refused: why.
+    reason: str = ""
+    #: How it is held, where it is.
+    held: Held | None = None
+    #: The job that was written with it, where one was.
+    finished: Finished | None = None
+    #: The row as it is now, where it was read; None also where it is gone.
+    row: Row | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _News:
-    event: EventKind
-    rid: str
-    reason: str
-    #: Seconds that the work took, where it was work that ended.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What the fate of a row comes to. One without a field changes nothing."""
+
+    #: It is ours from now on, and its work is to begin.
+    claimed: Held | None = None
+    #: It is held under this from now on.
+    renewed: Held | None = None
+    #: RID of a row that is held no more.
+    gone: str = ""
+    #: To be written again by the next look.
+    finished: Finished | None = None
+    #: A candidate to be marked as failed by the next look.
+    reject: Transition | None = None
+    #: The count that it is in.
+    count: str = ""
+    #: What is told of it, why, and how many seconds its work took.
+    event: EventKind | None = None
+    reason: str = ""
     worked_s: float | None = None
-    #: The count it is in.
-    field: str = "lost"
+    failure: Failure | None = None
 
 
-#: What a log says of rows that did not go well.
-_WORDS = {"lost": "lost", "failed": "failed", "retried": "failed, to be tried again,"}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A write, and what it came to."""
+
+    done: WriteResult
+    #: Rows that are worked on from now on.
+    claimed: int = 0
+    #: Rows of which it could not be read what became of them: a later look will.
+    unread: int = 0
+    #: Candidates that can't be worked on, to be marked as failed.
+    rejects: tuple[Transition, ...] = ()
+    #: Whether there are claims of which it is not known whether they were written.
+    unconfirmed: bool = False
 
 
 class Settler:
     """Takes note of what became of each row of one agent's writes."""
 
-    def __init__(
-        self, parts: AgentContext, limbo: UnconfirmedClaims, park: list[Transition]
-    ) -> None:
-        self._parts = parts
-        self._limbo = limbo
-        self._spec = parts.jobs.definition
-        self._catalog = parts.jobs.catalog
-        self._park = park
-        self._news: list[_News] = []
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
+        self._spec = context.jobs.definition
+        self.unconfirmed = UnconfirmedClaims()
 
     def settle(
         self, done: WriteResult, ended: Sequence[Finished], sent_at: float
     ) -> Settled:
         """Take note of what became of each row.
 
-        What has to be read is read first: where that fails, the rows it is about
-        are left for a later look, and what the answer said of all others stands.
+        Where a read fails the rows it is about are left for a later look, and what
+        the answer said of all others stands.
         """
-        hand, missed = self._parts.hand, done.rids(Fate.MISSED)
-        self._limbo.add(done, sent_at)
-        asked = [rid for rid in missed if self._is_doubted(done.transitions[rid])]
-        now = self._read([*self._limbo.rids, *asked])
+        context, spec = self._context, self._spec
+        unconfirmed = self.unconfirmed.after(spec, done, sent_at)
+        # of these only the row itself can tell why its write was missed
+        doubted = [
+            rid
+            for rid in done.rids(Fate.MISSED)
+            if done.transitions[rid].kind not in ("claim", "rescue")
+            and rid in context.held
+        ]
+        asked, jobs = [*unconfirmed.claims, *doubted], context.jobs
+        rows = jobs.try_rows(asked) if asked else {}
+        now, at = context.clocks.monotonic(), context.clocks.utc()
+        found: list[Held] = []
+        if rows is not None:
+            found, unconfirmed = unconfirmed.sorted_out(spec, rows, now)
+        unread = set(doubted) if rows is None else set()
+        effects = [Effect(claimed=held, count="claimed") for held in found] + [
+            effect_of(spec, fate, sent_at, at)
+            for fate in self._fates(done, ended, rows or {}, unread)
+        ]
+        waited_s = self._waited_s(done)
         # from here on nothing can fail: half of a write must not be forgotten
-        open_ = (*done.rids(Fate.UNSENT), *done.rids(Fate.UNKNOWN))
-        left = {*open_, *(asked if now is None else ())}
-        causes = {one.held.rid: one for one in ended}
-        hand.put_back(causes[rid] for rid in left if rid in causes)
-        claimed = held_rows(self._spec, done, sent_at)
-        claimed.update(self._limbo.found(now) if now is not None else {})
-        for rid in missed:
-            if rid not in left:
-                self._missed(done.transitions[rid], now.get(rid) if now else None)
-        for rid, reason in done.reasons(Fate.REFUSED).items():
-            self._refused(done.transitions[rid], reason, causes.get(rid))
-        for rid, move in done.written().items():
-            self._won(move, done.rows[rid].rmt, sent_at, causes.get(rid))
-        self._parts.tally.add("claimed", len(claimed))
-        hand.take(claimed.values(), self._parts.execution.submit)
-        self._tell_claimed(claimed, done)
-        self._tell()
+        self.unconfirmed = unconfirmed
+        self._apply(effects)
+        self._tell(effects, waited_s)
         return Settled(
-            claimed=len(claimed), unread=0 if now is not None else len(asked)
+            done=done,
+            claimed=sum(e.claimed is not None for e in effects),
+            unread=len(unread),
+            rejects=tuple(e.reject for e in effects if e.reject),
+            unconfirmed=bool(unconfirmed),
         )
 
-    def lose(self, rid: str, reason: str) -> None:
-        """Hold a row no more, since it is not ours any more, and tell it."""
-        self._lose(rid, reason)
-        self._tell()
+    def lose(self, reasons: Mapping[str, str]) -> None:
+        """Hold rows no more, since they are not ours any more, and tell it."""
+        effects = [_lost(rid, reason) for rid, reason in reasons.items()]
+        self._apply(effects)
+        self._tell(effects)
 
-    def _is_doubted(self, move: Transition) -> bool:
-        """Whether only the row itself can tell why its write was missed."""
-        return move.kind not in ("claim", "rescue") and move.rid in self._parts.hand
-
-    def _read(self, rids: Sequence[str]) -> dict[str, dict[str, JSON]] | None:
-        if not rids:
-            return {}
-        return self._parts.jobs.try_rows(rids)
+    def _fates(
+        self,
+        done: WriteResult,
+        ended: Sequence[Finished],
+        rows: Mapping[str, dict[str, JSON]],
+        unread: set[str],
+    ) -> Iterator[RowFate]:
+        finished = {one.held.rid: one for one in ended}
+        held = {one.rid: one for one in self._context.held.held(done.transitions)}
+        for rid, step in done.transitions.items():
+            result = done.rows[rid]
+            yield RowFate(
+                step=step,
+                fate=Fate.UNSENT if rid in unread else result.fate,
+                rmt=result.rmt,
+                reason=result.reason,
+                held=held.get(rid),
+                finished=finished.get(rid),
+                row=rows.get(rid),
+            )
 
     def _waited_s(self, done: WriteResult) -> float:
         """Return for how long the longest waiting of the claimed rows was ready."""
-        now = self._catalog.now()
-        ready = [parse_time(move.change.rmt) for move in done.written("claim").values()]
+        now = self._context.jobs.catalog.now()
+        ready = [parse_time(step.change.rmt) for step in done.written("claim").values()]
         waited = ((now - at).total_seconds() for at in ready if at is not None)
         return max(waited, default=0.0)
 
-    def _won(
-        self, move: Transition, rmt: str, sent_at: float, cause: Finished | None = None
-    ) -> None:
-        parts = self._parts
-        if move.kind == "renew":
-            for held in parts.hand.held([move.rid]):
-                lease_end = sent_at + self._spec.lease_s
-                parts.hand.renewed(replace(held, rmt=rmt, deadline=lease_end))
-            return
-        kind = _KINDS.get(move.kind)
-        if kind is None:
-            return
-        parts.hand.drop([move.rid])
-        field, event = kind
-        parts.tally.add(field)
-        reason = clipped(move.reason)
-        if cause and cause.fault:
-            reason = f"the executor did not do it: {cause.fault}"
-        if event == "failed":
-            spec, row = self._spec, move.change.before
-            attempt = transitions.attempts_of(spec, row) if spec.attempts else None
-            at = datetime.now(UTC)
-            failure = Failure(rid=move.rid, reason=reason, attempt=attempt, at=at)
-            parts.tally.failed(failure)
-        worked_s = cause.worked_s if cause else None
-        self._news.append(_News(event, move.rid, reason, worked_s, field))
-
-    def _missed(self, move: Transition, now: Row | None) -> None:
-        if move.kind in ("claim", "rescue"):
-            self._parts.tally.add("lost", move.kind == "claim")
-            return
-        if move.rid in self._parts.hand:
-            # an earlier copy of this write may have been the one that counted
-            if (
-                now
-                and transitions.is_marked(self._spec, move, now)
-                and move.kind != "renew"
-            ):
-                self._won(move, str(now["RMT"]), time.monotonic(), None)
-            else:
-                self._lose(move.rid, "somebody else took the row over")
-
-    def _refused(self, move: Transition, reason: str, cause: Finished | None) -> None:
-        if move.kind == "claim":
-            failed = replace(move.change, kind="problem", reason=reason)
-            self._park.append(transitions.reject(self._spec, failed))
-        elif cause is not None and move.kind not in ("fail", "release"):
-            told = Finished(held=cause.held, error=reason, final=True)
-            self._parts.hand.put_back([told])
-        else:
-            act = "release" if move.kind == "release" else "failure"
-            self._lose(move.rid, f"the catalog refuses even its {act}: {reason}")
-
-    def _lose(self, rid: str, reason: str) -> None:
-        self._parts.hand.drop([rid])
-        self._parts.tally.add("lost")
-        self._news.append(_News("lost", rid, reason))
+    def _apply(self, effects: Sequence[Effect]) -> None:
+        held, counters = self._context.held, self._context.counters
+        held.requeue_finished(e.finished for e in effects if e.finished)
+        for effect in effects:
+            if effect.renewed:
+                held.renew(effect.renewed)
+            if effect.count:
+                counters.add(effect.count)
+            if effect.failure:
+                counters.failed(effect.failure)
+        held.forget(e.gone for e in effects if e.gone)
+        dispatcher = self._context.dispatcher
+        claimed = [e.claimed for e in effects if e.claimed]
+        held.submit(claimed, dispatcher.submit, tells_running=dispatcher.tells_running)
 
     # telling: last, since a listener is a stranger
 
-    def _tell_claimed(self, claimed: Mapping[str, Held], done: WriteResult) -> None:
+    def _tell(self, effects: Iterable[Effect], waited_s: float = 0.0) -> None:
+        name, emit = self._context.name, self._context.emit
+        claimed = [e.claimed.rid for e in effects if e.claimed]
         for rid in claimed:
-            self._parts.emit("claimed", rid=rid)
+            emit("claimed", rid=rid)
         if claimed:
-            extra = {
-                "event": "claimed",
-                "rows": len(claimed),
-                "queue_age_s": self._waited_s(done),
-            }
-            logger.info(
-                "%s: claimed %d rows", self._parts.name, len(claimed), extra=extra
-            )
-
-    def _tell(self) -> None:
-        news, self._news = self._news, []
-        for one in news:
-            self._parts.emit(one.event, one.reason, one.rid)
-            _log(self._parts.name, one)
+            n = len(claimed)
+            extra = {"event": "claimed", "rows": n, "queue_age_s": waited_s}
+            logger.info("%s: claimed %d rows", name, n, extra=extra)
+        for one in effects:
+            if one.event:
+                emit(one.event, one.reason, one.gone)
+                _log(name, one)
+        lost = [one for one in effects if one.event == "lost"]
+        for reason in dict.fromkeys(one.reason for one in lost):
+            rids = " ".join(one.gone for one in lost if one.reason == reason)
+            extra = {"event": "lost", "rid": rids}
+            logger.warning("%s: lost %s: %s", name, rids, reason, extra=extra)
 
 
-def _log(name: str, news: _News) -> None:
-    extra = {"event": news.event, "rid": news.rid, "work_s": news.worked_s}
-    told = (name, _WORDS.get(news.field, news.event), news.rid)
-    if news.field in _WORDS:
-        # a job that fails is the owner's affair, a row that is lost ours as well
-        level = logging.WARNING if news.field == "lost" else logging.INFO
-        logger.log(level, "%s: %s %s: %s", *told, news.reason, extra=extra)
-    else:
-        logger.debug("%s: %s %s", *told, extra=extra)
+def effect_of(
+    spec: QueueDefinition, row: RowFate, sent_at: float, at: datetime
+) -> Effect:
+    """Decide what the fate of a row of a write comes to. Pure.
+
+    A lease counts from ``sent_at``, on the clock; ``at`` is for people.
+    """
+    if row.fate is Fate.WON:
+        return _won(spec, row, sent_at, at)
+    if row.fate is Fate.MISSED:
+        return _missed(spec, row, at)
+    if row.fate is Fate.REFUSED:
+        return _refused(spec, row)
+    return Effect(finished=row.finished)
+
+
+def _won(spec: QueueDefinition, row: RowFate, sent_at: float, at: datetime) -> Effect:
+    step, lease_end = row.step, sent_at + spec.lease_s
+    if step.kind == "claim":
+        ours = transitions.held_of(spec, step, row.rmt, lease_end)
+        return Effect(claimed=ours, count="claimed")
+    if step.kind == "renew":
+        held = row.held and replace(row.held, rmt=row.rmt, deadline=lease_end)
+        return Effect(renewed=held)
+    if step.kind not in _KINDS:
+        return Effect()
+    count, event = _KINDS[step.kind]
+    fault = row.finished.report.fault if row.finished else ""
+    reason = f"the executor did not do it: {fault}" if fault else clipped(step.reason)
+    failure = None
+    if event == "failed":
+        before = step.change.before
+        attempt = transitions.attempts_of(spec, before) if spec.attempts else None
+        failure = Failure(rid=step.rid, reason=reason, attempt=attempt, at=at)
+    worked_s = row.finished.worked_s if row.finished else None
+    return Effect(
+        gone=step.rid,
+        count=count,
+        event=event,
+        reason=reason,
+        worked_s=worked_s,
+        failure=failure,
+    )
+
+
+def _missed(spec: QueueDefinition, row: RowFate, at: datetime) -> Effect:
+    step = row.step
+    if step.kind == "claim":
+        return Effect(count="lost")
+    if step.kind == "rescue" or row.held is None:
+        return Effect()
+    # an earlier copy of this write may have been the one that counted
+    if row.row and step.kind != "renew" and transitions.is_marked(spec, step, row.row):
+        return _won(spec, replace(row, finished=None), 0.0, at)
+    return _lost(step.rid, "somebody else took the row over")
+
+
+def _refused(spec: QueueDefinition, row: RowFate) -> Effect:
+    step, finished = row.step, row.finished
+    if step.kind == "claim":
+        failed = replace(step.change, kind="problem", reason=row.reason)
+        return Effect(reject=transitions.reject(spec, failed))
+    if finished is not None and step.kind not in ("fail", "release"):
+        told = Report(error=row.reason, final=True)
+        return Effect(finished=Finished(held=finished.held, report=told))
+    act = "release" if step.kind == "release" else "failure"
+    return _lost(step.rid, f"the catalog refuses even its {act}: {row.reason}")
+
+
+def _lost(rid: str, reason: str) -> Effect:
+    return Effect(gone=rid, count="lost", event="lost", reason=reason)
+
+
+def _log(name: str, one: Effect) -> None:
+    extra = {"event": one.event, "rid": one.gone, "work_s": one.worked_s}
+    if one.event == "failed":
+        # a job that fails is the owner's affair
+        again = ", to be tried again," if one.count == "retried" else ""
+        told = (name, again, one.gone, one.reason)
+        logger.info("%s: failed%s %s: %s", *told, extra=extra)
+    elif one.event != "lost":
+        logger.debug("%s: %s %s", name, one.event, one.gone, extra=extra)

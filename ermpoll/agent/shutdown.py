@@ -1,92 +1,355 @@
-"""The end of the program: agents claim no more, and give back what they hold.
+"""How an agent runs and ends: when told, when idle, by an interrupt or an exit.
 
-Threads of ours are daemons, so nothing of ours holds the interpreter. It is found
-out twice: when the main thread has ended, which others' threads may outlive by
-hours, and when the interpreter ends.
+Whoever ends it, and wherever it runs, it ends the same way: the agent's own thread
+gives back and writes what is to be written, look by look, and whoever waits only
+waits. So an interrupt can cut off no write.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
+import logging
+import math
 import threading
-import time
-import weakref
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from enum import Enum
 
-from ermpoll.polling import registry
+from ermpoll.agent import execution, program_end
+from ermpoll.agent.cycle import Cycle
+from ermpoll.agent.dispatcher import Dispatcher
+from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.backoff import REAL, Clocks
+from ermpoll.catalog import write_permission
+from ermpoll.polling import Poller
+from ermpoll.polling.status import Listener
+from ermpoll.queue.transitions import Held
+from ermpoll.records import Event, LookResult, WakeReason
+from ermpoll.redact import traceback_places
 
-#: How long work that runs may go on when the interpreter ends, and how long it may
-#: take to give it back then, in seconds: a kernel that is restarted has 2.5 for all.
-GRACE_S, LAST_S = 1.0, 1.0
+logger = logging.getLogger(__name__)
+
+#: Seconds to give back what still runs, in a run in the foreground.
+ABANDON_S = 5.0
+#: With no work left and no write that gets through for so many seconds, a run in
+#: the foreground that was to end does.
+PATIENCE_S = 25.0
 
 
-class Drains(Protocol):
-    """What holds rows: an agent."""
+class Phase(Enum):
+    """What the looks of an agent do."""
+
+    STOPPED = "stopped"
+    #: Claim, and write what is finished.
+    RUNNING = "running"
+    #: Claim no more until resumed.
+    PAUSED = "paused"
+    #: Claim no more: it ends when all that is held is done.
+    FINISHING = "finishing"
+    #: Claim no more, give back what was not begun.
+    DRAINING = "draining"
+    #: Give back also what still runs.
+    ABANDONING = "abandoning"
+
+
+class Until(Enum):
+    """How long a run is to go on by itself."""
+
+    STOPPED = "stopped"
+    IDLE = "idle"
+    #: For one look, and the work that it begins.
+    ONCE = "once"
+
+
+#: The phases in which it ends once nothing is held any more.
+ENDING = (Phase.FINISHING, Phase.DRAINING, Phase.ABANDONING)
+
+
+class Lifecycle:
+    """The runs of one agent.
+
+    Parameters
+    ----------
+    driver
+        Whose thread the looks are on.
+    halt
+        Set where a run is given up: no further write is tried.
+    """
+
+    def __init__(
+        self,
+        driver: Poller,
+        cycle: Cycle,
+        held: HeldJobs,
+        dispatcher: Dispatcher,
+        halt: threading.Event,
+        clocks: Clocks = REAL,
+    ) -> None:
+        self._name = driver.name
+        self._driver = driver
+        self._cycle = cycle
+        self._held = held
+        self._dispatcher = dispatcher
+        self._halt = halt
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self.phase = Phase.STOPPED
+        self._until = Until.STOPPED
+        self._rids: Sequence[str] | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        #: What a listener or a transform raised to end its thread, or None.
+        self._left: BaseException | None = None
+        #: What the only look that claims has failed with, or None.
+        self._claim_error: Exception | None = None
+        #: What the looks fail with, and since when.
+        self._failing: tuple[float, Exception] | None = None
+
+    def begin(
+        self,
+        driver: Poller,
+        until: Until = Until.STOPPED,
+        rids: Sequence[str] | None = None,
+    ) -> None:
+        """Begin to run on the driver's thread; a run that is ending goes on instead."""
+        with self._lock:
+            self._driver = driver
+            self.phase, self._until, self._rids = Phase.RUNNING, until, rids
+            self._left = self._failing = self._claim_error = None
+            self._halt.clear()
+            self._ended.clear()
+        self._dispatcher.begin()
+        program_end.watch(self)
+        driver.start()
+        if driver.status.state == "stopped":
+            # it has ended already, or another one of its name was started
+            self._ended.set()
+
+    @property
+    def is_running(self) -> bool:
+        """True from the beginning of a run to its end."""
+        running = self._driver.status.state != "stopped"
+        return running and not self._ended.is_set()
+
+    def wake(self, reason: WakeReason) -> None:
+        """Ask for a look, from any thread."""
+        self._driver.wake(reason)
+
+    def news_at(self) -> float:
+        """Return when the news came that made it look: an answer since then will do."""
+        noticed = self._driver.because == "notice" and self._driver.board.noticed_at
+        return noticed or self._clocks.monotonic()
+
+    def pause(self, paused: bool) -> None:
+        """Claim no more, or again."""
+        with self._lock:
+            if self.phase in (Phase.RUNNING, Phase.PAUSED):
+                self.phase = Phase.PAUSED if paused else Phase.RUNNING
+        self.wake("more" if paused else "manual")
 
     def drain(self) -> None:
-        """Claim no more, give back what was not begun, stop; does not wait."""
+        """Claim no more, give back what was not begun, end when the rest is written."""
+        self._go_to(Phase.DRAINING, unless=(Phase.STOPPED, Phase.ABANDONING))
 
     def abandon(self) -> None:
-        """Give back what still runs; does not wait."""
+        """Also give back what still runs."""
+        self._go_to(Phase.ABANDONING, unless=(Phase.STOPPED,))
 
-    def stop(self, timeout_s: float = 30) -> bool:
-        """Stop; False when that takes longer."""
+    def _go_to(self, phase: Phase, unless: Sequence[Phase]) -> None:
+        with self._lock:
+            if self.phase not in unless:
+                self.phase = phase
+        self._held.wake()
+        # a back-off is not waited out: who stops an agent is a person
+        self.wake("manual")
 
+    # what the agent's thread does
 
-_lock = threading.Lock()
-_agents: weakref.WeakSet[Drains] = weakref.WeakSet()
-#: The process that is watched: a fork has neither our thread nor our agents.
-_watched: int | None = None
+    def look(self) -> LookResult:
+        """Do one look, and end the run where nothing is left to do.
 
+        Raises
+        ------
+        BaseException
+            What a listener or a transform left its thread with, once the run ends.
+        """
+        self._thread = threading.current_thread()
+        looked = None
+        try:
+            # a dry run that begins beside a running agent does not hinder it
+            with write_permission.real(), execution.acting_for(self._name):
+                looked = self._look()
+            self._failing = None
+        except Exception as error:
+            self._failing = self._failing or (self._clocks.monotonic(), error)
+            # also where the catalog does not answer: nothing may be left to write
+            if not self._end_if_over(looked):
+                raise
+        except BaseException as error:  # noqa: BLE001 - told, and raised at the end
+            self.leave(error)
+        else:
+            self._end_if_over(looked)
+        if self._left is not None and self._ended.is_set():
+            raise self._left
+        return looked or LookResult(more=True)
 
-def watch(agent: Drains) -> None:
-    """Drain this agent once the program's main thread has ended."""
-    global _watched
-    with _lock:
-        if _watched != os.getpid():
-            _agents.clear()
-            # registered late, so called before what was there when it began
-            atexit.register(_end, os.getpid())
-            thread = threading.Thread(
-                target=_drain_after_main, name="watch main thread", daemon=True
+    def _look(self) -> LookResult:
+        phase = self.phase
+        if phase in (Phase.DRAINING, Phase.ABANDONING):
+            self._held.give_back(running=phase is Phase.ABANDONING)
+        if phase is not Phase.RUNNING or self._until is not Until.ONCE:
+            return self._cycle.look(
+                claiming=phase is Phase.RUNNING,
+                conditional=self._driver.because in ("notice", "timer"),
             )
-            thread.start()
-            _watched = os.getpid()
-        _agents.add(agent)
+        with self._lock:
+            # whatever comes of it, there is no second one
+            if self.phase is Phase.RUNNING:
+                self.phase = Phase.FINISHING
+        try:
+            return self._cycle.look(rids=self._rids)
+        except Exception as error:
+            # what it has claimed all the same is worked on first
+            self._claim_error = error
+            raise
+
+    def _end_if_over(self, looked: LookResult | None) -> bool:
+        if self._until is Until.IDLE and self._dispatcher.hopeless:
+            self.drain()
+        with self._lock:
+            if not self._is_over(looked):
+                return False
+            self.phase = Phase.STOPPED
+            self._ended.set()
+        self._driver.stop(0)
+        self._dispatcher.end(wait_for_work=not self._held.stuck)
+        if self.phase is not Phase.STOPPED:
+            # begun again meanwhile
+            self._driver.start()
+        return True
+
+    def _is_over(self, looked: LookResult | None) -> bool:
+        """Whether nothing is held, and nothing due or new that would be waited for."""
+        if self._held or self.phase in ENDING:
+            return not self._held
+        to_end = self.phase is Phase.RUNNING and self._until is Until.IDLE
+        if not to_end or looked is None:
+            return False
+        return looked.due_s is None and not looked.more
+
+    def leave(self, error: BaseException) -> None:
+        """End the run, since somebody's function has left its thread; say so."""
+        if self._left is None:
+            text = "%s: ends, and what it holds goes back: %s"
+            logger.error(text, self._name, traceback_places(error))
+        self._left = error
+        self.abandon()
+
+    def guarded(self, listener: Listener) -> Listener:
+        """Return a listener whose exit ends the run, once the look is done."""
+
+        def told(event: Event) -> None:
+            try:
+                with execution.acting_for(self._name):
+                    listener(event)
+            except BaseException as error:
+                if isinstance(error, Exception):
+                    raise
+                self.leave(error)
+
+        return told
+
+    # what others do: they wait
+
+    def stop(self, timeout_s: float, abandon: bool) -> bool:
+        """Drain, and wait that long; see `Agent.stop`."""
+        if not self.is_running:
+            return True
+        self.drain()
+        if execution.is_acting_for(self._name):
+            # it waits for whoever calls: a listener, a transform, the work of a row
+            return False
+        ended = self._wait(timeout_s)
+        if not ended and abandon:
+            self.abandon()
+            ended = self._wait(max(timeout_s, ABANDON_S))
+        if not ended:
+            left = len(self._held)
+            logger.warning("%s: %d rows are still worked on", self._name, left)
+        return ended
+
+    def run_here(self, begin: Callable[[], None], timeout_s: float | None) -> int:
+        """Begin a run and wait for its end; returns how many interrupts came.
+
+        The first one drains, the second abandons, the third gives up; so does a time
+        that is over.
+
+        Parameters
+        ----------
+        timeout_s
+            Seconds for running jobs after an interrupt; None: as long as they take.
+            The last few of them are for giving back what takes longer.
+        """
+        last_s = ABANDON_S if timeout_s is None else min(timeout_s / 2, ABANDON_S)
+        drain_s = None if timeout_s is None else timeout_s - last_s
+        stages = ((begin, None), (self.drain, drain_s), (self.abandon, last_s))
+        interrupts = 0
+        try:
+            for act, seconds in stages:
+                try:
+                    act()
+                    if self._wait(seconds):
+                        break
+                except KeyboardInterrupt:
+                    interrupts += 1
+            else:
+                self._give_up()
+        except BaseException:
+            # a signal handler of the user's may raise an exit at any line
+            self.abandon()
+            self._wait(ABANDON_S)
+            raise
+        told = self._left or self._claim_error
+        if self._failing and not self._ended.is_set():
+            told = told or self._failing[1]
+        if told is not None and not interrupts:
+            raise told
+        return interrupts
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait until the run has ended; without a time, until it is to be given up."""
+        if seconds is not None:
+            ended = self._clocks.wait(self._ended, seconds)
+        else:
+            while not (ended := self._clocks.wait(self._ended, PATIENCE_S)):
+                if self._is_hopeless() or not self.is_running:
+                    break
+        if ended and self._thread is not None:
+            self._thread.join(ABANDON_S)
+        return ended
+
+    def _is_hopeless(self) -> bool:
+        """Whether a run that is to end has no work left, and can't write the rest."""
+        if self._failing is None or self.phase not in ENDING or self._held.busy:
+            return False
+        return self._clocks.monotonic() - self._failing[0] >= PATIENCE_S
+
+    def _give_up(self) -> None:
+        """End a run that can't write what it holds, and say what that is."""
+        if self._ended.is_set():
+            return
+        self._halt.set()
+        self._driver.stop(0)
+        self._dispatcher.end(wait_for_work=False)
+        held, now = self._held.held(), self._clocks.monotonic()
+        logger.warning("%s: gave up: %s", self._name, what_stays(held, now))
 
 
-def _drain_after_main() -> None:
-    threading.main_thread().join()
-    for agent in _running():
-        agent.drain()
-
-
-def _end(pid: int) -> None:
-    if pid != os.getpid():
-        return
-    agents = _running()
-    for agent in agents:
-        agent.drain()
-    for agent in (left := _wait(agents, GRACE_S)):
-        agent.abandon()
-    _wait(left, LAST_S)
-    stopped: list[object] = [*agents]
-    for thing in registry.agents():
-        if thing not in stopped:
-            thing.stop(timeout_s=0)
-
-
-def _wait(agents: list[Drains], seconds: float) -> list[Drains]:
-    """Wait that long at most, in all, until they have stopped; return who has not."""
-    deadline = time.monotonic() + seconds
-    return [
-        agent
-        for agent in agents
-        if not agent.stop(max(deadline - time.monotonic(), 0.0))
-    ]
-
-
-def _running() -> list[Drains]:
-    with _lock:
-        return list(_agents)
+def what_stays(held: Sequence[Held], now: float) -> str:
+    """Say which rows stay claimed, and for how long. Pure."""
+    if not held:
+        return "no row stays claimed"
+    rids = " ".join(one.rid for one in held)
+    left_s = max(one.deadline for one in held) - now
+    until = "until somebody rescues them"
+    if left_s < math.inf:
+        until = f"for another {max(left_s, 0):.0f} s, then any agent rescues them"
+    return f"{len(held)} rows stay claimed, {until}: {rids}"

@@ -1,65 +1,68 @@
-"""Claims whose answer never came: ours or not, the catalog will tell."""
+"""Claims whose answer never came: ours or not, the catalog will tell. A value."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
 
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
+from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import JSON, Row
-
-if TYPE_CHECKING:
-    from ermpoll.queue import Queue
+from ermpoll.records import Row
 
 
+@dataclass(frozen=True, slots=True)
 class UnconfirmedClaims:
-    """The claims of one agent of which it is not known whether they were written."""
+    """The claims of which it is not known whether they were written."""
 
-    def __init__(self, jobs: Queue) -> None:
-        self._jobs = jobs
-        self._moves: dict[str, tuple[Transition, float]] = {}
+    #: Each claim and when it was sent, on the clock, by RID.
+    claims: Mapping[str, tuple[Transition, float]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self._moves)
+        return bool(self.claims)
 
-    def add(self, done: WriteResult, sent_at: float) -> None:
-        """Keep the claims of a write that got no certain answer."""
-        for rid in done.rids(Fate.UNKNOWN):
-            step = done.transitions[rid]
-            if step.kind == "claim" and self._jobs.definition.owner:
-                self._moves[rid] = (step, sent_at)
+    def after(
+        self, spec: QueueDefinition, done: WriteResult, sent_at: float
+    ) -> UnconfirmedClaims:
+        """Return these and the claims of a write that got no certain answer.
 
-    @property
-    def rids(self) -> tuple[str, ...]:
-        """The rows whose present state would tell."""
-        return tuple(self._moves)
-
-    def found(self, now: Mapping[str, dict[str, JSON]]) -> dict[str, Held]:
-        """Return claims that turn out to be ours, by the rows as they are now.
-
-        Those that can't become ours any more are forgotten: the row has moved on
-        without our token, or their lease is over.
+        Without an owner column nothing could tell whose they are.
         """
-        spec = self._jobs.definition
-        held, open_ = {}, {}
-        for rid, (move, sent_at) in self._moves.items():
-            row, deadline = now.get(rid), sent_at + spec.lease_s
-            if row is not None and transitions.is_marked(spec, move, row):
-                ours = transitions.held_of(spec, move, str(row["RMT"]), deadline)
+        rids = done.rids(Fate.UNKNOWN) if spec.owner else ()
+        steps = [done.transitions[rid] for rid in rids]
+        more = {s.rid: (s, sent_at) for s in steps if s.kind == "claim"}
+        return UnconfirmedClaims({**self.claims, **more})
+
+    def sorted_out(
+        self, spec: QueueDefinition, rows: Mapping[str, Row], now: float
+    ) -> tuple[list[Held], UnconfirmedClaims]:
+        """Return the claims that turn out to be ours, and those still unconfirmed.
+
+        The others can't become ours any more: the row has moved on without our
+        token, or their lease is over.
+
+        Parameters
+        ----------
+        rows
+            The rows as they are now; one that is gone is missing.
+        """
+        ours, left = [], {}
+        for rid, (step, sent_at) in self.claims.items():
+            row, deadline = rows.get(rid), sent_at + spec.lease_s
+            if row is None:
+                continue
+            if transitions.is_marked(spec, step, row):
+                held = transitions.held_of(spec, step, str(row["RMT"]), deadline)
                 # under this version the row may hold somebody's edits as well
-                held[rid] = replace(ours, row=row)
-            elif row is not None and _still(move, row) and time.monotonic() < deadline:
-                open_[rid] = (move, sent_at)
-        self._moves = open_
-        return held
+                ours.append(replace(held, row=row))
+            elif _may_still_be_written(step, row) and now < deadline:
+                left[rid] = (step, sent_at)
+        return ours, UnconfirmedClaims(left)
 
 
-def _still(move: Transition, row: Row) -> bool:
+def _may_still_be_written(step: Transition, row: Row) -> bool:
     """Whether a late copy of the write could still match the row."""
-    return parse_time(row["RMT"]) == parse_time(move.change.rmt)
+    return parse_time(row["RMT"]) == parse_time(step.change.rmt)

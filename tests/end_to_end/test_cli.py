@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,7 @@ import pytest
 import ermpoll
 from ermpoll import cli
 from ermpoll.errors import UsageError
-from ermpoll.sandbox import demo
-from tests.helpers.conditions import let_pass, wait_until
-from tests.helpers.tables import states
+from tests.helpers.conditions import let_pass
 
 #: The rows of these tests have a specimen of their own, so that one failure is one.
 AGENT = """
@@ -113,7 +112,8 @@ def test_run_until_idle_does_what_waits_and_exits_with_zero(
 
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stdout
-    assert states(box.catalog(), added, demo.TABLE) == ["success"] * 3
+    states = states_of(box, added)
+    assert states == dict.fromkeys(added, "success")
 
 
 def test_run_exits_with_one_when_a_row_failed(
@@ -165,7 +165,7 @@ def test_run_finishes_what_it_holds_when_told_to_stop(
 
     assert process.returncode == 0, log
     assert "0 failed" in said
-    assert states(box.catalog(), added, demo.TABLE) == ["success"]
+    assert states_of(box, added) == dict.fromkeys(added, "success")
 
 
 @pytest.mark.parametrize(
@@ -203,17 +203,69 @@ def test_run_releases_what_does_not_finish(
         _, log = process.communicate(timeout=40)
 
     assert process.returncode == 0, log
-    assert states(box.catalog(), added, demo.TABLE) == ["new"]
+    assert states_of(box, added) == dict.fromkeys(added, "new")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=str)
+def test_run_ends_in_time_while_the_catalog_is_away_and_says_what_stays_claimed(
+    tmp_path: Path, box: ermpoll.sandbox.Box, stop: signal.Signals
+) -> None:
+    write_agent(
+        tmp_path,
+        f"""
+        import pathlib, threading
+        pathlib.Path({str(tmp_path / "working")!r}).touch()
+        threading.Event().wait(0.5)
+        """,
+    )
+    [rid] = box.add(1, Specimen="T1")
+
+    with started(
+        *(tmp_path, "run", "tiles:agent", "--stop-timeout", "2"),
+        environment=announced(box),
+    ) as process:
+        wait_for_file(tmp_path / "working", process)
+        box.faults(status=503, times=10**9)
+        let_pass(1)
+        begun = time.monotonic()
+        process.send_signal(stop)
+        _, log = process.communicate(timeout=40)
+        took_s = time.monotonic() - begun
+
+    assert took_s < 4, log
+    assert "1 rows stay claimed, for another" in log
+    assert rid in log
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
+def test_a_signal_that_was_ignored_when_the_command_began_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with cli._interrupted_by_signals() as came:
+            signal.raise_signal(signal.SIGHUP)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert came == [signal.SIGTERM]
 
 
 def wait_for_file(path: Path, process: subprocess.Popen[str]) -> None:
     """Return when the child has made the file."""
-
-    def made() -> bool:
+    for _ in range(300):
+        if path.exists():
+            return
         assert process.poll() is None, process.communicate()
-        return path.exists()
+        let_pass(0.1)
+    pytest.fail(f"{path.name} did not appear in 30 s")
 
-    wait_until(made, 30)
+
+def states_of(box: ermpoll.sandbox.Box, rids: list[str]) -> dict[str, object]:
+    any_of = ";".join(f"RID={rid}" for rid in rids)
+    page = box.catalog().get(f"entity/Imaging:Image/{any_of}")
+    assert page
+    return {str(row["RID"]): row["Processing_Status"] for row in page.rows}
 
 
 @pytest.mark.parametrize(

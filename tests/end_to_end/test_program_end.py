@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 import ermpoll
-from ermpoll.agent.daemon_pool import DaemonThreadPool
 from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.tables import add
 
@@ -207,62 +205,3 @@ def test_a_kernel_that_is_restarted_gives_its_rows_back(catalog):
         client.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
-
-
-def test_own_threads_take_no_more_than_they_are_and_end_when_they_are_told():
-    pool = DaemonThreadPool(2, "ermpoll-test")
-    go = threading.Event()
-    names: list[str] = []
-
-    def work(n: int) -> int:
-        names.append(threading.current_thread().name)
-        assert go.wait(5)
-        return n
-
-    futures = [pool.submit(work, n) for n in range(6)]
-    wait_until(lambda: len(names) == 2)
-    go.set()
-    assert [future.result(5) for future in futures] == list(range(6))
-    pool.shutdown()
-
-    assert set(names) == {"ermpoll-test_0", "ermpoll-test_1"}
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        pool.submit(work, 7)
-
-
-def test_a_call_does_not_wait_for_a_thread_that_is_at_another():
-    go = threading.Event()
-    for _ in range(50):
-        pool = DaemonThreadPool(2, "ermpoll-test")
-        pool.submit(go.wait, 10)
-        assert pool.submit(int).result(5) == 0
-        pool.shutdown(wait=False)
-    go.set()
-
-
-def test_own_threads_are_not_begun_for_what_an_idle_one_can_do():
-    pool = DaemonThreadPool(4, "ermpoll-test")
-    for _ in range(20):
-        pool.submit(int).result(5)
-        wait_until(lambda: pool._idle._value > 0)
-
-    assert len(pool._threads) == 1
-    pool.shutdown()
-
-
-def test_a_shutdown_of_own_threads_can_cancel_what_was_not_begun():
-    pool = DaemonThreadPool(1, "ermpoll-test")
-    begun, go = threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        assert go.wait(5)
-
-    first, second = pool.submit(work), pool.submit(work)
-    assert begun.wait(5)
-    pool.shutdown(wait=False, cancel_futures=True)
-    go.set()
-
-    assert first.result(5) is None
-    assert second.cancelled()
-    pool.shutdown()

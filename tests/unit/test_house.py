@@ -65,9 +65,7 @@ def owner(path: Path) -> str:
     "folder",
     still(
         PACKAGES,
-        {
-            "ermpoll/agent": "is being redesigned",
-        },
+        {},
     ),
 )
 def test_a_folder_can_be_seen_at_once(folder: Path) -> None:
@@ -148,9 +146,7 @@ def modules_with_tests(package: str) -> set[str]:
     "package",
     still(
         ["", *KIT],
-        {
-            "agent": "is being redesigned",
-        },
+        {},
     ),
 )
 def test_each_module_of_the_kit_has_its_tests(package: str) -> None:

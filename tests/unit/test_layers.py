@@ -51,6 +51,7 @@ WRONG = {
     "sandbox/__init__": "ermpoll.render.frames",
     "sandbox/query/scope": "ermpoll.sandbox.schema",
     "agent/agent": "ermpoll.sandbox",
+    "agent/held_jobs": "ermpoll.agent.cycle",
     "queue/queue": "pandas",
     "queue/results": "jinja2",
     "polling/poller": "pika",

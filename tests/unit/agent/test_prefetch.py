@@ -3,14 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.agent.prefetch import LONGEST_LINGER_S, MOST, Prefetch
+from ermpoll.agent.prefetch import LONGEST_BATCH_WAIT_S, MOST, Prefetch
 
 START = Prefetch(workers=4, lease_s=600)
 
 
 def test_nothing_is_held_beyond_the_workers_before_anything_was_measured():
     assert START.capacity == 4
-    assert START.linger_s == 0
+    assert START.batch_wait_s == 0
 
 
 def test_short_jobs_are_held_in_ever_larger_batches():
@@ -29,7 +29,7 @@ def test_long_jobs_are_never_held_beyond_the_workers():
         pace = pace.cycled(0.1, ran_dry=True)
 
     assert pace.capacity == 4
-    assert pace.linger_s == 0
+    assert pace.batch_wait_s == 0
 
 
 def test_a_batch_that_kept_the_workers_busy_does_not_grow():
@@ -70,7 +70,7 @@ def test_what_is_held_starts_within_a_quarter_of_the_lease(
         pace = pace.cycled(seconds, dry)
 
     assert workers <= pace.capacity <= max(workers, MOST)
-    assert 0 <= pace.linger_s <= LONGEST_LINGER_S
+    assert 0 <= pace.batch_wait_s <= LONGEST_BATCH_WAIT_S
     if pace.capacity > workers:
         assert (
             pace.capacity / workers * pace.work_s <= max(lease_s / 4, pace.work_s) * 2

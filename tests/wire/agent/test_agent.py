@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import signal
@@ -14,13 +13,16 @@ import pytest
 import ermpoll
 from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import Denied, UsageError
-from ermpoll.notices.base import LocalNotices
 from ermpoll.sandbox import demo
 from tests.helpers import picklable_work
 from tests.helpers.conditions import let_pass, wait_until
-from tests.helpers.tables import add, edit, queue, read, states
+from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
+
+
+def states(catalog: ermpoll.Catalog, rids: list[str]) -> list[object]:
+    return [read(catalog, rid)["state"] for rid in rids]
 
 
 def test_run_once_claims_works_and_completes(catalog):
@@ -263,20 +265,6 @@ def test_a_long_job_keeps_its_lease(catalog):
     assert states(catalog, [rid]) == ["complete"]
 
 
-def test_an_overdue_claim_is_rescued_and_done(catalog):
-    [rid] = add(catalog, NEW)
-    dead = queue(catalog, lease_s=1).claim(1)
-    agent = ermpoll.Agent(queue(catalog), lambda row: {"result": "second"}, poll_s=600)
-
-    with agent:
-        assert wait_until(lambda: agent.status.completed == 1)
-
-    assert agent.status.rescued == 1
-    row = read(catalog, rid)
-    assert (row["result"], row["attempts"]) == ("second", 2)
-    assert row["owner"] != dead.token
-
-
 def test_a_job_over_its_time_limit_has_failed(catalog):
     slow, quick = add(catalog, {**NEW, "name": "slow"}, NEW)
     go = threading.Event()
@@ -300,9 +288,7 @@ def test_pause_claims_no_more_and_resume_does(catalog):
     with agent:
         assert wait_until(lambda: agent.status.state == "waiting")
         agent.pause()
-        looked = agent.status.looks["empty"]
-        # a look that is going on may still claim
-        wait_until(lambda: sum(agent.status.looks.values()) > looked + 1)
+        let_pass(0.3)  # a look that is going on may still claim
         [rid] = add(catalog, NEW)
         looked = sum(agent.status.looks.values())
         assert wait_until(lambda: sum(agent.status.looks.values()) > looked + 1)
@@ -380,113 +366,6 @@ def test_logs_name_rows_and_no_values(catalog, caplog):
     assert {"claimed", "completed"} <= events
     assert "confidential" not in caplog.text
     assert rid in caplog.text
-
-
-def test_a_dry_run_shows_and_writes_nothing(box, catalog):
-    rids = add(catalog, *[NEW] * 3)
-    agent = ermpoll.Agent(queue(catalog), lambda row: {"result": "r"})
-    before = (catalog.writes, len(box.log))
-
-    dry = agent.dry_run(2, work=True)
-
-    assert [c.rid for c in dry.plan.changes] == rids[:2]
-    assert dry.results == {rid: {"result": "r"} for rid in rids[:2]}
-    assert (catalog.writes, len(box.log)) == before
-
-
-def test_a_dry_run_refuses_what_work_writes_and_lists_it(catalog):
-    [rid] = add(catalog, NEW)
-
-    def nosy(row):
-        with contextlib.suppress(ermpoll.WriteRefused):
-            catalog.put("attributegroup/Ops:Job/RID;name", [{"RID": rid, "name": "x"}])
-        late = threading.Thread(target=lambda: late_write(catalog, rid))
-        late.start()
-        late.join()
-
-    def late_write(catalog, rid):
-        with pytest.raises(ermpoll.WriteRefused):
-            catalog.delete(f"entity/Ops:Job/RID={rid}")
-
-    dry = ermpoll.Agent(queue(catalog), nosy).dry_run(1, work=True)
-
-    assert dry.would == (
-        "would PUT attributegroup/Ops:Job/RID;name",
-        f"would DELETE entity/Ops:Job/RID={rid}",
-    )
-    assert read(catalog, rid)["name"] is None
-
-
-def test_a_dry_run_refuses_the_acts_of_a_queue_as_well(catalog):
-    rid, other = add(catalog, NEW, NEW)
-    jobs = queue(catalog)
-
-    def nosy(row):
-        jobs.claim(rows=[other])
-
-    dry = ermpoll.Agent(jobs, nosy).dry_run(1, work=True)
-
-    assert "WriteRefused" in dry.errors[rid]
-    assert dry.would[0].startswith("would PUT attributegroup/Ops:Job/RID,RMT;")
-    assert states(catalog, [rid, other]) == ["actionable"] * 2
-
-
-def test_a_dry_run_refuses_the_acts_of_threads_that_work_starts(catalog):
-    rid, other = add(catalog, NEW, NEW)
-    jobs = queue(catalog)
-    refused = []
-
-    def try_to(act):
-        try:
-            act()
-        except ermpoll.WriteRefused:
-            refused.append(act)
-
-    def nosy(row):
-        inner = ermpoll.Agent(jobs, lambda row: None, name="inner")
-        acts = [lambda: jobs.claim(rows=[other]), inner.start, inner.run_once]
-        for act in acts:
-            thread = threading.Thread(target=try_to, args=(act,))
-            thread.start()
-            thread.join()
-
-    dry = ermpoll.Agent(jobs, nosy).dry_run(1, work=True)
-
-    assert (len(refused), len(dry.would)) == (3, 3)
-    assert states(catalog, [rid, other]) == ["actionable"] * 2
-
-
-def test_a_dry_run_does_not_hinder_an_agent_that_runs(catalog):
-    [rid] = add(catalog, NEW)
-    jobs = queue(catalog)
-    begun, go = threading.Event(), threading.Event()
-
-    def last(row):
-        begun.set()
-        go.wait(10)
-
-    with ermpoll.Agent(jobs, last) as agent:
-        assert begun.wait(10)
-        with catalog.dry_run() as refused:
-            go.set()
-            assert wait_until(lambda: agent.status.completed == 1)
-
-    assert (refused, states(catalog, [rid])) == ([], ["complete"])
-
-
-def test_a_dry_run_refuses_writes_in_other_processes(catalog, monkeypatch):
-    [rid] = add(catalog, NEW)
-    monkeypatch.setenv("ERMPOLL_TEST_CATALOG", catalog.url)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        agent = ermpoll.Agent(
-            queue(catalog), picklable_work.write_to_catalog, executor=pool
-        )
-        dry = agent.dry_run(1, work=True)
-        wrote = agent.run_once()
-
-    assert dry.would == ("would PUT attributegroup/Ops:Job/RID;name",)
-    assert "WriteRefused" in dry.errors[rid]
-    assert (wrote, read(catalog, rid)["name"]) == (1, "x")
 
 
 def test_a_transform_that_fails_marks_its_row_and_no_other(catalog):
@@ -586,82 +465,6 @@ def test_without_the_right_to_write_nothing_starts():
                 begin()
 
     assert (agent.status.state, stranger.writes) == ("stopped", 0)
-
-
-@pytest.mark.timeout(120)
-def test_work_runs_on_a_dask_cluster(catalog):
-    distributed = pytest.importorskip("distributed")
-    rids = add(catalog, *[NEW] * 4)
-    with (
-        distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-        client.get_executor() as pool,
-    ):
-        agent = ermpoll.Agent(
-            queue(catalog), picklable_work.report_pid, workers=2, executor=pool
-        )
-        agent.run(until_idle=True)
-
-    assert states(catalog, rids) == ["complete"] * 4
-
-
-def test_a_transform_that_refuses_every_row_leaves_the_agent_idle(catalog):
-    add(catalog, *[NEW] * 12)
-    agent = ermpoll.Agent(queue(catalog), lambda row: None, transform=lambda row: None)
-
-    agent.run(until_idle=True)
-
-    assert sum(agent.status.looks.values()) <= 2
-
-
-def test_shards_share_the_rows_without_overlap(catalog):
-    rids = add(catalog, *[NEW] * 40)
-    done = [
-        ermpoll.Agent(queue(catalog), lambda row: None, spread=(k, 3), workers=40)
-        for k in range(3)
-    ]
-
-    counts = [agent.run_once() for agent in done]
-
-    assert sum(counts) == 40
-    assert all(0 < count < 40 for count in counts)
-    assert set(states(catalog, rids)) == {"complete"}
-
-
-def test_a_random_start_does_every_row(catalog):
-    rids = add(catalog, *[NEW] * 30)
-
-    ermpoll.Agent(queue(catalog), lambda row: None, spread="random").run(
-        until_idle=True
-    )
-
-    assert set(states(catalog, rids)) == {"complete"}
-
-
-@pytest.mark.parametrize("spread", [(3, 3), (0, 17), "head", (1,)])
-def test_a_spread_that_cant_be_is_refused(catalog, spread):
-    with pytest.raises(UsageError, match="spread"):
-        ermpoll.Agent(queue(catalog), lambda row: None, spread=spread)
-
-
-def test_agents_of_one_process_ask_once_for_a_notice(box, catalog):
-    notices = LocalNotices()
-    agents = [
-        ermpoll.Agent(queue(catalog), lambda row: None, name=f"a{n}", notices=notices)
-        for n in range(4)
-    ]
-    for agent in agents:
-        agent.start()
-    assert wait_until(lambda: all(a.status.state == "waiting" for a in agents))
-
-    notices.notify()
-    assert wait_until(lambda: all(a.status.looks.get("unchanged") for a in agents))
-    for agent in agents:
-        agent.stop()
-
-    assert [a.status.looks["unchanged"] for a in agents] == [1] * 4
 
 
 @pytest.mark.parametrize(

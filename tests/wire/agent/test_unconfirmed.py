@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import ermpoll
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.queue.guarded_put import Fate
@@ -10,6 +8,7 @@ from ermpoll.queue.writer import WriteResult, by_then
 from tests.helpers.tables import add, edit, queue
 
 NEW = {"state": "actionable"}
+NONE = UnconfirmedClaims()
 
 
 def doubtful(
@@ -23,57 +22,69 @@ def doubtful(
     return done
 
 
-def found(jobs: ermpoll.Queue, limbo: UnconfirmedClaims) -> dict[str, Held]:
-    return limbo.found(jobs.read_rows(limbo.rids))
+def sorted_out(
+    jobs: ermpoll.Queue, claims: UnconfirmedClaims, now: float = 0.0
+) -> tuple[list[Held], UnconfirmedClaims]:
+    rows = jobs.read_rows(claims.claims)
+    return claims.sorted_out(jobs.definition, rows, now)
 
 
 def test_a_claim_that_was_written_is_found_to_be_ours(box, catalog):
     [rid] = add(catalog, NEW)
-    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
+    jobs = queue(catalog)
 
-    limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 0.0)
+    [ours], left = sorted_out(jobs, claims)
 
-    assert limbo
-    ours = found(jobs, limbo)
-    assert list(ours) == [rid]
-    assert ours[rid].token == jobs.held().rows[0]["owner"]
-    assert not limbo
+    assert (bool(claims), left) == (True, NONE)
+    assert (ours.rid, ours.token) == (rid, jobs.held().rows[0]["owner"])
+    assert ours.deadline == jobs.definition.lease_s
 
 
 def test_a_claim_that_may_still_be_written_is_kept_in_mind(box, catalog):
     [rid] = add(catalog, NEW)
-    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
+    jobs = queue(catalog)
 
-    limbo.add(doubtful(box, jobs, status=502), time.monotonic())
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, status=502), 0.0)
 
-    assert (
-        found(jobs, limbo),
-        bool(limbo),
-    ) == ({}, True)
+    assert sorted_out(jobs, claims) == ([], claims)
     edit(catalog, rid, priority=1)
-    assert (
-        found(jobs, limbo),
-        bool(limbo),
-    ) == ({}, False)
+    assert sorted_out(jobs, claims) == ([], NONE)
 
 
 def test_a_claim_whose_lease_is_over_is_forgotten(box, catalog):
     add(catalog, NEW)
-    jobs, limbo = queue(catalog), UnconfirmedClaims(queue(catalog))
+    jobs = queue(catalog)
 
-    limbo.add(doubtful(box, jobs, status=502), time.monotonic() - 601)
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, status=502), 0.0)
 
-    assert (
-        found(jobs, limbo),
-        bool(limbo),
-    ) == ({}, False)
+    assert sorted_out(jobs, claims, now=601) == ([], NONE)
+
+
+def test_a_row_that_is_gone_is_forgotten(box, catalog):
+    [rid] = add(catalog, NEW)
+    jobs = queue(catalog)
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, status=502), 0.0)
+
+    catalog.delete(f"entity/Ops:Job/RID={rid}")
+
+    assert sorted_out(jobs, claims) == ([], NONE)
+
+
+def test_claims_of_an_earlier_write_are_kept(box, catalog):
+    first, second = add(catalog, NEW, NEW)
+    jobs = queue(catalog)
+
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 0.0)
+    claims = claims.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 1.0)
+
+    assert [one.rid for one in sorted_out(jobs, claims)[0]] == [first, second]
 
 
 def test_without_an_owner_column_nothing_can_be_found_out(box, catalog):
     add(catalog, NEW)
     jobs = queue(catalog, owner=None)
-    limbo = UnconfirmedClaims(jobs)
 
-    limbo.add(doubtful(box, jobs, drop_reply=True), time.monotonic())
-
-    assert not limbo
+    assert (
+        NONE.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 0.0) == NONE
+    )
