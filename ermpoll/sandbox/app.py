@@ -23,7 +23,7 @@ from ermpoll.sandbox.http.faults import FaultPlan
 from ermpoll.sandbox.http.messages import Answer, Request, json_answer, text_answer
 from ermpoll.sandbox.http.routes import Service, refused
 from ermpoll.sandbox.http.server import BODY_LIMIT, Front
-from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model import jsons
 from ermpoll.sandbox.model.clients import OWNER, SOMEBODY, Client, Logins, User
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
@@ -181,7 +181,7 @@ class Sandbox:
             # A page in a browser can't send this type to another host unasked.
             return text_answer(405, "POST a command as application/json.\n")
         try:
-            doc = scalars.loads(request.body)
+            doc = jsons.loads(request.body)
             return json_answer(200, self.command(**doc))
         except (ValueError, TypeError) as error:
             return text_answer(400, f"The command can't be done: {error}\n")

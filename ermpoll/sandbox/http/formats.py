@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict
-from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model import jsons, scalars
 from ermpoll.sandbox.model.types import Type
 from ermpoll.sandbox.store.journal import Image
 from ermpoll.sandbox.write.fields import Field
@@ -204,9 +204,9 @@ def read(kind: str, body: bytes) -> JsonBody | CsvBody:
         if kind == CSV:
             return _read_csv(body.decode())
         if kind == STREAM:
-            items = [scalars.loads(line) for line in body.splitlines() if line.strip()]
+            items = [jsons.loads(line) for line in body.splitlines() if line.strip()]
         else:
-            items = scalars.loads(body)
+            items = jsons.loads(body)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"The body is not {kind}.") from error
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request
-from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model import jsons
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 
 
@@ -62,7 +62,7 @@ def json_of(request: Request) -> Any:
     if not request.body.strip():
         return None
     try:
-        return scalars.loads(request.body)
+        return jsons.loads(request.body)
     except (ValueError, RecursionError) as error:
         raise bad_request("The body is not JSON.") from error
 

@@ -16,7 +16,8 @@ from ermpoll.sandbox.http.messages import (
 from ermpoll.sandbox.model.acls import SUPPORTED, Rights
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.schema.address import Place
-from ermpoll.sandbox.schema.create import Builder, check_acls
+from ermpoll.sandbox.schema.checks import check_acls
+from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.schema.reader import a_mapping
 
 

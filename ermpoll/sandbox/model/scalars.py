@@ -7,71 +7,32 @@ text form of either) becomes what SQLite keeps, and how that goes out again.
 from __future__ import annotations
 
 import json
-import math
 import re
-import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
-from ermpoll.sandbox.model import intervals, times
+from ermpoll.sandbox.model import intervals, jsons, times
+from ermpoll.sandbox.model.jsons import loads, plain
+from ermpoll.sandbox.model.numbers import (
+    numeric_order,
+    read_float4,
+    read_float8,
+    read_integer,
+    read_numeric,
+    write_float,
+    write_numeric,
+)
 
-_INTEGER = re.compile(r"\s*[-+]?[0-9]+\s*")
 _TRUE = ("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1")
 _FALSE = ("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0")
 
 
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _is_lost(number: float, digits: str) -> bool:
-    """Return whether a number is 0 only for being too small to be kept."""
-    return not number and re.search("[1-9]", digits.lower().split("e")[0]) is not None
-
-
-def _json_float(digits: str) -> JsonFloat:
-    number = JsonFloat(digits)
-    if math.isinf(number) or _is_lost(number, digits):
-        raise ValueError(f"{digits} is out of range")
-    return number
-
-
-def loads(text: str | bytes) -> Any:
-    """Return the JSON in `text`; unlike Python's, without NaN and Infinity."""
-    return json.loads(text, parse_constant=_no_constant, parse_float=_json_float)
-
-
-def json_text(value: Any) -> str:
-    """Return the text jsonb is kept as: keys sorted, so that equals are equal."""
-    return _clean(
-        json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    )
-
-
-def _clean(text: str) -> str:
-    if "\0" in text or ("\\u0000" in text and _holds_nul(text)):
-        raise ValueError("NUL can't be kept")
-    if not text.isascii():
-        text.encode()
-    return text
-
-
-def _holds_nul(text: str) -> bool:
-    return re.search(r"(?<!\\)(\\\\)*\\u0000", text) is not None
-
-
-def _plain(value: Any) -> str:
-    """Return the text form of any JSON value, as PostgreSQL's ``->>`` has it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def read_text(value: Any) -> str:
     """Return `value` as text; an object or a number is taken as its text form."""
-    text = _plain(value)
+    text = plain(value)
     if "\0" in text:
         raise ValueError("NUL can't be kept")
     if not text.isascii():
@@ -79,136 +40,8 @@ def read_text(value: Any) -> str:
     return text
 
 
-def is_integer(text: str) -> bool:
-    """Return whether a text is a whole number of any size."""
-    return _INTEGER.fullmatch(text) is not None
-
-
-def is_unquoted_word(text: str) -> bool:
-    """Return whether the service would put a number in its SQL that is none there."""
-    try:
-        return not math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _read_integer(limit: int, value: Any) -> int:
-    if type(value) is not int:
-        text = _plain(value)
-        if not _INTEGER.fullmatch(text) or len(text) > 40:
-            raise ValueError("no integer")
-        value = int(text)
-    if not -limit <= value < limit:
-        raise ValueError("out of range")
-    return int(value)
-
-
-_WORDS: dict[str, float | str] = {
-    "nan": "NaN",
-    "infinity": math.inf,
-    "inf": math.inf,
-    "+infinity": math.inf,
-    "+inf": math.inf,
-    "-infinity": -math.inf,
-    "-inf": -math.inf,
-}
-
-
-def _read_float8(value: Any) -> float | str:
-    text = _plain(value).strip().lower()
-    if text in _WORDS:
-        # SQLite keeps NaN as NULL; as a text it sorts above all numbers, as it should.
-        return _WORDS[text]
-    if text.lstrip("+-").startswith("0x"):
-        return float.fromhex(text)
-    if "_" in text:
-        raise ValueError("no number")
-    number = float(text)
-    if math.isinf(number) or _is_lost(number, text):
-        raise ValueError("out of range")
-    return number
-
-
-def _read_float4(value: Any) -> float | str:
-    number = _read_float8(value)
-    if isinstance(number, str) or math.isinf(number):
-        return number
-    packed = struct.pack("f", number)
-    kept: float = struct.unpack("f", packed)[0]
-    if math.isinf(kept) or (kept == 0 and number != 0):
-        raise ValueError("out of range")
-    shorter = (float(f"{kept:.{digits}g}") for digits in range(6, 10))
-    return next((short for short in shorter if struct.pack("f", short) == packed), kept)
-
-
-def _write_float(kept: float | str) -> float | str:
-    if isinstance(kept, float) and math.isinf(kept):
-        return "Infinity" if kept > 0 else "-Infinity"
-    return kept
-
-
-def _read_numeric(value: Any) -> str:
-    """Return the digits as they were written; NaN and the infinities as words."""
-    text = getattr(value, "digits", None) or _plain(value).strip()
-    if text.lower() in _WORDS:
-        return str(_write_float(_WORDS[text.lower()]))
-    try:
-        number = Decimal(text)
-    except ArithmeticError as error:
-        raise ValueError("no number") from error
-    if "_" in text or not number.is_finite() or abs(number.adjusted()) > 1000:
-        raise ValueError("no number")
-    return f"{abs(number) if number == 0 else number:f}"
-
-
-def _write_numeric(kept: str | float) -> float | int | str:
-    # Sums and averages are numbers already.
-    if not isinstance(kept, str) or kept in ("NaN", "Infinity", "-Infinity"):
-        return kept
-    return float(kept) if "." in kept else int(kept)
-
-
-def _numeric_order(kept: str) -> tuple[int, Decimal]:
-    number = Decimal(kept)
-    # PostgreSQL has NaN above all numbers, and equal to itself.
-    return (1, Decimal(0)) if number.is_nan() else (0, number)
-
-
-class JsonFloat(float):
-    """A number of a JSON body that keeps its digits."""
-
-    digits: str
-
-    def __new__(cls, digits: str) -> JsonFloat:
-        """Return the number that the digits mean."""
-        number = super().__new__(cls, digits)
-        number.digits = digits
-        return number
-
-
-def _json_order(kept: str) -> Any:
-    return _ranked(json.loads(kept))
-
-
-def _ranked(value: Any) -> Any:
-    """Return a sort key of a JSON value, as PostgreSQL orders jsonb."""
-    if value is None:
-        return (0,)
-    if isinstance(value, str):
-        return (1, value)
-    if isinstance(value, bool):
-        return (3, value)
-    if isinstance(value, list):
-        return (4, len(value), [_ranked(item) for item in value])
-    if isinstance(value, dict):
-        # Shorter names come first.
-        items = sorted(value.items(), key=lambda item: (len(item[0].encode()), item[0]))
-        return (5, len(value), [(name, _ranked(item)) for name, item in items])
-    return (2, value)
-
-
 def _read_boolean(value: Any) -> int:
-    word = _plain(value).strip().lower()
+    word = plain(value).strip().lower()
     if word in _TRUE:
         return 1
     if word in _FALSE:
@@ -217,16 +50,16 @@ def _read_boolean(value: Any) -> int:
 
 
 def _read_timestamptz(value: Any) -> int:
-    return times.read_instant(_plain(value), zoned=True)
+    return times.read_instant(plain(value), zoned=True)
 
 
 def _read_timestamp(value: Any) -> int:
     # PostgreSQL drops the offset of what goes into a column without zone.
-    return times.read_instant(_plain(value), zoned=False)
+    return times.read_instant(plain(value), zoned=False)
 
 
 def _read_uuid(value: Any) -> str:
-    return str(uuid.UUID(_plain(value).strip()))
+    return str(uuid.UUID(plain(value).strip()))
 
 
 def _text_of_boolean(kept: int) -> str:
@@ -271,15 +104,15 @@ class Scalar:
 
 SCALARS: dict[str, Scalar] = {
     "text": Scalar(read=read_text),
-    "int2": Scalar(read=partial(_read_integer, 2**15), is_number=True, is_integer=True),
-    "int4": Scalar(read=partial(_read_integer, 2**31), is_number=True, is_integer=True),
-    "int8": Scalar(read=partial(_read_integer, 2**63), is_number=True, is_integer=True),
-    "float4": Scalar(read=_read_float4, write=_write_float, is_number=True),
-    "float8": Scalar(read=_read_float8, write=_write_float, is_number=True),
+    "int2": Scalar(read=partial(read_integer, 2**15), is_number=True, is_integer=True),
+    "int4": Scalar(read=partial(read_integer, 2**31), is_number=True, is_integer=True),
+    "int8": Scalar(read=partial(read_integer, 2**63), is_number=True, is_integer=True),
+    "float4": Scalar(read=read_float4, write=write_float, is_number=True),
+    "float8": Scalar(read=read_float8, write=write_float, is_number=True),
     "numeric": Scalar(
-        read=_read_numeric,
-        write=_write_numeric,
-        order=_numeric_order,
+        read=read_numeric,
+        write=write_numeric,
+        order=numeric_order,
         is_number=True,
         is_checked_late=True,
     ),
@@ -291,7 +124,7 @@ SCALARS: dict[str, Scalar] = {
         is_checked_late=True,
     ),
     "date": Scalar(
-        read=lambda value: times.read_date(_plain(value)), is_checked_late=True
+        read=lambda value: times.read_date(plain(value)), is_checked_late=True
     ),
     "timestamptz": Scalar(
         read=_read_timestamptz,
@@ -306,30 +139,30 @@ SCALARS: dict[str, Scalar] = {
         is_checked_late=True,
     ),
     "time": Scalar(
-        read=lambda value: times.read_time(_plain(value)), is_checked_late=True
+        read=lambda value: times.read_time(plain(value)), is_checked_late=True
     ),
     "timetz": Scalar(
-        read=lambda value: times.read_timetz(_plain(value)), is_checked_late=True
+        read=lambda value: times.read_timetz(plain(value)), is_checked_late=True
     ),
     "interval": Scalar(
-        read=lambda value: intervals.read(_plain(value)),
+        read=lambda value: intervals.read(plain(value)),
         order=intervals.length,
         is_checked_late=True,
     ),
     "uuid": Scalar(read=_read_uuid, is_ordered=False, is_checked_late=True),
     "json": Scalar(
-        read=json_text,
+        read=jsons.json_text,
         write=json.loads,
         text=_text_of_json,
-        order=_json_order,
+        order=jsons.order,
         is_ordered=False,
         is_json=True,
     ),
     "jsonb": Scalar(
-        read=json_text,
+        read=jsons.json_text,
         write=json.loads,
         text=_text_of_json,
-        order=_json_order,
+        order=jsons.order,
         is_ordered=False,
         is_json=True,
     ),
@@ -370,7 +203,7 @@ def _array_item(item: Any) -> str:
         return "NULL"
     if isinstance(item, bool):
         return "t" if item else "f"
-    text = _plain(item)
+    text = plain(item)
     if text and text.upper() != "NULL" and not re.search(r'[\s",{}\\]', text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

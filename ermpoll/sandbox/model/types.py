@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict
-from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model import jsons, numbers, scalars
 
 #: What SQLite keeps: None, int, float or str.
 Kept: TypeAlias = Any
@@ -153,12 +153,21 @@ class Type:
         As `from_text`, but a whole number may be beyond the type's range, and what is
         no number, or an infinite one, is the database's to refuse (409).
         """
-        if self._basic.is_integer and scalars.is_integer(text) and len(text) < 300:
+        if self._basic.is_integer and numbers.is_integer(text) and len(text) < 300:
             number = int(text)
             return number if abs(number) < 2**63 else float(number)
-        if self.scalar in ("float4", "float8") and scalars.is_unquoted_word(text):
+        if self.scalar in ("float4", "float8") and numbers.is_unquoted_word(text):
             raise conflict(f"{text[:80]!r} is no {self.scalar}.")
         return self.from_text(text)
+
+    def from_page(self, text: str) -> Kept:
+        """Return what to page from for the text of a page key, or refuse (400, 409)."""
+        if not self.array:
+            return self.from_filter(text)
+        try:
+            return self.from_json(scalars.array_items(text))
+        except (HttpError, ValueError) as error:
+            raise conflict(f"{text[:80]!r} is no {self.name}.") from error
 
     def from_text(self, text: str) -> Kept:
         """Return what is kept for the text of an address.
@@ -170,7 +179,7 @@ class Type:
         """
         try:
             if self._basic.is_json:
-                return scalars.json_text(scalars.loads(text))
+                return jsons.json_text(jsons.loads(text))
             return self._basic.read(text)
         except (ValueError, OverflowError, RecursionError) as error:
             make = conflict if self._basic.is_checked_late else bad_request

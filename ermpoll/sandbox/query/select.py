@@ -211,7 +211,7 @@ def _beyond(
     steps: list[str] = []
     equal: list[str] = []
     for order, text in zip(orders, values, strict=True):
-        kept = None if text is None else order.output.type.from_filter(text)
+        kept = None if text is None else order.output.type.from_page(text)
         value = "NULL" if kept is None else path.bind(kept)
         larger = order.descending == before
         step = _step(order, value, larger=larger)

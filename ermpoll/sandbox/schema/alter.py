@@ -16,7 +16,8 @@ from ermpoll.sandbox.model.model import (
 )
 from ermpoll.sandbox.model.types import Type, type_named
 from ermpoll.sandbox.schema.address import Place
-from ermpoll.sandbox.schema.create import Builder, check_acls
+from ermpoll.sandbox.schema.checks import check_acls
+from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.schema.reader import (
     action_of,
     common_of,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
-from ermpoll.sandbox.model import scalars
+from ermpoll.sandbox.model import jsons
 from ermpoll.sandbox.model.acls import SUPPORTED, Rights
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode
@@ -181,7 +181,7 @@ def _client_values(client: Client) -> dict[str, Any]:
         "Display_Name": client.display_name,
         "Full_Name": None,
         "Email": None,
-        "Client_Object": scalars.json_text(doc),
+        "Client_Object": jsons.json_text(doc),
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.acls import BINDABLE, OPEN_TO_ALL, SUPPORTED, Rights
+from ermpoll.sandbox.model.acls import BINDABLE, Rights
 from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
@@ -26,6 +26,13 @@ from ermpoll.sandbox.model.model import (
 )
 from ermpoll.sandbox.model.types import type_named
 from ermpoll.sandbox.query import policy
+from ermpoll.sandbox.schema.checks import (
+    check_acls,
+    check_link,
+    check_system,
+    names_of,
+    without_acls,
+)
 from ermpoll.sandbox.schema.reader import (
     a_list,
     a_mapping,
@@ -107,7 +114,7 @@ class Builder:
             if column.name in table.columns:
                 raise bad_request(f"The column {column.name!r} stands twice.")
             table.columns[column.name] = column
-        _check_system(table)
+        check_system(table)
         for item in a_list(doc.get("keys")):
             table.keys.append(self.key(table, a_mapping(item)))
         if not any(key.columns == ["RID"] for key in table.keys):
@@ -173,7 +180,7 @@ class Builder:
             rid=self.catalog.new_rid(),
             name=self._constraint(table, doc, columns, "key"),
             columns=columns,
-            **_without_acls(common_of(doc)),
+            **without_acls(common_of(doc)),
         )
 
     def fkey(self, table: TableDef, doc: Mapping[str, Any]) -> ForeignKey:
@@ -191,7 +198,7 @@ class Builder:
             raise conflict("The referenced columns are no key.")
         if len(ref_columns) != len(columns):
             raise conflict("A foreign key needs as many referenced columns as own.")
-        _check_link(table, columns, target, ref_columns)
+        check_link(table, columns, target, ref_columns)
         said = common_of(doc)
         return ForeignKey(
             rid=self.catalog.new_rid(),
@@ -292,57 +299,3 @@ class Builder:
             number += 1
             name = default_name([table.name, *columns, f"{suffix}{number}"])
         return name
-
-
-def _check_link(
-    table: TableDef, columns: list[str], target: TableDef, ref_columns: list[str]
-) -> None:
-    """Refuse (409) a link that is there already, or between types that differ."""
-    pairs = set(zip(columns, ref_columns, strict=True))
-    for fkey in table.fkeys:
-        known = set(zip(fkey.columns, fkey.ref_columns, strict=True))
-        if fkey.ref_table == (target.schema, target.name) and known == pairs:
-            raise conflict(f"The foreign key {fkey.name} makes that link.")
-    for name, ref_name in pairs:
-        one, other = table.columns[name].type, target.columns[ref_name].type
-        alike = one.scalar == other.scalar or (one.is_number and other.is_number)
-        if not alike or one.array != other.array:
-            raise conflict(f"{one.name} can't refer to {other.name}.")
-
-
-def check_acls(element: Element | Model, acls: Mapping[str, Any]) -> None:
-    """Refuse ACLs that an element can't have (409) or that are none (400)."""
-    for name, members in acls.items():
-        if name not in SUPPORTED[type(element)]:
-            raise conflict(f"There is no ACL {name[:80]!r} here.")
-        if members is None:
-            continue
-        if not isinstance(members, list) or not all(
-            isinstance(item, str) for item in members
-        ):
-            raise bad_request("An ACL is a list of texts.")
-        # Foreign keys may be used by everybody, and nothing else may be written so.
-        is_open = name in OPEN_TO_ALL or isinstance(element, ForeignKey)
-        if "*" in members and not is_open:
-            raise bad_request(f"The ACL {name} can't hold *.")
-
-
-def names_of(table: TableDef, names: Any) -> list[str]:
-    """Return column names of `table` that a document lists once each, or refuse."""
-    found = column_names_of(names)
-    for name in found:
-        table.column(name)
-    return found
-
-
-def _without_acls(said: dict[str, Any]) -> dict[str, Any]:
-    return {name: said[name] for name in ("comment", "annotations") if name in said}
-
-
-def _check_system(table: TableDef) -> None:
-    for name, kind in SYSTEM_COLUMNS.items():
-        column = table.columns.get(name)
-        if column is None or column.typename != kind:
-            raise bad_request(f"A table needs the column {name} of type {kind}.")
-        if column.nullok and name in ("RID", "RCT", "RMT"):
-            raise bad_request(f"The column {name} can't be NULL.")

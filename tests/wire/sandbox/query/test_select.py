@@ -336,3 +336,18 @@ def test_a_deleted_rid_is_told_with_when(jobs: Client) -> None:
         *("RID", "schema_name", "table_name"),
         *("deleted_at", "last_visible_at", "last_visible_snaptime"),
     }
+
+
+def test_arrays_sort_element_by_element_and_page_from_one(client: Client) -> None:
+    client.table("Lot", {"id": "int4", "tags": "int4[]"}, keys=(("id",),))
+    tags = [[2], [10], [], [2, None], [2, 1], None]
+    rows = [{"id": at, "tags": item} for at, item in enumerate(tags)]
+    assert client.post("/entity/Lot", rows).status == 200
+    path = "/attribute/Lot/id,tags@sort(tags,id)"
+
+    whole = [row["tags"] for row in client.rows(path)]
+
+    assert whole == [[], [2], [2, 1], [2, None], [10], None]
+    after = client.rows(f"{path}@after(%7B2%2C1%7D,4)")
+    assert [row["tags"] for row in after] == [[2, None], [10], None]
+    assert client.get(f"{path}@after(x,4)").status == 409
