@@ -190,8 +190,7 @@ def _set_binding(on: PropertyChange, name: str, doc: Any) -> Any:
     if doc is None:
         on.element.acl_bindings.pop(name, None)
         return None
-    if doc is not False:
-        doc = on.builder.binding(on.place.table or on.element, on.element, doc)
+    doc = on.builder.binding(on.place.table or on.element, on.element, doc)
     on.element.acl_bindings[name] = doc
     return doc
 

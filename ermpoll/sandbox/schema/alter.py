@@ -57,10 +57,7 @@ def _alter_common(
         if name == "acls":
             check_acls(element, value)
         elif name == "acl_bindings":
-            value = {
-                key: binding and builder.binding(table, element, binding)
-                for key, binding in value.items()
-            }
+            value = builder.bindings(table, element, value)
         setattr(element, name, value)
     if "acls" in said:
         _demand_owner(builder, place, element)
@@ -245,7 +242,6 @@ def forget_broken_bindings(builder: Builder) -> None:
         for element in (table, *table.columns.values(), *table.fkeys):
             for name, binding in list(element.acl_bindings.items()):
                 try:
-                    if binding:
-                        builder.binding(table, element, binding)
+                    builder.binding(table, element, binding)
                 except HttpError:
                     del element.acl_bindings[name]

@@ -126,11 +126,7 @@ class Builder:
         A binding may go by a foreign key that the same request makes.
         """
         for table, element in self.unchecked:
-            element.acl_bindings = {
-                name: binding and self.binding(table, element, binding)
-                for name, binding in element.acl_bindings.items()
-                if binding is not None
-            }
+            element.acl_bindings = self.bindings(table, element, element.acl_bindings)
         self.unchecked.clear()
 
     def _check_later(self, table: TableDef, element: Element) -> None:
@@ -138,8 +134,23 @@ class Builder:
         if element.acl_bindings:
             self.unchecked.append((table, element))
 
-    def binding(self, table: TableDef, element: Element, doc: Any) -> dict[str, Any]:
-        """Return a binding of an element with all its members, or refuse (400, 409)."""
+    def bindings(
+        self, table: TableDef, element: Element, docs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the bindings that an element is given, or refuse (400, 409)."""
+        return {
+            name: self.binding(table, element, doc)
+            for name, doc in docs.items()
+            if doc is not None
+        }
+
+    def binding(self, table: TableDef, element: Element, doc: Any) -> Any:
+        """Return a binding of an element with all its members, or refuse (400, 409).
+
+        False is one as well: it hides a binding of the table from a part of it.
+        """
+        if doc is False:
+            return False
         if isinstance(element, ForeignKey):
             table = self.model.table(*element.ref_table)
         return policy.completed(self.rights, table, BINDABLE[type(element)], doc)

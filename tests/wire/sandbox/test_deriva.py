@@ -422,3 +422,40 @@ def test_the_polling_catalog_claims_and_hears_notices(
 
     catalog.amqp_connection.close()
     assert len(set(claimed)) == 37
+
+
+def test_a_vocabulary_is_defined_and_takes_terms(
+    catalog: ErmrestCatalog, model: Model
+) -> None:
+    schema = model.schemas["Ops"]
+    schema.create_table(Table.define_vocabulary("Method", "ops:{RID}"))
+    terms = catalog.getPathBuilder().schemas["Ops"].tables["Method"]
+
+    made = terms.insert(
+        [
+            {"Name": name, "Description": name, "Synonyms": []}
+            for name in ("wash", "dry", "scan")
+        ],
+        defaults=["ID", "URI"],
+    )
+
+    assert [row["ID"] for row in made] == [f"ops:{row['RID']}" for row in made]
+    assert [row["URI"] for row in made] == [f"/id/{row['RID']}" for row in made]
+
+
+def test_a_catalog_is_cloned_with_its_rows(
+    catalog: ErmrestCatalog, paths: Any, shared_box: Box
+) -> None:
+    server = DerivaServer("http", urlsplit(shared_box.url).netloc)
+    target = server.create_ermrest_catalog()
+    try:
+        catalog.clone_catalog(target)
+
+        cloned = target.getPathBuilder().schemas["Ops"]
+        for name in ("Job", "Step"):
+            rows = list(paths.tables[name].entities().sort(paths.tables[name].RID))
+            copies = list(cloned.tables[name].entities().sort(cloned.tables[name].RID))
+            assert [row["RID"] for row in copies] == [row["RID"] for row in rows]
+            assert [row["RCT"] for row in copies] == [row["RCT"] for row in rows]
+    finally:
+        target.delete_ermrest_catalog(really=True)

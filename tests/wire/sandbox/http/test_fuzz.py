@@ -19,6 +19,7 @@ from lark import Lark
 from ermpoll.sandbox import Box, demo
 from ermpoll.sandbox.http.messages import Request
 from ermpoll.sandbox.http.routes import Service
+from ermpoll.sandbox.model import clients
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
@@ -146,10 +147,17 @@ class Fuzzed:
         self.service = Service(self.store, Logins())
         demo.make(self.store)
 
-    def status(self, method: str, path: str, body: bytes, kind: str) -> int:
+    def status(
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        kind: str,
+        client: clients.Client | None = None,
+    ) -> int:
         headers = {"Accept": "*/*", "Content-Type": kind}
         request = Request(method=method, path=path, headers=headers, body=body)
-        status = self.service.answer(request).status
+        status = self.service.answer(request, client).status
         assert not self.store.db.in_transaction
         if method == "DELETE" and status == 204:
             self.store.clear()
@@ -245,6 +253,56 @@ def test_no_model_request_gets_a_5xx(
 
     for address in (f"/ermrest/catalog/1/{path}", "/ermrest/catalog"):
         assert fuzzed.status(method, address, body, "application/json") < 500
+
+
+_STEPS = st.fixed_dictionaries(
+    {},
+    optional={
+        "inbound": _JSON | st.just(["Imaging", "Image_Dataset_fkey"]),
+        "outbound": _JSON | st.just(["Imaging", "Image_Dataset_fkey"]),
+        "context": _JSON | st.just("base"),
+        "alias": _JSON | st.just("A"),
+        "and": _JSON | st.just([{"filter": "Bytes", "operand": 1}]),
+        "or": _JSON,
+        "filter": _JSON | st.sampled_from(["Bytes", ["base", "Tags"], [None, "RID"]]),
+        "operand": _JSON,
+        "operator": _JSON | st.sampled_from(["=", "lt", "null", "regexp", "ts"]),
+        "negate": _JSON,
+    },
+)
+_BINDINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "types": _JSON | st.sampled_from([["select"], ["owner", "update"], ["insert"]]),
+        "projection": _JSON
+        | st.sampled_from(["Tags", "Bytes", ["RCB"]])
+        | st.lists(_STEPS | _JSON, max_size=3).map(lambda steps: [*steps, "RID"]),
+        "projection_type": _JSON | st.sampled_from(["acl", "nonnull"]),
+        "scope_acl": _JSON | st.just(["*"]),
+        "comment": _JSON,
+    },
+)
+_BOUND = st.sampled_from(
+    [
+        "",
+        "/column/Tags",
+        "/column/RID",
+        "/foreignkey/Dataset/reference/Imaging:Dataset/RID",
+    ]
+)
+
+
+@settings(max_examples=_EXAMPLES, deadline=None)
+@given(place=_BOUND, binding=_BINDINGS | _JSON, key=st.sampled_from(["", "/mine"]))
+def test_no_binding_gets_a_5xx_and_none_that_is_taken_breaks_reading(
+    fuzzed: Fuzzed, place: str, binding: Any, key: str
+) -> None:
+    address = f"/ermrest/catalog/1/schema/Imaging/table/Image{place}/acl_binding{key}"
+    body = json.dumps(binding if key else {"mine": binding}).encode()
+
+    assert fuzzed.status("PUT", address, body, "application/json") < 500
+    rows = "/ermrest/catalog/1/entity/Imaging:Image?limit=1"
+    assert fuzzed.status("GET", rows, b"", "", clients.Client("guest")) in (200, 403)
 
 
 _HEADERS = st.dictionaries(
