@@ -97,6 +97,7 @@ class Sandbox:
         self.relay = Relay(options.amqp) if options.amqp else None
         self.emulation = Emulation(
             self.answer,
+            precheck=self.service.precheck,
             price=options.price,
             spared=CONTROL if options.control else "",
         )

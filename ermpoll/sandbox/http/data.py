@@ -67,6 +67,8 @@ def write(call: Call, names: Sequence[str]) -> Answer:
     call.deny_snapshot()
     prepared = _prepared(call)
     _checked_etag(call)
+    if call.request.is_probe:
+        raise preconditions.Probed
     assert prepared.write is not None
     return _write(call, prepared.query, prepared.write)
 

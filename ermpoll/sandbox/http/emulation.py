@@ -22,6 +22,8 @@ class Emulation:
     ----------
     answer
         The service.
+    precheck
+        Its refusal of a write whose preconditions fail, or None.
     price
         True: requests take as long as on a real service, and writes that overlap
         abort.
@@ -33,12 +35,13 @@ class Emulation:
         self,
         answer: Callable[[Request], Answer],
         *,
+        precheck: Callable[[Request], Answer | None],
         price: bool = False,
         spared: str = "",
     ) -> None:
         self._answer = answer
         self._spared = spared
-        self._prices = Prices(answer) if price else None
+        self._prices = Prices(answer, precheck) if price else None
         self._faults = Faults()
         self._thaw_at = 0.0
 

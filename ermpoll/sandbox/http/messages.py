@@ -25,6 +25,8 @@ class Request:
     client: Client = ANONYMOUS
     #: A number of the connection that it came on.
     connection: int = 0
+    #: True: nothing is to be done but to check the preconditions.
+    is_probe: bool = False
 
     @property
     def accept(self) -> str:

@@ -37,6 +37,10 @@ def etag(roles: frozenset[str], accept: str, version: str) -> str:
     return f'"{_roles_part(roles)};{accept.replace(chr(34), "")};{version}"'
 
 
+class Probed(Exception):
+    """The preconditions of a probe hold; it does nothing more."""
+
+
 def check(
     method: str, headers: Mapping[str, str], current: str, *, vary: str | None = None
 ) -> None:

@@ -76,10 +76,17 @@ class Prices:
     ----------
     answer
         Does what a request asks, at once.
+    precheck
+        Returns the refusal of a write whose preconditions fail, or None.
     """
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Answer],
+        precheck: Callable[[Request], Answer | None] = lambda request: None,
+    ) -> None:
         self._answer = answer
+        self._precheck = precheck
         self._machine = Machine()
         self._tables = Tables()
         #: What a row of a write takes here anyhow, in seconds: it is part of the price.
@@ -107,26 +114,42 @@ class Prices:
     async def _written(
         self, request: Request, extra_s: float, aborts: bool
     ) -> Answer | None:
-        rows = _rows_in(request)
-        price_s = WRITE_S + ROW_S * rows + extra_s
+        price_s = WRITE_S + ROW_S * _rows_in(request) + extra_s
         catalog, table = _places(request.path)
-        commits, holders = self._tables.commits, self._tables.holders
-        work = self._machine.work
-        await work(_BEFORE_S)
+        commits = self._tables.commits
+        await self._machine.work(_BEFORE_S)
+        # In what it sees from here on, a stale tag is found before any conflict.
+        stale = self._precheck(request)
         seen_table, seen_catalog = commits[table], commits[catalog]
-        await work(max(price_s * _LOCK_AT - _BEFORE_S, 0))
-        while aborts:
-            if commits[table] != seen_table:
-                return None
-            if table not in holders:
-                break
+        await self._machine.work(max(price_s * _LOCK_AT - _BEFORE_S, 0))
+        if stale is not None:
+            return stale
+        if not aborts:
+            return await self._committed(request, price_s, None)
+        if not await self._is_free(table, seen_table):
+            return None
+        return await self._committed(request, price_s, seen_catalog)
+
+    async def _is_free(self, table: str, seen: int) -> bool:
+        """Wait for a table's lock; return whether nobody wrote to it since `seen`."""
+        commits, holders = self._tables.commits, self._tables.holders
+        while commits[table] == seen and table in holders:
             # Waiting costs nothing; when the holder commits, this one is lost.
             await asyncio.shield(holders[table])
+        return commits[table] == seen
+
+    async def _committed(
+        self, request: Request, price_s: float, seen: int | None
+    ) -> Answer | None:
+        """Do the rest of a write, unless one to its catalog was committed since."""
+        catalog, table = _places(request.path)
+        commits, holders = self._tables.commits, self._tables.holders
+        rows = _rows_in(request)
         lock = holders[table] = asyncio.get_running_loop().create_future()
         try:
             rest_s = price_s * (1 - _LOCK_AT) - _AFTER_S - self._own_row_s * rows
-            await work(max(rest_s, 0))
-            if aborts and commits[catalog] != seen_catalog:
+            await self._machine.work(max(rest_s, 0))
+            if seen is not None and commits[catalog] != seen:
                 return None
             answer = self._timed(request, rows)
             if answer.changed:
@@ -136,7 +159,7 @@ class Prices:
             if holders.get(table) is lock:
                 del holders[table]
             lock.set_result(None)
-        await work(_AFTER_S)
+        await self._machine.work(_AFTER_S)
         return answer
 
     def _timed(self, request: Request, rows: int) -> Answer:

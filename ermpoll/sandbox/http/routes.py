@@ -7,6 +7,7 @@ address and names, then rights, then preconditions, then the body.
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,14 @@ from html import escape
 from urllib.parse import unquote
 
 from ermpoll.sandbox.errors import HttpError, bad_request, conflict, not_found
-from ermpoll.sandbox.http import catalogs, data, history, schema, site
+from ermpoll.sandbox.http import (
+    catalogs,
+    data,
+    history,
+    preconditions,
+    schema,
+    site,
+)
 from ermpoll.sandbox.http.call import Call, Route, dispatch
 from ermpoll.sandbox.http.formats import error_type
 from ermpoll.sandbox.http.messages import Answer, Request, text_answer
@@ -65,6 +73,10 @@ _CATALOG_ROUTES: tuple[Route[Call], ...] = (
         },
     ),
 )
+
+
+#: What a probe may be sent to: it does nothing there.
+_DATA = re.compile(r"/ermrest/catalog/[^/]+/(?:entity|attribute|attributegroup|schema)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,24 @@ class Service:
         except Exception:
             logger.exception("a request failed", extra={"event": "sandbox-error"})
             return refused(request, HttpError(500, "The sandbox has a defect here."))
+
+    def precheck(self, request: Request) -> Answer | None:
+        """Return the refusal of a write whose preconditions fail now, else None."""
+        names = ("If-Match", "If-None-Match")
+        if not any(name in request.headers for name in names) or not _DATA.match(
+            request.path
+        ):
+            return None
+        client = self.logins.client(request.headers)
+        probe = replace(request, client=client, is_probe=True)
+        path = request.path.partition("?")[0]
+        try:
+            on = Site(self.store, self.logins, probe)
+            return dispatch(_SITE_ROUTES, path, request.method, on)
+        except preconditions.Probed:
+            return None
+        except HttpError as error:
+            return refused(request, error) if error.status == 412 else None
 
 
 def _limit(store: Store, error: Exception) -> HttpError:

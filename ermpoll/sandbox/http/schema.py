@@ -44,6 +44,8 @@ def change(call: Call, names: Sequence[str]) -> Answer:
     call.rights.demand_catalog("enumerate")
     call.deny_snapshot()
     preconditions.check(request.method, request.headers, _etag(call))
+    if request.is_probe:
+        raise preconditions.Probed
     doc = document(request)
     journal = Journal(
         method=request.method,

@@ -98,3 +98,17 @@ def test_more_work_than_processors_takes_its_time() -> None:
 
     # Four times 0.04 s of work on two processors.
     assert asyncio.run(four()) >= 0.079
+
+
+def test_a_stale_tag_is_found_before_a_conflict() -> None:
+    async def late() -> list[Answer | None]:
+        refusal = Answer(status=412)
+        stale = _put("Job", connection=1)
+        prices = Prices(_done, lambda request: refusal if request is stale else None)
+        both = prices.respond(_put("Job", 100)), prices.respond(stale)
+        return list(await asyncio.gather(*both))
+
+    done, refused = asyncio.run(late())
+    assert done is not None
+    assert refused is not None
+    assert (done.status, refused.status) == (200, 412)

@@ -179,3 +179,31 @@ def test_no_fault_and_no_price_hits_the_commands_over_http() -> None:
         commands.command("faults")
 
         assert time.monotonic() - started < 5
+
+
+def test_with_a_price_a_stale_tag_is_refused_and_a_fresh_one_taken() -> None:
+    with ermpoll.sandbox.start(price=True) as box, closing(Client(box.url)) as client:
+        etag = client.get("/entity/Imaging:Dataset").etag
+
+        first = client.put(_PUT, [], If_Match=etag)
+        second = client.put(_PUT, [], If_Match=etag)
+
+    assert (first.status, second.status) == (200, 412)
+
+
+def test_with_a_price_aborts_can_be_turned_off() -> None:
+    statuses: list[int] = []
+
+    def write(url: str) -> None:
+        with closing(Client(url)) as client:
+            statuses.append(client.put(_PUT, []).status)
+
+    with ermpoll.sandbox.start(price=True) as box:
+        box.faults(abort=0)
+        threads = [threading.Thread(target=write, args=(box.url,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert statuses == [200] * 4
