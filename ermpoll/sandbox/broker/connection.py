@@ -1,4 +1,4 @@
-"""One connection to the loopback broker: frames in, frames out, by pika's codec."""
+"""One connection to the loopback broker: what each AMQP method does there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ import logging
 from functools import partial
 from typing import Any
 
-from pika import exceptions, frame, spec
+from pika import exceptions, spec
 from pika.amqp_object import Method
 
 from ermpoll.sandbox.broker.exchange import BrokerQueue, Consumer, Exchange
+from ermpoll.sandbox.broker.frames import FRAME_MAX, HEARTBEAT_S, Frames
 
 logger = logging.getLogger(__name__)
-
-_HEADER = b"AMQP\x00\x00\x09\x01"
-_HEARTBEAT_S = 30
-_FRAME_MAX = 131072
-#: A client that leaves this many bytes unread gets no more.
-_UNSENT_MAX = 1 << 20
 
 
 class Peer:
@@ -42,10 +37,7 @@ class Peer:
     ) -> None:
         self._exchange = exchange
         self._wanted = login
-        self._reader = reader
-        self._writer = writer
-        writer.transport.set_write_buffer_limits(high=_UNSENT_MAX)
-        self._relief: asyncio.Task[None] | None = None
+        self._frames = Frames(reader, writer, self._drain)
         self._tags = itertools.count(1)
         self._steps = {
             spec.Connection.StartOk: self._login,
@@ -63,13 +55,14 @@ class Peer:
             spec.Basic.Consume: self._consume,
             spec.Basic.Cancel: self._cancel,
             spec.Basic.Get: self._get,
-            spec.Basic.Publish: self._publish,
             spec.Basic.Ack: self._ack,
             spec.Basic.Nack: self._ack,
             spec.Basic.Reject: self._ack,
-            spec.Confirm.Select: self._reply(spec.Confirm.SelectOk),
+            spec.Confirm.Select: self._confirm,
         }
-        self._publishing: str | None = None
+        #: How much was published on the channels that want to be told.
+        self._confirmed: dict[int, int] = {}
+        #: Channel and tag of each message that waits for its acknowledgement.
         self.unacked: set[tuple[int, int]] = set()
         task = asyncio.current_task()
         assert task is not None
@@ -77,13 +70,14 @@ class Peer:
 
     async def run(self) -> None:
         """Serve the connection until it ends."""
-        heartbeats = asyncio.get_running_loop().create_task(self._heartbeats())
+        loop = asyncio.get_running_loop()
+        heartbeats = loop.create_task(self._frames.heartbeats())
         try:
-            if await self._reader.readexactly(len(_HEADER)) != _HEADER:
-                self._writer.write(_HEADER)
+            if not await self._frames.greet():
                 return
             self._start()
-            await self._frames()
+            async for channel, method, body in self._frames.arriving():
+                self._take(channel, method, body)
         except (OSError, asyncio.IncompleteReadError, exceptions.AMQPError):
             logger.debug("a connection to the broker ended")
         except asyncio.CancelledError:
@@ -91,77 +85,42 @@ class Peer:
             logger.debug("the broker stops")
         finally:
             heartbeats.cancel()
-            if self._relief is not None:
-                self._relief.cancel()
-            self._writer.close()
+            self._frames.close()
 
-    async def _heartbeats(self) -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_S / 2)
-            self._writer.write(frame.Heartbeat().marshal())
-
-    async def _frames(self) -> None:
-        data = b""
-        while not self._writer.is_closing():
-            chunk = await self._reader.read(65536)
-            if not chunk:
-                return
-            data += chunk
-            while data:
-                used, item = frame.decode_frame(data)
-                if item is None:
-                    break
-                data = data[used:]
-                self._take(item)
-
-    def _take(self, item: Any) -> None:
-        if isinstance(item, frame.Body) and self._publishing is not None:
-            self._exchange.publish(item.fragment, self._publishing)
-            self._publishing = None
-        if not isinstance(item, frame.Method):
+    def _take(self, channel: int, method: Any, body: bytes) -> None:
+        if isinstance(method, spec.Basic.Publish):
+            self._publish(channel, method, body)
             return
-        step = self._steps.get(type(item.method))
+        step = self._steps.get(type(method))
         if step is not None:
-            step(item.channel_number, item.method)
-        elif not isinstance(item.method, _SILENT):
-            name = item.method.NAME
-            self.send(0, spec.Connection.Close(540, f"NOT_IMPLEMENTED {name}", 0, 0))
+            step(channel, method)
+        elif not isinstance(method, _SILENT):
+            text = f"NOT_IMPLEMENTED {method.NAME}"
+            self._send(0, spec.Connection.Close(540, text, 0, 0))
 
-    def send(self, channel: int, method: Method) -> None:
-        """Send one method."""
-        self._writer.write(frame.Method(channel, method).marshal())
+    def _send(self, channel: int, method: Method, body: bytes | None = None) -> None:
+        self._frames.send(channel, method, body)
 
-    def _is_congested(self) -> bool:
-        """True while the client does not read what was sent to it."""
-        if self._writer.transport.get_write_buffer_size() <= _UNSENT_MAX:
-            return False
-        if self._relief is None or self._relief.done():
-            loop = asyncio.get_running_loop()
-            self._relief = loop.create_task(self._relieved())
-        return True
-
-    async def _relieved(self) -> None:
-        """Wait until the client reads again, then send on what has queued up."""
-        try:
-            await self._writer.drain()
-        except OSError:
-            return
-        self._relief = None
+    def _drain(self) -> None:
+        """Send on what queued up while the client did not read."""
         for queue in self._exchange.queues_of(self):
             queue.drain()
 
     def abort(self) -> None:
         """Break the connection."""
-        self._writer.transport.abort()
+        self._frames.abort()
         self.task.cancel()
 
     def _reply(self, answer: Any) -> Any:
-        return lambda channel, method: self.send(channel, answer())
+        return lambda channel, method: self._send(channel, answer())
 
     def _start(self) -> None:
-        features = {"basic.nack": True, "consumer_cancel_notify": True}
-        properties = {"product": "ermpoll sandbox", "capabilities": features}
-        self.send(0, spec.Connection.Start(server_properties=properties))
+        names = ("basic.nack", "consumer_cancel_notify", "publisher_confirms")
+        properties = {
+            "product": "ermpoll sandbox",
+            "capabilities": dict.fromkeys(names, True),
+        }
+        self._send(0, spec.Connection.Start(server_properties=properties))
 
     def _login(self, channel: int, method: Any) -> None:
         given = method.response
@@ -169,23 +128,24 @@ class Peer:
         wanted = self._wanted
         if wanted is not None and given != f"\0{wanted[0]}\0{wanted[1]}".encode():
             text = "ACCESS_REFUSED - the login is not known"
-            self.send(0, spec.Connection.Close(403, text, 0, 0))
+            self._send(0, spec.Connection.Close(403, text, 0, 0))
             return
-        self.send(0, spec.Connection.Tune(2047, _FRAME_MAX, _HEARTBEAT_S))
+        self._send(0, spec.Connection.Tune(2047, FRAME_MAX, HEARTBEAT_S))
 
     def _close(self, channel: int, method: Any) -> None:
-        self.send(0, spec.Connection.CloseOk())
-        self._writer.close()
+        self._send(0, spec.Connection.CloseOk())
+        self._frames.close()
 
     def _close_channel(self, channel: int, method: Any) -> None:
         for queue in self._exchange.queues.values():
             queue.drop_consumers(self, channel=channel)
         self.unacked = {item for item in self.unacked if item[0] != channel}
-        self.send(channel, spec.Channel.CloseOk())
+        self._confirmed.pop(channel, None)
+        self._send(channel, spec.Channel.CloseOk())
 
     def _refuse(self, channel: int, code: int, text: str, method: Any) -> None:
         number, kind = divmod(method.INDEX, 1 << 16)
-        self.send(channel, spec.Channel.Close(code, text, number, kind))
+        self._send(channel, spec.Channel.Close(code, text, number, kind))
 
     def _declare_exchange(self, channel: int, method: Any) -> None:
         known = self._exchange.types.get(method.exchange)
@@ -199,7 +159,7 @@ class Peer:
             return
         self._exchange.types.setdefault(method.exchange, method.type)
         self._exchange.bindings.setdefault(method.exchange, set())
-        self.send(channel, spec.Exchange.DeclareOk())
+        self._send(channel, spec.Exchange.DeclareOk())
 
     def _declare_queue(self, channel: int, method: Any) -> None:
         name = method.queue or f"amq.gen-{next(self._exchange.names)}"
@@ -214,7 +174,7 @@ class Peer:
             self._refuse(channel, 405, f"RESOURCE_LOCKED - {name}", method)
             return
         counts = len(queue.messages), len(queue.consumers)
-        self.send(channel, spec.Queue.DeclareOk(name, *counts))
+        self._send(channel, spec.Queue.DeclareOk(name, *counts))
 
     def _queue(self, channel: int, method: Any) -> BrokerQueue | None:
         queue = self._exchange.queues.get(method.queue)
@@ -230,38 +190,38 @@ class Peer:
             self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
             return
         self._exchange.bindings[method.exchange].add(queue.name)
-        self.send(channel, spec.Queue.BindOk())
+        self._send(channel, spec.Queue.BindOk())
 
     def _unbind(self, channel: int, method: Any) -> None:
         self._exchange.bindings.get(method.exchange, set()).discard(method.queue)
-        self.send(channel, spec.Queue.UnbindOk())
+        self._send(channel, spec.Queue.UnbindOk())
 
     def _delete_queue(self, channel: int, method: Any) -> None:
         queue = self._exchange.queues.get(method.queue)
         self._exchange.drop_queue(method.queue)
-        self.send(channel, spec.Queue.DeleteOk(len(queue.messages) if queue else 0))
+        self._send(channel, spec.Queue.DeleteOk(len(queue.messages) if queue else 0))
 
     def _purge(self, channel: int, method: Any) -> None:
         queue = self._queue(channel, method)
         if queue is not None:
             count = len(queue.messages)
             queue.messages.clear()
-            self.send(channel, spec.Queue.PurgeOk(count))
+            self._send(channel, spec.Queue.PurgeOk(count))
 
     def _consume(self, channel: int, method: Any) -> None:
         queue = self._queue(channel, method)
         if queue is None:
             return
         tag = method.consumer_tag or f"ctag-{next(self._exchange.names)}"
-        self.send(channel, spec.Basic.ConsumeOk(tag))
+        self._send(channel, spec.Basic.ConsumeOk(tag))
         queue.consumers.append(
             Consumer(
                 owner=self,
                 channel=channel,
                 tag=tag,
                 deliver=partial(self._deliver, channel, tag, method.no_ack),
-                is_congested=self._is_congested,
-                cancelled=lambda: self.send(channel, spec.Basic.Cancel(tag, True)),
+                is_congested=self._frames.is_congested,
+                cancelled=lambda: self._send(channel, spec.Basic.Cancel(tag, True)),
             )
         )
         queue.drain()
@@ -269,24 +229,32 @@ class Peer:
     def _cancel(self, channel: int, method: Any) -> None:
         for queue in self._exchange.queues.values():
             queue.drop_consumers(self, channel=channel, tag=method.consumer_tag)
-        self.send(channel, spec.Basic.CancelOk(method.consumer_tag))
+        self._send(channel, spec.Basic.CancelOk(method.consumer_tag))
 
     def _get(self, channel: int, method: Any) -> None:
         queue = self._queue(channel, method)
         if queue is None:
             return
         if not queue.messages:
-            self.send(channel, spec.Basic.GetEmpty())
+            self._send(channel, spec.Basic.GetEmpty())
             return
         exchange, body = queue.messages.popleft()
         tag = self._tag(channel, method.no_ack)
-        self.send(
-            channel, spec.Basic.GetOk(tag, False, exchange, "", len(queue.messages))
-        )
-        self._send_body(channel, body)
+        answer = spec.Basic.GetOk(tag, False, exchange, "", len(queue.messages))
+        self._send(channel, answer, body)
 
-    def _publish(self, channel: int, method: Any) -> None:
-        self._publishing = method.exchange
+    def _confirm(self, channel: int, method: Any) -> None:
+        self._confirmed.setdefault(channel, 0)
+        self._send(channel, spec.Confirm.SelectOk())
+
+    def _publish(self, channel: int, method: Any, body: bytes) -> None:
+        if method.exchange not in self._exchange.bindings:
+            self._refuse(channel, 404, f"NOT_FOUND - {method.exchange}", method)
+            return
+        self._exchange.publish(body, method.exchange)
+        if channel in self._confirmed:
+            self._confirmed[channel] += 1
+            self._send(channel, spec.Basic.Ack(self._confirmed[channel]))
 
     def _ack(self, channel: int, method: Any) -> None:
         tag, multiple = method.delivery_tag, getattr(method, "multiple", False)
@@ -307,14 +275,8 @@ class Peer:
         self, channel: int, tag: str, no_ack: bool, exchange: str, body: bytes
     ) -> None:
         number = self._tag(channel, no_ack)
-        self.send(channel, spec.Basic.Deliver(tag, number, False, exchange, ""))
-        self._send_body(channel, body)
-
-    def _send_body(self, channel: int, body: bytes) -> None:
-        properties = spec.BasicProperties()
-        self._writer.write(frame.Header(channel, len(body), properties).marshal())
-        if body:
-            self._writer.write(frame.Body(channel, body).marshal())
+        deliver = spec.Basic.Deliver(tag, number, False, exchange, "")
+        self._send(channel, deliver, body)
 
 
 #: Methods that need no answer.

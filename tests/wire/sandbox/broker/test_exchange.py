@@ -322,3 +322,43 @@ def test_what_a_slow_reader_could_not_take_reaches_it_once_it_reads(box: Box) ->
             assert len(heard) > before, f"nothing after message {before}"
 
         assert [body[:3] for body in heard] == [b"%03d" % n for n in range(200)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 131_064, 131_065, 400_000])
+def test_a_message_of_any_size_arrives_whole(box: Box, size: int) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        channel.basic_publish(EXCHANGE, "", b"x" * size)
+
+        assert _next(channel, queue)[2] == b"x" * size
+
+
+def test_messages_of_two_channels_do_not_mix(box: Box) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        other = channel.connection.channel()
+        channel.basic_publish(EXCHANGE, "", b"a" * 300_000)
+        other.basic_publish(EXCHANGE, "", b"b" * 300_000)
+
+        heard = {_next(channel, queue)[2] for _ in range(2)}
+
+        assert heard == {b"a" * 300_000, b"b" * 300_000}
+
+
+def test_a_publisher_gets_its_confirmations(box: Box) -> None:
+    with _listening(box.amqp_url) as (channel, queue):
+        channel.confirm_delivery()
+
+        channel.basic_publish(EXCHANGE, "", b"one")
+        channel.basic_publish(EXCHANGE, "", b"two")
+
+        assert _next(channel, queue)[2] == b"one"
+
+
+def test_publishing_to_an_exchange_that_is_not_there_closes_the_channel(
+    box: Box,
+) -> None:
+    with _listening(box.amqp_url) as (channel, _):
+        other = channel.connection.channel()
+        other.basic_publish("nowhere", "", b"lost")
+
+        with pytest.raises(ChannelClosedByBroker, match="nowhere"):
+            other.queue_declare("", exclusive=True)
