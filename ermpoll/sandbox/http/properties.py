@@ -13,7 +13,8 @@ from ermpoll.sandbox.http.messages import (
     json_answer,
     text_answer,
 )
-from ermpoll.sandbox.model.acls import SUPPORTED, Rights
+from ermpoll.sandbox.model.access import SUPPORTED
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.model import Model
 from ermpoll.sandbox.schema.address import Place
 from ermpoll.sandbox.schema.checks import check_acls

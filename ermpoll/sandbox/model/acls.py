@@ -11,6 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from ermpoll.sandbox.errors import HttpError, conflict, forbidden, not_found
+from ermpoll.sandbox.model.access import (
+    FIXED,
+    IMPLIED_BY,
+    OPEN_TO_ALL,
+    TOLD,
+    binding_grants,
+    bindings_of,
+)
 from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.model import (
     ColumnDef,
@@ -24,49 +32,7 @@ from ermpoll.sandbox.model.model import (
 
 Decision: TypeAlias = bool | None
 _Element = TypeVar("_Element", Schema, TableDef, ColumnDef)
-_MODEL = ("owner", "create", "enumerate", "write")
-_ROWS = ("insert", "update", "delete", "select")
-#: The ACLs that an element can have, by what it is.
-SUPPORTED: dict[type, tuple[str, ...]] = {
-    Model: (*_MODEL, *_ROWS),
-    Schema: (*_MODEL, *_ROWS),
-    TableDef: ("owner", "enumerate", "write", *_ROWS),
-    ColumnDef: ("enumerate", "write", "insert", "update", "select"),
-    ForeignKey: ("enumerate", "write", "insert", "update"),
-}
-#: The kinds of access that a binding can give, by what it is bound to.
-BINDABLE: dict[type, tuple[str, ...]] = {
-    TableDef: ("owner", "update", "delete", "select"),
-    ColumnDef: ("owner", "update", "delete", "select"),
-    ForeignKey: ("owner", "insert", "update"),
-}
-#: ACLs that may hold ``*``, which means everybody, also without login.
-OPEN_TO_ALL = ("enumerate", "select")
-#: A right, and the others that give it as well.
-_IMPLIED_BY: dict[str, tuple[str, ...]] = {
-    "owner": (),
-    "create": ("owner",),
-    "write": ("owner",),
-    "insert": ("owner", "write"),
-    "update": ("owner", "write"),
-    "delete": ("owner", "write"),
-    "select": ("owner", "write", "update", "delete"),
-    "enumerate": ("owner", "create", "write", *_ROWS),
-}
 _CAPTURE = "tag:isrd.isi.edu,2020:history-capture"
-_FIXED = {
-    "RID": ("update", "write"),
-    "RCB": ("update", "write"),
-    "RMT": ("insert", "update", "write"),
-    "RMB": ("insert", "update", "write"),
-}
-
-
-def binding_grants(binding: Any, right: str, roles: frozenset[str]) -> bool:
-    """Return whether a binding can give a right to a client of these roles at all."""
-    if not binding or roles.isdisjoint(binding.get("scope_acl", ("*",))):
-        return False
-    return not {right, *_IMPLIED_BY[right]}.isdisjoint(binding["types"])
 
 
 class Rights:
@@ -124,7 +90,7 @@ class Rights:
         return self._known[key]
 
     def _column(self, table: TableDef, column: ColumnDef, right: str) -> Decision:
-        if right in _FIXED.get(column.name, ()) or self.table(table, right) is False:
+        if right in FIXED.get(column.name, ()) or self.table(table, right) is False:
             return False
         return self._child(table, column, right)
 
@@ -182,7 +148,7 @@ class Rights:
     def _is_listed(self, element: Element | Model, right: str) -> bool:
         return any(
             not self.roles.isdisjoint(element.acls.get(name) or ())
-            for name in (right, *_IMPLIED_BY[right])
+            for name in (right, *IMPLIED_BY[right])
         )
 
     def _static(
@@ -288,24 +254,10 @@ class Rights:
             right: self.decide(element, table, right)
             if right == "select" or not self.snapshot
             else False
-            for right in _TOLD[type(element)]
+            for right in TOLD[type(element)]
         }
         if isinstance(element, ForeignKey) and table and not self.snapshot:
             for right, decision in told.items():
                 if decision:
                     told[right] = self.columns(table, element.columns, right)
         return told
-
-
-_TOLD: dict[type, tuple[str, ...]] = {
-    Model: ("owner", "create"),
-    Schema: ("owner", "create"),
-    TableDef: ("owner", "insert", "update", "delete", "select"),
-    ColumnDef: ("insert", "update", "select", "delete"),
-    ForeignKey: ("insert", "update"),
-}
-
-
-def bindings_of(table: TableDef, child: ColumnDef | ForeignKey) -> dict[str, Any]:
-    """Return the bindings in force on a part of a table: its own before the table's."""
-    return {**table.acl_bindings, **child.acl_bindings}

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.acls import Rights, binding_grants, bindings_of
+from ermpoll.sandbox.model.access import binding_grants, bindings_of
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.model import ColumnDef, ForeignKey, TableDef
 from ermpoll.sandbox.query import filters, syntax
 from ermpoll.sandbox.query.scope import Instance, Path, equalities, fkey_pairs

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, not_found
-from ermpoll.sandbox.model.acls import BINDABLE, SUPPORTED
+from ermpoll.sandbox.model.access import BINDABLE, SUPPORTED
 from ermpoll.sandbox.model.model import ColumnDef, Model, TableDef
 from ermpoll.sandbox.store import history
 from ermpoll.sandbox.store.store import Store

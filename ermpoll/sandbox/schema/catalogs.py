@@ -7,7 +7,8 @@ from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict, forbidden
 from ermpoll.sandbox.model import jsons
-from ermpoll.sandbox.model.acls import SUPPORTED, Rights
+from ermpoll.sandbox.model.access import SUPPORTED
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.clients import ANONYMOUS, Client
 from ermpoll.sandbox.model.identifiers import encode
 from ermpoll.sandbox.model.model import SYSTEM_COLUMNS, Model, TableDef

@@ -1,12 +1,13 @@
-"""What a model can hold: checks of what documents ask, before it is made."""
+"""What a model, and the rows there are, can bear of what documents ask."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.acls import OPEN_TO_ALL, SUPPORTED
+from ermpoll.sandbox.model.access import OPEN_TO_ALL, SUPPORTED
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
     Element,
@@ -71,3 +72,25 @@ def check_system(table: TableDef) -> None:
             raise bad_request(f"A table needs the column {name} of type {kind}.")
         if column.nullok and name in ("RID", "RCT", "RMT"):
             raise bad_request(f"The column {name} can't be NULL.")
+
+
+def check_rows(
+    db: sqlite3.Connection, model: Model, table: TableDef, fkey: ForeignKey
+) -> None:
+    """Refuse (409) a foreign key that rows of its table break."""
+    target = model.table(*fkey.ref_table)
+    own = [f"a.{table.columns[name].slot}" for name in fkey.columns]
+    far = [f"b.{target.columns[name].slot}" for name in fkey.ref_columns]
+    filled = " AND ".join(f"{slot} IS NOT NULL" for slot in own)
+    equal = " AND ".join(f"{x} = {y}" for x, y in zip(own, far, strict=True))
+    if db.execute(
+        f"SELECT 1 FROM {table.slot} AS a WHERE {filled} AND NOT EXISTS"
+        f" (SELECT 1 FROM {target.slot} AS b WHERE {equal}) LIMIT 1"
+    ).fetchone():
+        raise conflict("Rows of the table reference what is not there.")
+
+
+def has_rows(db: sqlite3.Connection, table: TableDef) -> bool:
+    """Return whether a table has rows now."""
+    found = db.execute(f"SELECT 1 FROM {table.slot} LIMIT 1")
+    return found.fetchone() is not None

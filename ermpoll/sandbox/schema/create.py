@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ermpoll.sandbox.errors import bad_request, conflict
-from ermpoll.sandbox.model.acls import BINDABLE, Rights
+from ermpoll.sandbox.model.access import BINDABLE
+from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.clients import Client
 from ermpoll.sandbox.model.model import (
     SYSTEM_COLUMNS,
@@ -29,7 +30,9 @@ from ermpoll.sandbox.query import policy
 from ermpoll.sandbox.schema.checks import (
     check_acls,
     check_link,
+    check_rows,
     check_system,
+    has_rows,
     names_of,
     without_acls,
 )
@@ -230,24 +233,11 @@ class Builder:
         made = []
         for doc in docs:
             fkey = self.fkey(table, a_mapping(doc))
-            self.check_rows(table, fkey)
+            check_rows(self.store.db, self.model, table, fkey)
             table.fkeys.append(fkey)
             self._check_later(table, fkey)
             made.append(fkey)
         return made
-
-    def check_rows(self, table: TableDef, fkey: ForeignKey) -> None:
-        """Refuse (409) a foreign key that rows of its table break."""
-        target = self.model.table(*fkey.ref_table)
-        own = [f"a.{table.columns[name].slot}" for name in fkey.columns]
-        far = [f"b.{target.columns[name].slot}" for name in fkey.ref_columns]
-        filled = " AND ".join(f"{slot} IS NOT NULL" for slot in own)
-        equal = " AND ".join(f"{x} = {y}" for x, y in zip(own, far, strict=True))
-        if self.store.db.execute(
-            f"SELECT 1 FROM {table.slot} AS a WHERE {filled} AND NOT EXISTS"
-            f" (SELECT 1 FROM {target.slot} AS b WHERE {equal}) LIMIT 1"
-        ).fetchone():
-            raise conflict("Rows of the table reference what is not there.")
 
     def add_key(self, table: TableDef, doc: Mapping[str, Any]) -> Key:
         """Add a key to a table that is there; refuse (409) when its rows repeat."""
@@ -278,13 +268,9 @@ class Builder:
                 f"UPDATE {table.slot} SET {sets}",
                 [self.store.clock.last, self.client.id, kept],
             )
-        elif not column.nullok and self._has_rows(table):
+        elif not column.nullok and has_rows(self.store.db, table):
             raise conflict("The table has rows, which would be NULL there.")
         return column
-
-    def _has_rows(self, table: TableDef) -> bool:
-        found = self.store.db.execute(f"SELECT 1 FROM {table.slot} LIMIT 1")
-        return found.fetchone() is not None
 
     def constraints(self, table: TableDef) -> set[str]:
         """Return the names of the constraints in the schema of `table`."""
