@@ -86,7 +86,8 @@ def default_name(parts: Sequence[str]) -> str:
     """Return the name of a constraint that was given none; too long ones are cut.
 
     As the service does: the longest parts are cut first, each at 15, 12 or 9 bytes,
-    and a piece of the whole name's digest is added.
+    and a piece of the whole name's digest is added. Where that is still too long, the
+    whole is cut in its middle, else at its end.
     """
     whole = "_".join(parts)
     if len(whole.encode()) <= _LONGEST:
@@ -102,17 +103,23 @@ def default_name(parts: Sequence[str]) -> str:
             name = "_".join([*left, digest])
             if len(name.encode()) < _LONGEST:
                 return name
-    third = len(whole) // 3
-    return f"{_cut(whole, third)}{whole[-third:]}_{digest}"[:_LONGEST]
+    size = len(whole)
+    name = f"{_cut(whole, size // 3)}{whole[-size // 3 :]}_{digest}"
+    return name if len(name.encode()) <= _LONGEST else f"{_cut(whole, 55)}{digest}"
 
 
 def _cut(text: str, width: int) -> str:
-    """Return a text in so many bytes, with dots for what is left out."""
+    """Return a text in so many bytes, with dots for what is left out.
+
+    One of which no two characters fit stays as it is.
+    """
     if len(text.encode()) <= width:
         return text
-    while len(text.encode()) > width - 2:
-        text = text[:-1].rstrip()
-    return f"{text}.."
+    for size in range(min(width, len(text) - 1), 1, -1):
+        start = text[:size].rstrip()
+        if len(start.encode()) <= width - 2:
+            return f"{start}.."
+    return text
 
 
 def action_of(doc: Mapping[str, Any], name: str) -> str:
