@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ermpoll.sandbox.box import Box, of_line
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 _PACKAGES = ("ermpoll", "deriva", "requests", "pandas", "pika", "tornado")
 

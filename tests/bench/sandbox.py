@@ -14,7 +14,7 @@ import psutil
 
 from ermpoll.sandbox.box import Box
 from tests.bench.common import Report, Spread, arguments, client, server, timed
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 KEYS = "RID,RMT"
 TARGETS = "Processing_Status,Processing_Owner,Attempts"

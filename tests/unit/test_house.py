@@ -13,7 +13,7 @@ import sys
 import tokenize
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -37,16 +37,6 @@ def called(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def still(names: Iterable[Path | str], why: Mapping[str, str]) -> list[object]:
-    """Parameters, those that can't hold yet marked: a mark that is stale fails."""
-    made: list[object] = []
-    for name in names:
-        key = called(name) if isinstance(name, Path) else name
-        mark = pytest.mark.xfail(strict=True, reason=why.get(key, ""))
-        made.append(pytest.param(name, id=key, marks=[mark] if key in why else []))
-    return made
-
-
 def twice(named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """What stands at more than one place, of (name, place)."""
     places = defaultdict(list)
@@ -61,13 +51,7 @@ def owner(path: Path) -> str:
     return "/".join(parts[:2] if parts[:1] == ("sandbox",) else parts[:1])
 
 
-@pytest.mark.parametrize(
-    "folder",
-    still(
-        PACKAGES,
-        {},
-    ),
-)
+@pytest.mark.parametrize("folder", PACKAGES, ids=called)
 def test_a_folder_can_be_seen_at_once(folder: Path) -> None:
     modules = [path.stem for path in folder.glob("*.py") if path.name != "__init__.py"]
 
@@ -142,13 +126,7 @@ def modules_with_tests(package: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(
-    "package",
-    still(
-        ["", *KIT],
-        {},
-    ),
-)
+@pytest.mark.parametrize("package", ["", *KIT])
 def test_each_module_of_the_kit_has_its_tests(package: str) -> None:
     inside = (HOME / package).rglob("*.py") if package else HOME.glob("*.py")
     modules = {
@@ -191,22 +169,14 @@ def missing_files(texts: Iterable[str], names: set[str]) -> Sequence[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    "folder",
-    still(
-        ["ermpoll", "ermpoll/sandbox", "tests", "tests/sandbox"],
-        {"ermpoll/sandbox": "is being redesigned"},
-    ),
-)
+@pytest.mark.parametrize("folder", ["ermpoll", "tests"])
 def test_no_comment_points_to_a_file_that_is_not_there(folder: str) -> None:
     kept = [*ROOT.glob("*"), *ROOT.glob(".github/**/*")]
     kept += [path for name in FOLDERS for path in (ROOT / name).rglob("*")]
     names = {path.name for path in kept} | {called(path) for path in kept}
-    whole = folder.endswith("sandbox")
     texts = [
         text
         for path in (ROOT / folder).rglob("*.py")
-        if whole or "sandbox" not in path.relative_to(ROOT / folder).parts
         for text in prose(path.read_text())
     ]
 

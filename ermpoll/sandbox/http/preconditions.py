@@ -1,4 +1,4 @@
-"""ETags, and the conditions that requests put on them (`ermrest.md` 4.1 and 4.2)."""
+"""ETags, and the conditions that requests put on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model documents that a catalog answers with (`ermrest.md` 1.4 has their shape).
+"""The model documents that a catalog answers with.
 
 Reads a model and writes JSON; changes nothing. What a client may not enumerate is
 left out, ACLs are for owners, and `rights` says what the client may do.

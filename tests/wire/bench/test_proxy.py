@@ -10,7 +10,7 @@ import pytest
 import ermpoll
 from tests.bench import common
 from tests.bench.agents import proxy
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 PUT = "/attributegroup/Imaging:Image/RID;Priority"
 

@@ -9,8 +9,8 @@ import ermpoll
 from ermpoll.catalog.model import Reference, read_table, table_of
 from ermpoll.errors import UsageError
 from ermpoll.sandbox import Box
+from tests.helpers.sandbox_client import Client, closing, fkey
 from tests.helpers.tables import SYSTEM
-from tests.sandbox.client import Client, closing, fkey
 
 
 @pytest.fixture(scope="module")

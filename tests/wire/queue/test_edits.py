@@ -10,7 +10,7 @@ import pytest
 
 import ermpoll
 from tests.helpers.conditions import wait_until
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 
 def edit(box: ermpoll.sandbox.Box, rid: str) -> None:

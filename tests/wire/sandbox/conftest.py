@@ -6,8 +6,8 @@ import pytest
 
 import ermpoll
 from ermpoll.sandbox import Box
-from tests.sandbox.client import Client, closing
-from tests.sandbox.jobs import make
+from tests.helpers.sandbox_client import Client, closing
+from tests.helpers.sandbox_jobs import make
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ermpoll.sandbox.model.identifiers import decode, encode, micros_of
-from tests.sandbox.client import Answer, Client
+from tests.helpers.sandbox_client import Answer, Client
 
 _BOUND = re.compile(r"\$(RID|TIME|ETAG|CLIENT|SNAP|FRESH)\d+")
 _ANY = re.compile(

@@ -9,7 +9,7 @@ import pytest
 
 import ermpoll
 from ermpoll.sandbox import Box, RowChange
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 _PUT = "/attributegroup/Imaging:Image/RID;Priority"
 

@@ -22,8 +22,8 @@ from ermpoll.sandbox.http.messages import Request
 from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.store.store import Store
-from tests.sandbox.client import Client, closing
-from tests.sandbox.processes import refused, serving
+from tests.helpers.sandbox_client import Client, closing
+from tests.helpers.sandbox_processes import refused, serving
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

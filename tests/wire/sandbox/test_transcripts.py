@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ermpoll
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 from tests.wire.sandbox.player import Player
 
 _FILES = sorted(Path(__file__).parents[2].joinpath("transcripts").glob("*.json"))

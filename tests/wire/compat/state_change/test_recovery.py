@@ -18,8 +18,8 @@ from ermpoll.compat import recovery
 from ermpoll.errors import Conflict, Unavailable
 from ermpoll.sandbox import Box
 from tests.helpers.peers import Reply, serving
+from tests.helpers.sandbox_client import Client, closing
 from tests.helpers.tables import add, count_states, make_table, read
-from tests.sandbox.client import Client, closing
 from tests.wire.compat.state_change.place import (
     COLUMNS,
     UPDATE,

@@ -18,7 +18,7 @@ from pika.exceptions import (
 
 import ermpoll
 from ermpoll.sandbox import Box
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 EXCHANGE = "ermrest_changes"
 

@@ -6,7 +6,7 @@ import pytest
 
 import ermpoll
 from tests.helpers.rabbitmq import EXCHANGE, Rabbit, free_port, rabbit
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 __all__ = ["rabbit"]
 

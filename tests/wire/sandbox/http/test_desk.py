@@ -11,7 +11,7 @@ import pytest
 
 import ermpoll
 from ermpoll.sandbox import Box
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 ROW = '[{"Code": "M-9999"}]'
 SUBJECTS = "/entity/Imaging:Subject"

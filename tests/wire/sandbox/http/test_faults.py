@@ -13,7 +13,7 @@ import pytest
 import ermpoll
 from ermpoll.sandbox import Box
 from ermpoll.sandbox.box import Joined
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 _PUT = "/attributegroup/Imaging:Image/RID;Priority"
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 JOBS = [
     {"id": 1, "state": "new", "no": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},

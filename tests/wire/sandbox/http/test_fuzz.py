@@ -23,7 +23,7 @@ from ermpoll.sandbox.model import clients
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 #: Enough to meet each rule of the grammar; the long run goes further.
 _EXAMPLES = 2000 if "long" in os.environ.get("ERMPOLL_REQUIRE", "") else 80

@@ -18,7 +18,7 @@ from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.clients import Logins
 from ermpoll.sandbox.process import SandboxThread
 from ermpoll.sandbox.store.store import Store
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 _LIMIT = 10_000
 

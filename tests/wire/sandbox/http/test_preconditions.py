@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 import ermpoll
 from ermpoll.sandbox import Box
-from tests.sandbox.client import Client, closing
+from tests.helpers.sandbox_client import Client, closing
 
 TOKEN = "s3cret-of-ada"
 OTHER = "s3cret-of-bo"

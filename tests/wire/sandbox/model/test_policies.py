@@ -16,8 +16,8 @@ from ermpoll.sandbox import box as boxes
 from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.model.clients import User
 from ermpoll.sandbox.process import SandboxThread
-from tests.sandbox.client import Client, closing
-from tests.sandbox.processes import refused, serving
+from tests.helpers.sandbox_client import Client, closing
+from tests.helpers.sandbox_processes import refused, serving
 
 Who = Callable[[str], Client]
 BOB = "https://sandbox.example.org/id/bob"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 
 @pytest.mark.parametrize(

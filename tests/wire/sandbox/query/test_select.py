@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sandbox.client import Client, fkey
+from tests.helpers.sandbox_client import Client, fkey
 
 JOBS = [
     {"id": 1, "state": "new", "no": 5, "ok": True, "doc": {"a": 1}, "tags": ["x", "y"]},

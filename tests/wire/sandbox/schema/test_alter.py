@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import Client, fkey
+from tests.helpers.sandbox_client import Client, fkey
 
 _JOB = "/schema/Ops/table/Job"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ermpoll.sandbox.schema import catalogs
-from tests.sandbox.client import Client, fkey
+from tests.helpers.sandbox_client import Client, fkey
 
 
 def _doc(name: str = "New", **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 CAPTURE = "tag:isrd.isi.edu,2020:history-capture"
 

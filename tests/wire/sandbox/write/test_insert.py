@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import Answer, Client, fkey
-from tests.sandbox.jobs import AS_MADE, COLUMNS, state
+from tests.helpers.sandbox_client import Answer, Client, fkey
+from tests.helpers.sandbox_jobs import AS_MADE, COLUMNS, state
 
 
 def test_insert_is_all_or_nothing(jobs: Client) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import Client
-from tests.sandbox.jobs import AS_MADE, state
+from tests.helpers.sandbox_client import Client
+from tests.helpers.sandbox_jobs import AS_MADE, state
 
 
 def test_update_returns_only_the_rows_that_match(jobs: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sandbox.client import Client
+from tests.helpers.sandbox_client import Client
 
 COLUMNS = {
     "id": "int4",
