@@ -217,9 +217,9 @@ class Fetcher:
             )
             due += [seconds for seconds in retries if seconds is not None]
         if spec.owner:
-            for row in jobs.held().rows:
+            for row in jobs.own_claims():
                 ours = str(row["RID"]) in self._context.held
-                if ours or transitions.holder_of(spec, row) is None:
+                if ours or not transitions.is_ours(spec, row):
                     continue
                 overdue_s = transitions.overdue_s(spec, row, now)
                 if overdue_s > 0:

@@ -20,7 +20,7 @@ def why(table: QueueTable, rid: str) -> str:
     definition, now = table.definition, table.catalog.now()
     state = row[definition.state]
     if state == definition.claimed:
-        return _held(table, rid, row, now)
+        return _held(table, rid, row, now) + _outside(table, row)
     if not definition.is_ready(state):
         return _not_ready(table, rid, row)
     reason = _waits(table, row, now) or _filtered(table, rid, now)
@@ -45,6 +45,10 @@ def _held(table: QueueTable, rid: str, row: dict[str, JSON], now: datetime) -> s
         f"{rid} is claimed {by}, whose lease ended {_duration(overdue)} ago; "
         "the next agent that looks, or rescue(), frees it."
     )
+
+
+def _outside(table: QueueTable, row: dict[str, JSON]) -> str:
+    return "".join(f" It {why}." for why in table.outside([row]).values())
 
 
 def _not_ready(table: QueueTable, rid: str, row: dict[str, JSON]) -> str:

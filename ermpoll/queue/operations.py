@@ -138,7 +138,11 @@ def retry_or_rescue(
     step = transitions.retry if kind == "retry" else transitions.rescue
     rids, listed = rids_of(rows), versions_of(rows)
     now = table.read_rows(rids)
-    unfit = {rid: _unfit(table, kind, now.get(rid), force) for rid in rids}
+    outside = table.outside(now.values())
+    unfit = {
+        rid: outside.get(rid) or _unfit(table, kind, now.get(rid), force)
+        for rid in rids
+    }
     # keyed by the version that was listed: what was touched since is left
     chosen = [
         step(table.definition, {**now[rid], "RMT": listed.get(rid, now[rid]["RMT"])})

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
+from ermpoll.queue import reach
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.records import JSON
+from ermpoll.records import JSON, Row
 
 #: RIDs in one filter at most: a longer address may be refused on its way.
 RIDS = 100
@@ -23,6 +24,9 @@ class Queries:
         self._table = definition.table.path
         #: Where candidates come from, and what makes a row one.
         self._base = definition.path or paths.join(self._table, definition.where)
+        lasting = reach.lasting(definition.where, set(definition.own_columns))
+        #: The rows that the queue's acts may be about, whatever their state.
+        self._reach = definition.path or paths.join(self._table, lasting)
         self._ready = paths.equals(definition.state, *definition.ready)
         self._retry_at = paths.quote(definition.retry_at or "")
         tried = paths.quote(definition.attempts or "")
@@ -67,20 +71,41 @@ class Queries:
         return f"{path}@sort({name},RID)?limit=1"
 
     def claimed(self) -> str:
-        """Rows in the claimed state, the longest untouched first."""
-        claimed = paths.equals(self._definition.state, self._definition.claimed)
-        return self._whole(claimed, self._narrow()) + "@sort(RMT,RID)"
+        """Rows of the table in the claimed state, the longest untouched first."""
+        return self._whole(self._claimed()) + "@sort(RMT,RID)"
+
+    def own_claims(self, limit: int, after: Row | None = None) -> str:
+        """Claimed rows within reach, the longest untouched first: own columns only."""
+        definition = self._definition
+        names = ("RID", "RMT", definition.state, definition.owner, definition.attempts)
+        columns = paths.names(name for name in names if name)
+        path = paths.join("attribute", self._reach, self._claimed(), columns)
+        order = paths.Order("RMT,RID")
+        page = order.after(dict(after)) if after else ""
+        return f"{path}{order.sort()}{page}?limit={limit}"
+
+    @property
+    def reaches_all(self) -> bool:
+        """Whether every row of the table is within the queue's path and filter."""
+        return self._reach == self._table
+
+    def within(self, rids: Iterable[str]) -> list[str]:
+        """Those of these rows that are within the queue's path and filter."""
+        return [
+            paths.join("attribute", self._reach, _rids(part), "RID")
+            for part in _parts(tuple(rids))
+        ]
 
     def failures(self, limit: int) -> str:
         """Rows in a failed state, the newest first."""
-        rows = self._whole(self._failed(), self._narrow())
+        rows = self._rows(self._reach, self._failed(), more=("RMB",))
         return f"{rows}@sort(RMT::desc::,RID)?limit={limit}"
 
     def counts(self) -> str:
         """Rows per state word: ``word``, ``n``."""
-        narrow = self._narrow()
         word = f"word:={paths.quote(self._definition.state)}"
-        return paths.join("attributegroup", self._table, narrow, f"{word};n:=cnt(RID)")
+        # a join may find a row more than once
+        return paths.join("attributegroup", self._reach, f"{word};n:=cnt_d(RID)")
 
     def rows(self, rids: Iterable[str]) -> list[str]:
         """These rows, whatever their state; one path per ``RIDS`` of them."""
@@ -100,11 +125,8 @@ class Queries:
             due = f"{name}::null::;{name}::leq::{paths.literal(time_text(now))}"
         return paths.join(self._ready, due, self._tries_left)
 
-    def _narrow(self) -> str:
-        """The queue's filter, where it still says something of a claimed row."""
-        where = self._definition.where
-        changing = {paths.quote(name) for name in self._definition.own_columns}
-        return "" if changing & set(re.findall(r"[^/&;()!=:,]+", where)) else where
+    def _claimed(self) -> str:
+        return paths.equals(self._definition.state, self._definition.claimed)
 
     def _failed(self) -> str:
         state, failed = self._definition.state, self._definition.failed

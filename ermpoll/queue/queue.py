@@ -6,7 +6,7 @@ done elsewhere: reading by `table`, choosing by `selection`, acts by `operations
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
 
@@ -27,6 +27,9 @@ from ermpoll.queue.transitions import Transition
 from ermpoll.queue.validation import check
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import JSON, Row, Transform
+
+#: Claimed rows to a page, where only what claiming needs is read of them.
+CLAIMS_PAGE = 1000
 
 
 class Queue(QueueTable):
@@ -155,7 +158,7 @@ class Queue(QueueTable):
         return count if isinstance(count, int) else 0
 
     def counts(self) -> dict[str, int]:
-        """Count the table's rows per state word, within the queue's filter.
+        """Count the rows per state word, within the queue's path and filter.
 
         NULL is counted as ``"NULL"``; all failed words as one.
         """
@@ -167,17 +170,23 @@ class Queue(QueueTable):
         return counted
 
     def held(self) -> Candidates:
-        """Read the rows in the claimed state, whoever holds them."""
+        """Read the table's rows in the claimed state, whoever holds them.
+
+        Those outside the queue's path or filter, and those that another queue of
+        the table has claimed, are listed too: `Candidates.outside` names them.
+        """
         return self.read("held", self.queries.claimed())
 
     def failures(self, limit: int = 50) -> Candidates:
-        """Read the failed rows, the newest first."""
+        """Read the failed rows within the path and filter, the newest first."""
         _check_limit(limit)
         path = self.queries.failures(limit + 1)
         return self.read("failures", path, limit)
 
     def stale(self, older_than_s: float | None = None) -> Candidates:
         """Read the claimed rows whose time is over, the longest untouched first.
+
+        Of the whole table, as `held` does.
 
         Parameters
         ----------
@@ -192,7 +201,24 @@ class Queue(QueueTable):
             for row in held.rows
             if transitions.overdue_s(self.definition, row, now, older_than_s) > 0
         ]
-        return replace(held, kind="stale", rows=rows)
+        left = {str(row["RID"]) for row in rows} & held.outside.keys()
+        outside = {rid: held.outside[rid] for rid in left}
+        return replace(held, kind="stale", rows=rows, outside=outside)
+
+    def own_claims(self) -> Iterator[Row]:
+        """Read the claimed rows within the path and filter, the columns of claiming.
+
+        The longest untouched first, page by page for as long as they are asked for.
+        """
+        last: Row | None = None
+        while True:
+            page = self.catalog.get(self.queries.own_claims(CLAIMS_PAGE, last))
+            rows = page.rows if page else []
+            # a join may find a row more than once
+            yield from {str(row["RID"]): row for row in rows}.values()
+            if len(rows) < CLAIMS_PAGE:
+                return
+            last = rows[-1]
 
     def why(self, rid: str) -> str:
         """Say in one sentence why a row is not taken, or that it would be."""
@@ -217,7 +243,8 @@ class Queue(QueueTable):
             Rows to look at.
         rows
             Rows to look at instead, whatever their state; a claim takes only those
-            of them that are candidates.
+            of them that are candidates. Rows that are none of this queue's are
+            problems.
         """
         _check_limit(limit)
         return operations.plan(self, "apply", self._chosen(transform, limit, rows))
@@ -238,7 +265,8 @@ class Queue(QueueTable):
             return self.selector.applies(found, limit, transform)
         known = self.read_rows(rids)
         rows_now = (known[rid] for rid in rids if rid in known)
-        return self.selector.applies(rows_now, len(rids), transform)
+        outside = self.outside(known.values())
+        return self.selector.applies(rows_now, len(rids), transform, outside)
 
     # acting
 
@@ -333,8 +361,9 @@ class Queue(QueueTable):
     def retry(self, rows: object) -> Outcome:
         """Make failed rows ready again; their attempts begin anew.
 
-        Rows that are not failed, or were touched since they were listed, are left
-        alone and listed as lost.
+        A row goes back to the ready word that it came from. Rows that are not
+        failed, were touched since they were listed, or are none of this queue's,
+        are left alone and listed as lost.
         """
         return operations.retry_or_rescue(self, "retry", rows)
 
@@ -349,8 +378,9 @@ class Queue(QueueTable):
 
         Notes
         -----
-        A row whose attempts are used up becomes failed. A row that was touched
-        since it was listed is left alone.
+        A row whose attempts are used up becomes failed, any other goes back to the
+        ready word that it came from. A row that was touched since it was listed,
+        or is none of this queue's, is left alone.
         """
         return operations.retry_or_rescue(self, "rescue", rows, force)
 

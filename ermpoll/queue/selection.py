@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from ermpoll.queue import transitions
@@ -10,7 +11,7 @@ from ermpoll.queue.plan import plan_row
 from ermpoll.queue.queries import RIDS
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.transitions import Transition
-from ermpoll.records import JSON, Row, Transform
+from ermpoll.records import JSON, Change, Row, Transform
 
 
 class Selector:
@@ -89,15 +90,23 @@ class Selector:
         return chosen
 
     def applies(
-        self, rows: Iterable[dict[str, JSON]], limit: int, transform: Transform
+        self,
+        rows: Iterable[dict[str, JSON]],
+        limit: int,
+        transform: Transform,
+        barred: Mapping[str, str] | None = None,
     ) -> list[Transition]:
-        """Decide what a transform changes: one step per row looked at."""
-        table = self._definition.table
+        """Decide what a transform changes: one step per row looked at.
+
+        ``barred``: ``{RID: reason}`` of rows that may not be changed.
+        """
+        table, reasons = self._definition.table, barred or {}
+        changes = [
+            plan_row(row, transform, table, self._stays) for row in islice(rows, limit)
+        ]
         return [
-            Transition(
-                kind="apply", change=plan_row(row, transform, table, self._stays)
-            )
-            for row in islice(rows, limit)
+            Transition(kind="apply", change=_barred(change, reasons.get(change.rid)))
+            for change in changes
         ]
 
     def _claim(self, row: Row, transform: Transform | None) -> Transition:
@@ -129,3 +138,9 @@ class Selector:
         ):
             return None
         return f"the row would stay a candidate: {definition.state} stays {word!r}"
+
+
+def _barred(change: Change, reason: str | None) -> Change:
+    if reason is None or change.kind != "changed":
+        return change
+    return replace(change, kind="problem", reason=reason)

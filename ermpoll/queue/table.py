@@ -17,7 +17,8 @@ from ermpoll.catalog.client import Catalog
 from ermpoll.errors import Denied
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.queries import Queries
-from ermpoll.records import JSON
+from ermpoll.queue.transitions import Whose, origin_of
+from ermpoll.records import JSON, Row
 from ermpoll.redact import one_line
 
 if TYPE_CHECKING:
@@ -97,6 +98,33 @@ class QueueTable:
         pages = [self.catalog.get(path) for path in self.queries.rows(rids)]
         return {str(row["RID"]): row for page in pages if page for row in page.rows}
 
+    def outside(self, rows: Iterable[Row]) -> dict[str, str]:
+        """Say of rows why they are none of this queue's: ``{RID: reason}``."""
+        definition, rows = self.definition, tuple(rows)
+        rids = [str(row["RID"]) for row in rows]
+        found = set(rids)
+        if not self.queries.reaches_all:
+            pages = map(self.catalog.get, self.queries.within(rids))
+            found = {str(row["RID"]) for page in pages if page for row in page.rows}
+        narrow = "path" if definition.path else "filter"
+        reasons = dict.fromkeys(rids, f"is outside this queue's {narrow}")
+        for row in rows:
+            if row["RID"] in found:
+                del reasons[str(row["RID"])]
+                if self._is_anothers(row):
+                    reasons[str(row["RID"])] = (
+                        "was claimed by another queue of this table, from a ready "
+                        "word that is none of this one's"
+                    )
+        return reasons
+
+    def _is_anothers(self, row: Row) -> bool:
+        # in any other state the token tells of a step that is over
+        definition = self.definition
+        state = row.get(definition.state)
+        told = state == definition.claimed or definition.is_failed(state)
+        return told and origin_of(definition, row).whose is Whose.ANOTHERS
+
     def try_rows(self, rids: Iterable[str]) -> dict[str, dict[str, JSON]] | None:
         """Read rows to learn what became of a write; None when they can't be had.
 
@@ -113,7 +141,9 @@ class QueueTable:
         page = self.catalog.get(path)
         rows = page.rows if page else []
         more = limit is not None and len(rows) > limit
-        return Candidates(jobs=self, kind=kind, rows=rows[:limit], more=more)
+        rows = rows[:limit]
+        outside = {} if kind == "candidates" else self.outside(rows)
+        return Candidates(jobs=self, kind=kind, rows=rows, more=more, outside=outside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +155,8 @@ class Candidates:
     rows: list[dict[str, JSON]] = field(repr=False)
     #: True when the catalog has more of them than were asked for.
     more: bool = False
+    #: ``{RID: reason}`` of rows that are none of this queue's: no act touches them.
+    outside: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __iter__(self) -> Iterator[dict[str, JSON]]:
         return iter(self.rows)
@@ -151,7 +183,8 @@ class Candidates:
 
     def __repr__(self) -> str:
         more = " of more" if self.more else ""
-        return f"<{len(self)}{more} {self.kind} of {self.jobs.title}>"
+        outside = f", {len(self.outside)} outside it" if self.outside else ""
+        return f"<{len(self)}{more} {self.kind} of {self.jobs.title}{outside}>"
 
     def _repr_html_(self) -> str:
         return render.candidates(self)

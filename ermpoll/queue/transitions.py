@@ -6,14 +6,15 @@ by which it is known again when the answer was lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 from typing import Literal, TypeAlias
 
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.tokens import parse_token
+from ermpoll.queue.tokens import Token, TokenSource, mark_of, parse_token
 from ermpoll.records import JSON, Change, Row
 
 TransitionKind: TypeAlias = Literal[
@@ -71,23 +72,29 @@ def claim(definition: QueueDefinition, row: Row, extra: Row) -> Transition:
 def stamp(
     definition: QueueDefinition,
     transitions: Iterable[Transition],
-    new_token: Callable[[], str],
+    new_token: TokenSource,
     *,
     anew: bool = False,
 ) -> list[Transition]:
     """Give the claims of one PUT a token, by which it is known again.
 
+    Rows that come from different ready words have it with the mark of their own.
     ``anew``: also those that have one, of a PUT which was refused.
     """
-    owner, token = definition.owner, None
+    owner, chosen = definition.owner, None
     stamped = []
     for one in transitions:
         if owner and one.kind == "claim" and (anew or one.token is None):
-            token = token or new_token()
+            chosen = chosen or new_token()
+            token = _of_word(chosen, one.change.before.get(definition.state))
             change = replace(one.change, after={**one.change.after, owner: token})
             one = replace(one, change=change, token=token)
         stamped.append(one)
     return stamped
+
+
+def _of_word(chosen: Token | str, word: JSON) -> str:
+    return chosen if isinstance(chosen, str) else str(chosen.of(word))
 
 
 def complete(definition: QueueDefinition, held: Held, changes: Row) -> Transition:
@@ -132,7 +139,7 @@ def renew(definition: QueueDefinition, held: Held) -> Transition:
 
 def retry(definition: QueueDefinition, row: Row) -> Transition:
     """Make a failed row ready again, at a person's word: attempts begin anew."""
-    after = _given_back(definition, definition.first_ready)
+    after = _given_back(definition, origin_of(definition, row).word)
     if definition.attempts:
         after[definition.attempts] = 0
     if definition.retry_at:
@@ -142,7 +149,7 @@ def retry(definition: QueueDefinition, row: Row) -> Transition:
 
 def rescue(definition: QueueDefinition, row: Row) -> Transition:
     """Free a claim whose holder is gone; at the last attempt the row has failed."""
-    after = _given_back(definition, definition.first_ready)
+    after = _given_back(definition, origin_of(definition, row).word)
     tried, error = attempts_of(definition, row), ""
     if definition.attempts and tried >= definition.max_attempts:
         error = f"given up after {tried} attempts: its workers vanished"
@@ -188,10 +195,44 @@ def held_of(
     )
 
 
-def holder_of(definition: QueueDefinition, row: Row) -> str | None:
-    """Return who holds a claimed row by an ermpoll token, or None."""
-    token = parse_token(row.get(definition.owner)) if definition.owner else None
-    return token.name if token else None
+def token_of(definition: QueueDefinition, row: Row) -> Token | None:
+    """Return the ermpoll token that a row holds, or None."""
+    return parse_token(row.get(definition.owner)) if definition.owner else None
+
+
+class Whose(Enum):
+    """Which queue a row was claimed by, as far as its token tells."""
+
+    OURS = "ours"
+    #: It came from a ready word that is none of this queue's.
+    ANOTHERS = "another's"
+    #: No token, none of ermpoll's, or an older one that doesn't say.
+    UNTOLD = "untold"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row came from when it was claimed."""
+
+    whose: Whose
+    #: The ready word that it goes back to.
+    word: str | None
+
+
+def origin_of(definition: QueueDefinition, row: Row) -> Origin:
+    """Return where a row came from, by its token; else the queue's first word."""
+    token = token_of(definition, row)
+    if token is None or not token.mark:
+        return Origin(Whose.UNTOLD, definition.first_ready)
+    for word in definition.ready:
+        if token.mark == mark_of(word):
+            return Origin(Whose.OURS, word)
+    return Origin(Whose.ANOTHERS, definition.first_ready)
+
+
+def is_ours(definition: QueueDefinition, row: Row) -> bool:
+    """Whether a claimed row is surely this queue's: only such are rescued by rule."""
+    return origin_of(definition, row).whose is Whose.OURS
 
 
 def due_s(definition: QueueDefinition, row: Row, now: datetime) -> float | None:
@@ -218,7 +259,7 @@ def overdue_s(
     a row without a token it is ``lease_s``, or the queue's own.
     """
     if lease_s is None:
-        token = parse_token(row.get(definition.owner)) if definition.owner else None
+        token = token_of(definition, row)
         lease_s = token.lease_s if token else definition.lease_s
     touched = parse_time(row.get("RMT")) or now
     return (now - touched).total_seconds() - lease_s

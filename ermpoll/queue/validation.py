@@ -10,6 +10,7 @@ import re
 from ermpoll.catalog import paths
 from ermpoll.catalog.model import Column
 from ermpoll.errors import BadRequest, Conflict, UsageError
+from ermpoll.queue import reach
 from ermpoll.queue.definition import COLUMN_TYPES, QueueDefinition
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import LONGEST_LEASE_S
@@ -73,6 +74,13 @@ def _check_path(definition: QueueDefinition) -> None:
             )
     if definition.path is not None and definition.where:
         raise UsageError("expected where or path, found both; put the filter in path")
+    named = reach.columns_of_path(definition.path or "")
+    if own := named.intersection(definition.own_columns):
+        raise UsageError(
+            "path: expected a path that a row stays in once it is claimed, found "
+            f"{', '.join(map(repr, sorted(own)))} in it, which claiming itself writes; "
+            "leave it out: the ready words are added to the path"
+        )
 
 
 def _check_columns(definition: QueueDefinition) -> None:

@@ -18,7 +18,7 @@ from ermpoll.errors import ErmpollError, Unavailable
 from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, RowResult, Trace
 from ermpoll.queue.plan import batches, put_by_token, put_by_version
 from ermpoll.queue.table import QueueTable
-from ermpoll.queue.tokens import token_source, worker_name
+from ermpoll.queue.tokens import TokenSource, token_source, worker_name
 from ermpoll.queue.transitions import Transition, is_marked, stamp
 from ermpoll.records import JSON, Change, PlannedPut, Row
 
@@ -68,7 +68,7 @@ class GuardedWriter:
         self,
         table: QueueTable,
         stop: threading.Event | None = None,
-        new_token: Callable[[], str] | None = None,
+        new_token: TokenSource | None = None,
     ) -> None:
         definition = table.definition
         self.table = table

@@ -69,12 +69,19 @@ def candidates_body(
 
     def body(caps: Caps) -> str:
         grid = rows_grid(
-            label, shown.jobs, shown.rows, shown.columns, caps=caps, zone=zone
+            label,
+            shown.jobs,
+            shown.rows,
+            shown.columns,
+            caps=caps,
+            zone=zone,
+            outside=shown.outside,
         )
         total = _total(shown) if waiting is None else waiting
         counts = shown_of(len(grid.lines), total, shown.more, len(shown.columns))
         caption = (
-            f"{label}, {counts}{_zone_note(shown.columns, shown.jobs.types, zone)}"
+            f"{label}, {counts}{_outside_note(shown)}"
+            f"{_zone_note(shown.columns, shown.jobs.types, zone)}"
         )
         return fill("rows.html", grid=grid, caption=caption)
 
@@ -196,6 +203,11 @@ def agents(shown: Sequence[RunnerLike], *, zone: tzinfo = UTC) -> str:
 
 def _total(shown: CandidatesLike) -> int | None:
     return None if shown.more else len(shown.rows)
+
+
+def _outside_note(shown: CandidatesLike) -> str:
+    n = len(shown.outside)
+    return f"; {n:,} outside this queue, left alone by all its acts" if n else ""
 
 
 def _zone_note(columns: Sequence[str], types: Mapping[str, str], zone: tzinfo) -> str:

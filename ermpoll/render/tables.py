@@ -5,7 +5,7 @@ Knows records and columns; the templates turn a grid into HTML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -57,13 +57,16 @@ def rows_grid(
     *,
     caps: Caps,
     zone: tzinfo = UTC,
+    outside: Collection[str] = (),
 ) -> Grid:
-    """Make a grid of rows."""
+    """Make a grid of rows; ``outside``: the RIDs to mark as another queue's."""
     names, types = _shown(columns, caps), jobs.types
     lines = [
         Line(
             rid=rid_of(row),
             link=jobs.link(rid_of(row)) or "",
+            word="outside" if rid_of(row) in outside else "",
+            tone="ermpoll-warn",
             cells=[
                 cell(
                     row.get(name), jobs.types.get(name, ""), limit=caps.text, zone=zone
@@ -73,7 +76,9 @@ def rows_grid(
         )
         for row in rows[: caps.rows]
     ]
-    return Grid(label=label, heads=_heads(names, types), lines=lines)
+    return Grid(
+        label=label, heads=_heads(names, types), lines=lines, words=bool(outside)
+    )
 
 
 def changes_grid(shown: PlanLike, *, caps: Caps, zone: tzinfo = UTC) -> Grid:

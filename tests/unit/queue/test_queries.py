@@ -50,12 +50,17 @@ def test_only_named_columns_are_fetched_and_those_that_claiming_needs():
 
 
 @pytest.mark.parametrize(
-    ("where", "narrowed"), [("ok=true", "/ok=true"), ("o::null::", "")]
+    ("where", "narrowed"),
+    [
+        ("ok=true", "/ok=true"),
+        ("o::null::", ""),
+        ("o::null::/ok=true", "/ok=true"),
+    ],
 )
 def test_a_filter_on_a_column_that_claiming_changes_says_nothing_later(where, narrowed):
     path = queries(where=where, owner="o").failures(3)
 
-    assert path == f"entity/S:T/state=failed{narrowed}@sort(RMT::desc::,RID)?limit=3"
+    assert path == f"entity/S:T{narrowed}/state=failed@sort(RMT::desc::,RID)?limit=3"
 
 
 def test_failed_words_with_a_reason_are_found_by_their_pattern():
