@@ -1,7 +1,7 @@
 """The exceptions of ermpoll.
 
 Every class's docstring is its default message; the details are attributes, so
-that no caller has to parse text::
+that no caller has to parse text. Whose fault one is, `fault_of` says::
 
     ErmpollError
     ├── UsageError (also a ValueError)   a call that can't be right
@@ -21,6 +21,9 @@ that no caller has to parse text::
 """
 
 from __future__ import annotations
+
+from concurrent.futures import BrokenExecutor, CancelledError
+from enum import Enum
 
 
 class ErmpollError(Exception):
@@ -135,3 +138,57 @@ class TransformError(ErmpollError):
 
 class NoticeError(ErmpollError):
     """The source of notices can't be used."""
+
+
+class Fault(Enum):
+    """Where an error has its cause, and so what helps."""
+
+    #: This row's values: the row fails with the reason.
+    ROW = "the row"
+    #: Who is logged in has no right, maybe to this row alone: set aside, tried later.
+    LOGIN = "the login"
+    #: Another writer came first; nothing happened: sent again.
+    BUSY = "a busy catalog"
+    #: The catalog can't answer, or isn't what was expected: waited out.
+    CATALOG = "the catalog"
+    #: No answer came: waited out.
+    NETWORK = "the network"
+    #: What should do the work does none: what it had goes back.
+    EXECUTOR = "the executor"
+    #: Where notices come from: the timer does it.
+    BROKER = "the broker"
+    #: Whoever called, or this connection, which is read-only: told to them.
+    CALLER = "the caller"
+
+
+#: The first class that an error is of.
+_FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
+    (BadRequest, Fault.ROW),
+    (Conflict, Fault.ROW),
+    (Denied, Fault.LOGIN),
+    (PreconditionFailed, Fault.BUSY),
+    (Aborted, Fault.BUSY),
+    (CatalogError, Fault.CATALOG),
+    (BrokenExecutor, Fault.EXECUTOR),
+    (CancelledError, Fault.EXECUTOR),
+    (ExecutorError, Fault.EXECUTOR),
+    (NoticeError, Fault.BROKER),
+    (Unreadable, Fault.ROW),
+    (TransformError, Fault.ROW),
+    (WriteRefused, Fault.CALLER),
+    (UsageError, Fault.CALLER),
+    (Exception, Fault.ROW),
+)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return whose fault an error is that a write, the executor or work has raised.
+
+    An error of the catalog is one that a write of a single row got: what work raises
+    of its own calls, to whatever service, is the row's. What is no Exception (an
+    interrupt, the end of the program) is the caller's.
+    """
+    if isinstance(error, Unavailable) and not isinstance(error, Aborted):
+        return Fault.CATALOG if error.status else Fault.NETWORK
+    kinds = (fault for kind, fault in _FAULTS if isinstance(error, kind))
+    return next(kinds, Fault.CALLER)

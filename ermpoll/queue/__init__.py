@@ -5,8 +5,7 @@ row's fate is certain in the end. It knows no thread and no notice, and it never
 looks by itself.
 
 Open `queue` first: `Queue`, every act by its public name. Decided without a write:
-`definition` and `validation` (what it was told), `reach` (how far it goes),
-`queries` and `table` (reading),
+`definition` and `validation` (what it was told), `reading` and `table` (rows),
 `selection` (which rows), `transitions` (each step as a change), `plan` (changes in
 PUTs). Written: `guarded_put` (one PUT, sent until it is certain), `writer` (steps of
 rows, and the fate of each), `operations` (what a person or program asks for), whose

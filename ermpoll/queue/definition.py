@@ -66,6 +66,20 @@ class QueueDefinition:
         named = (getattr(self, use) for use in COLUMN_TYPES)
         return tuple(name for name in named if name is not None)
 
+    @property
+    def rights_by_row(self) -> bool:
+        """Whether it depends on the row what of it this login may write."""
+        columns = self.table.columns
+        own = [columns[name] for name in self.own_columns if name in columns]
+        return None in [self.table.may_update, *(column.may_update for column in own)]
+
+    @property
+    def columns_denied(self) -> tuple[str, ...]:
+        """The columns that claiming writes and this login may not."""
+        columns = self.table.columns
+        own = [columns[name] for name in self.own_columns if name in columns]
+        return tuple(column.name for column in own if column.may_update is False)
+
     def is_ready(self, word: JSON) -> bool:
         """Whether a state word makes a row a candidate."""
         return word in self.ready

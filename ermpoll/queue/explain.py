@@ -28,7 +28,21 @@ def why(table: QueueTable, rid: str) -> str:
         return f"{rid} is not taken: {reason}."
     if table.why_not_writable:
         return f"{rid} is a candidate, but can't be taken: {table.why_not_writable}."
+    if reason := table.barred([row]).get(rid):
+        later = again(table, rid)
+        return f"{rid} is a candidate, but can't be taken: {reason}; {later}."
     return f"{rid} is a candidate: nothing keeps the next claim from taking it."
+
+
+def again(table: QueueTable, rid: str) -> str:
+    """Say when a row is tried again that the catalog refused to write."""
+    wait_s = table.rights.again_s(rid)
+    if not wait_s:
+        return "each look asks again"
+    return (
+        f"it is tried again in {_duration(wait_s)}, or as soon as the row, the login "
+        "or the model changes"
+    )
 
 
 def _held(table: QueueTable, rid: str, row: dict[str, JSON], now: datetime) -> str:

@@ -33,8 +33,10 @@ from ermpoll.errors import (
     Conflict,
     Denied,
     ErmpollError,
+    Fault,
     PreconditionFailed,
     Unavailable,
+    fault_of,
 )
 from ermpoll.records import Page, PlannedPut
 from ermpoll.redact import one_line, traceback_places
@@ -65,6 +67,8 @@ class RowResult:
     rmt: str = ""
     #: Of a row refused or unsent: why.
     reason: str = ""
+    #: Of a row refused: whose fault that is.
+    fault: Fault | None = None
     #: Won by its token: somebody had edited the row meanwhile.
     edited: bool = False
 
@@ -268,7 +272,8 @@ class _Answer:
             return RowResult(fate=Fate.MISSED)
         if self.refusal is not None:
             reason = self.refusal.detail or str(self.refusal)
-            return RowResult(fate=Fate.REFUSED, reason=reason)
+            fault = fault_of(self.refusal)
+            return RowResult(fate=Fate.REFUSED, reason=reason, fault=fault)
         if self.doubtful:
             return RowResult(fate=Fate.UNKNOWN)
         return RowResult(fate=Fate.UNSENT, reason=str(self.error))

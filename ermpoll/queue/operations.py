@@ -71,21 +71,38 @@ def claim(
     selector = Selector(table)
     writer = GuardedWriter(table, new_token=(lambda: token) if token else None)
     refused: dict[str, str] = {}
-    pause = Deadline(math.inf)
-    for _ in range(1 if token else ROUNDS):
+    pause, until, rounds = Deadline(math.inf), by_then(PATIENCE_S), ROUNDS
+    while True:
         chosen = selector.choose(
             limit, transform=transform, rids=rids, without=refused.keys()
         )
         _check_chosen(chosen)
         sent_at = time.monotonic()
         done = writer.write(chosen, until=by_then(PATIENCE_S))
-        refused.update(done.reasons(Fate.REFUSED))
+        _note_refused(table, done, refused)
         if done.error or not done.fates or done.fates & {Fate.WON, Fate.UNKNOWN}:
+            break
+        # a row that is refused is not tried again, so the next ones come in view
+        rounds -= Fate.MISSED in done.fates
+        if token or not rounds or sent_at > until:
             break
         if Fate.MISSED in done.fates:
             # all went to others: the next rows may be contested less
             pause.wait()
+    for rid, change in selector.passed_over.items():
+        refused.setdefault(rid, change.reason)
     return Claim(_outcome(table, "claim", done, sent_at, refused=refused, read=False))
+
+
+def _note_refused(
+    table: QueueTable, done: WriteResult, refused: dict[str, str]
+) -> None:
+    """Take note of what a claim was refused, and of what it was not."""
+    reasons = done.reasons(Fate.REFUSED)
+    versions = {rid: done.transitions[rid].change.rmt for rid in reasons}
+    table.rights.refused(versions, reasons)
+    table.rights.set_aside.forget(done.rids(Fate.WON))
+    refused.update(reasons)
 
 
 def held_rows(

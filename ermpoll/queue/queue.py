@@ -6,6 +6,7 @@ done elsewhere: reading by `table`, choosing by `selection`, acts by `operations
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
@@ -17,7 +18,7 @@ from ermpoll.errors import UsageError
 from ermpoll.queue import explain, operations, transitions
 from ermpoll.queue.definition import QueueDefinition, words_of
 from ermpoll.queue.plan import error_text, finishing_changes
-from ermpoll.queue.queries import Queries
+from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.results import Claim, Outcome, Plan
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.selection import Selector
@@ -121,6 +122,8 @@ class Queue(QueueTable):
         )
         super().__init__(definition, Queries(definition), catalog)
         check(self)
+        if definition.columns_denied and definition.table.may_update is not False:
+            warnings.warn(self.why_not_writable, stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"
@@ -183,6 +186,24 @@ class Queue(QueueTable):
         path = self.queries.failures(limit + 1)
         return self.read("failures", path, limit)
 
+    def refused(self) -> Candidates:
+        """Read the rows that the catalog refused to write, as far as met here.
+
+        `Candidates.refused` says why, and when they are tried again: at once when
+        the row, the login or the model changes.
+        """
+        known = {row.rid: row for row in self.rights.set_aside.rows}
+        rows = self.read_rows(known) if known else {}
+        # one that somebody touched since is like any other
+        rows = {r: row for r, row in rows.items() if row["RMT"] == known[r].rmt}
+        self.rights.set_aside.forget(known.keys() - rows.keys())
+        reasons = {
+            rid: f"{known[rid].reason}; {explain.again(self, rid)}" for rid in rows
+        }
+        return Candidates(
+            jobs=self, kind="refused", rows=[*rows.values()], refused=reasons
+        )
+
     def stale(self, older_than_s: float | None = None) -> Candidates:
         """Read the claimed rows whose time is over, the longest untouched first.
 
@@ -212,7 +233,7 @@ class Queue(QueueTable):
         """
         last: Row | None = None
         while True:
-            page = self.catalog.get(self.queries.own_claims(CLAIMS_PAGE, last))
+            page = self.catalog.get(self.queries.leases(CLAIMS_PAGE, last))
             rows = page.rows if page else []
             # a join may find a row more than once
             yield from {str(row["RID"]): row for row in rows}.values()
@@ -253,20 +274,23 @@ class Queue(QueueTable):
         self, transform: Transform | None, limit: int, rows: object
     ) -> list[Transition]:
         rids = rids_of(rows) if rows is not None else None
+        selector = self.selector
         if transform is None:
-            return self.selector.choose(limit, rids=rids)
+            chosen = selector.choose(limit, rids=rids)
+            return [*selector.refusals("claim"), *chosen]
         if not callable(transform):
             raise UsageError(
                 "transform: expected a function from a row to a dict of changes, "
                 f"found {type(transform).__name__}"
             )
         if rids is None:
-            found = self.selector.candidates(limit)
-            return self.selector.applies(found, limit, transform)
+            applied = selector.applies(selector.candidates(limit), limit, transform)
+            return [*selector.refusals("apply"), *applied]
         known = self.read_rows(rids)
         rows_now = (known[rid] for rid in rids if rid in known)
-        outside = self.outside(known.values())
-        return self.selector.applies(rows_now, len(rids), transform, outside)
+        barred = self.barred(known.values(), anew=True)
+        barred |= self.outside(known.values())
+        return selector.applies(rows_now, len(rids), transform, barred)
 
     # acting
 
@@ -296,7 +320,9 @@ class Queue(QueueTable):
         Returns
         -------
         Claim
-            Empty when there is nothing to take. ``with jobs.claim(5) as claim:``
+            Empty when there is nothing to take; `Claim.refused` names the candidates
+            that the catalog doesn't let this login write, which are passed over.
+            ``with jobs.claim(5) as claim:``
             releases what is unfinished at the end.
 
         Raises

@@ -200,7 +200,8 @@ class Claim:
     error
         Why some of them were not asked for, after others were won; None otherwise.
     refused
-        ``{RID: the server's reason}`` of rows that the catalog refuses to write.
+        ``{RID: reason}`` of candidates met that the catalog doesn't let this login
+        write; `Queue.refused` lists them.
     """
 
     def __init__(self, outcome: Outcome) -> None:
@@ -270,9 +271,10 @@ class Claim:
             self.outcome.acts.release(self.jobs, self)
 
     def __repr__(self) -> str:
+        refused = f", {len(self.refused)} refused" if self.refused else ""
         return (
             f"<Claim of {len(self)} rows of {self.jobs.title}, "
-            f"{len(self._open)} unfinished>"
+            f"{len(self._open)} unfinished{refused}>"
         )
 
     def _repr_html_(self) -> str:

@@ -8,25 +8,36 @@ from itertools import islice
 
 from ermpoll.queue import transitions
 from ermpoll.queue.plan import plan_row
-from ermpoll.queue.queries import RIDS
+from ermpoll.queue.reading.queries import RIDS
 from ermpoll.queue.table import QueueTable
-from ermpoll.queue.transitions import Transition
+from ermpoll.queue.transitions import Transition, TransitionKind
 from ermpoll.records import JSON, Change, Row, Transform
+
+#: Rows to a page at least, behind a first one that was not enough.
+FURTHER = 200
 
 
 class Selector:
-    """Finds the rows that a claim or plan is about, and decides what to write."""
+    """Finds the rows that a claim or plan is about, and decides what to write.
+
+    Attributes
+    ----------
+    passed_over
+        The candidates met that may not be written now, as changes that say why.
+    """
 
     def __init__(self, table: QueueTable) -> None:
         self._table = table
         self._definition = table.definition
+        self.passed_over: dict[str, Change] = {}
 
     def candidates(
         self, limit: int, rids: Sequence[str] | None = None
     ) -> Iterator[dict[str, JSON]]:
         """Read candidates in order, a page at a time, for as long as they are asked.
 
-        Rows that are refused are so paged past; ``limit`` is the size of a page.
+        Rows that are refused are so paged past, and those that may not be written;
+        ``limit`` is the size of the first page.
         """
         if rids is None:
             yield from self.after(None, limit)
@@ -36,7 +47,7 @@ class Selector:
         for start in range(0, len(rids), RIDS):
             part = rids[start : start + RIDS]
             page = catalog.get(queries.candidates(now, len(part), rids=part))
-            yield from page.rows if page else ()
+            yield from self.allowed(page.rows if page else [], anew=True)
 
     def after(
         self, last: dict[str, JSON] | None, limit: int, shard: str = ""
@@ -47,10 +58,30 @@ class Selector:
         while True:
             page = catalog.get(queries.candidates(now, limit, after=last, shard=shard))
             rows = page.rows if page else []
-            yield from rows
+            yield from self.allowed(rows)
             if len(rows) < limit:
                 return
-            last = rows[-1]
+            last, limit = rows[-1], max(limit, FURTHER)
+
+    def allowed(
+        self, rows: list[dict[str, JSON]], *, anew: bool = False
+    ) -> list[dict[str, JSON]]:
+        """Return those of a page's rows that may be written now."""
+        barred = self._table.barred(rows, anew=anew)
+        for row in rows:
+            if reason := barred.get(str(row["RID"])):
+                change = Change(
+                    rid=str(row["RID"]), rmt=str(row["RMT"]), before=row, after={},
+                    kind="problem", reason=reason,
+                )  # fmt: skip
+                self.passed_over[change.rid] = change
+        return [row for row in rows if row["RID"] not in barred]
+
+    def refusals(self, kind: TransitionKind) -> list[Transition]:
+        """Return the candidates that were passed over as steps that aren't sent."""
+        return [
+            Transition(kind=kind, change=change) for change in self.passed_over.values()
+        ]
 
     def choose(
         self,
@@ -141,6 +172,6 @@ class Selector:
 
 
 def _barred(change: Change, reason: str | None) -> Change:
-    if reason is None or change.kind != "changed":
+    if reason is None or change.kind not in ("changed", "problem"):
         return change
     return replace(change, kind="problem", reason=reason)

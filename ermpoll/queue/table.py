@@ -16,7 +16,8 @@ from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.errors import Denied
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.queries import Queries
+from ermpoll.queue.reading.queries import Queries
+from ermpoll.queue.reading.rights import RowRights
 from ermpoll.queue.transitions import Whose, origin_of
 from ermpoll.records import JSON, Row
 from ermpoll.redact import one_line
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Which rows of a queue were asked for.
-Listing: TypeAlias = Literal["candidates", "held", "failures", "stale"]
+Listing: TypeAlias = Literal["candidates", "held", "failures", "stale", "refused"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,11 @@ class QueueTable:
     definition: QueueDefinition
     queries: Queries
     catalog: Catalog
+    rights: RowRights = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rights = RowRights(self.catalog, self.definition)
+        object.__setattr__(self, "rights", rights)
 
     @property
     def title(self) -> str:
@@ -74,18 +80,36 @@ class QueueTable:
         """Why nothing can be written here, in words; empty when it can."""
         if self.catalog.read_only:
             return "the catalog was connected read-only"
+        return self._right_missing
+
+    @property
+    def _right_missing(self) -> str:
         if self.definition.table.may_update is False:
             return f"this login has no right to update {self.title}"
+        if denied := self.definition.columns_denied:
+            s = "s" if len(denied) > 1 else ""
+            return (
+                f"this login has no right to update the column{s} "
+                f"{', '.join(map(repr, denied))} of {self.title}, which claiming writes"
+            )
         return ""
 
     def check_right(self) -> None:
         """Raise Denied where nothing can be written for want of a right."""
-        if self.definition.table.may_update is False:
+        if missing := self._right_missing:
             raise Denied(
-                f"expected the right to update {self.title}, but "
-                f"{self.why_not_writable}; log in as somebody who has it, or ask the "
-                "catalog's owner"
+                f"expected the right to update {self.title}, but {missing}; log in as "
+                "somebody who has it, or ask the catalog's owner"
             )
+
+    def barred(self, rows: Iterable[Row], *, anew: bool = False) -> dict[str, str]:
+        """Say of rows why they are not to be written now: ``{RID: reason}``.
+
+        ``anew``: somebody asked for these rows, so what was refused is tried again.
+        """
+        rows = tuple(rows)
+        paths_ = self.queries.rights(str(row["RID"]) for row in rows)
+        return self.rights.barred(rows, paths_, anew=anew)
 
     def link(self, rid: str) -> str:
         """Return the address of a row's page in Chaise."""
@@ -142,7 +166,10 @@ class QueueTable:
         rows = page.rows if page else []
         more = limit is not None and len(rows) > limit
         rows = rows[:limit]
-        outside = {} if kind == "candidates" else self.outside(rows)
+        if kind == "candidates":
+            refused = self.barred(rows)
+            return Candidates(jobs=self, rows=rows, more=more, refused=refused)
+        outside = self.outside(rows)
         return Candidates(jobs=self, kind=kind, rows=rows, more=more, outside=outside)
 
 
@@ -157,6 +184,8 @@ class Candidates:
     more: bool = False
     #: ``{RID: reason}`` of rows that are none of this queue's: no act touches them.
     outside: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: ``{RID: reason}`` of rows that the catalog doesn't let this login write.
+    refused: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __iter__(self) -> Iterator[dict[str, JSON]]:
         return iter(self.rows)

@@ -10,8 +10,8 @@ import re
 from ermpoll.catalog import paths
 from ermpoll.catalog.model import Column
 from ermpoll.errors import BadRequest, Conflict, UsageError
-from ermpoll.queue import reach
 from ermpoll.queue.definition import COLUMN_TYPES, QueueDefinition
+from ermpoll.queue.reading import reach
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import LONGEST_LEASE_S
 

@@ -73,7 +73,7 @@ class GuardedWriter:
         definition = table.definition
         self.table = table
         self.new_token = new_token or token_source(worker_name(), definition.lease_s)
-        row_policy = definition.table.may_update is None
+        row_policy = definition.rights_by_row
         self.put = GuardedPut(table.catalog, row_policy=row_policy, stop=stop)
 
     def write(self, transitions: Iterable[Transition], *, until: float) -> WriteResult:

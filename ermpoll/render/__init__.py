@@ -41,6 +41,7 @@ _KINDS = {
     "held": "held by workers",
     "failures": "failed",
     "stale": "claimed and overdue",
+    "refused": "refused by the catalog",
 }
 _ACTIONS = {
     "apply": ("Applied", "written"),
@@ -75,7 +76,7 @@ def candidates_body(
             shown.columns,
             caps=caps,
             zone=zone,
-            outside=shown.outside,
+            marks={**dict.fromkeys(shown.outside, "outside"), **shown.refused},
         )
         total = _total(shown) if waiting is None else waiting
         counts = shown_of(len(grid.lines), total, shown.more, len(shown.columns))

@@ -5,7 +5,7 @@ Knows records and columns; the templates turn a grid into HTML.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -57,15 +57,16 @@ def rows_grid(
     *,
     caps: Caps,
     zone: tzinfo = UTC,
-    outside: Collection[str] = (),
+    marks: Mapping[str, str] | None = None,
 ) -> Grid:
-    """Make a grid of rows; ``outside``: the RIDs to mark as another queue's."""
+    """Make a grid of rows; ``marks``: what to say of some, by RID."""
+    marks = marks or {}
     names, types = _shown(columns, caps), jobs.types
     lines = [
         Line(
             rid=rid_of(row),
             link=jobs.link(rid_of(row)) or "",
-            word="outside" if rid_of(row) in outside else "",
+            word=clean(marks.get(rid_of(row), ""), 120),
             tone="ermpoll-warn",
             cells=[
                 cell(
@@ -76,9 +77,7 @@ def rows_grid(
         )
         for row in rows[: caps.rows]
     ]
-    return Grid(
-        label=label, heads=_heads(names, types), lines=lines, words=bool(outside)
-    )
+    return Grid(label=label, heads=_heads(names, types), lines=lines, words=bool(marks))
 
 
 def changes_grid(shown: PlanLike, *, caps: Caps, zone: tzinfo = UTC) -> Grid:

@@ -1,4 +1,4 @@
-"""A gate before a catalog that refuses writes from a certain one on."""
+"""A gate before a catalog: refuses writes from a certain one on, or some reads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Gate(ThreadingHTTPServer):
         super().__init__(("localhost", 0), Passing)
         place = urlsplit(url)
         self.host, self.left = place.netloc, float("inf")
+        #: What a catalog of an older make doesn't know in the address of a read.
+        self.unknown = ""
         self.url = f"http://localhost:{self.server_port}{place.path}"
 
     @classmethod
@@ -40,7 +42,11 @@ class Gate(ThreadingHTTPServer):
 
 class Passing(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.exchange(b"")
+        assert isinstance(self.server, Gate)
+        if self.server.unknown and self.server.unknown in self.path:
+            self.answer(409, b"no such function", {"Content-Type": "text/plain"})
+        else:
+            self.exchange(b"")
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

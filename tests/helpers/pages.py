@@ -108,7 +108,14 @@ def plan(changes, **changed):
 
 
 def candidates(rows, **changed):
-    made = {"jobs": jobs(), "kind": "candidates", "rows": rows, "more": False}
+    made = {
+        "jobs": jobs(),
+        "kind": "candidates",
+        "rows": rows,
+        "more": False,
+        "outside": {},
+        "refused": {},
+    }
     made["columns"] = made["jobs"].columns
     return SimpleNamespace(**made | changed)
 

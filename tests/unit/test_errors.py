@@ -1,33 +1,68 @@
+"""Only a row's own fault may be written into the row."""
+
 from __future__ import annotations
 
+import ast
 import inspect
-import pickle
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures.thread import BrokenThreadPool
 
 import pytest
 
 from ermpoll import errors
-
-KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_is_an_error_of_ermpoll_and_drawn_in_the_tree(kind):
-    assert issubclass(kind, errors.ErmpollError)
-    assert f" {kind.__name__} " in errors.__doc__ or kind is errors.ErmpollError
+from ermpoll.catalog.transport import error_of
+from ermpoll.errors import ErmpollError, Fault, Unavailable, fault_of
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_a_message_the_docstring_is_told(kind):
-    if "message" not in inspect.signature(kind).parameters:
-        pytest.skip("its message is made of its details")
-
-    assert str(kind()) == inspect.getdoc(kind).splitlines()[0]
+def answer(status: int, words: str = "") -> ErmpollError:
+    return error_of("PUT", status, "http://localhost/x", words)
 
 
-def test_details_are_fields_and_travel_to_another_process():
-    error = errors.Conflict("no", status=409, url="https://x.example", detail="a key")
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (answer(400, "invalid input syntax"), Fault.ROW),
+        (answer(409, "violates foreign key"), Fault.ROW),
+        (answer(401), Fault.LOGIN),
+        (answer(403), Fault.LOGIN),
+        (answer(412), Fault.BUSY),
+        (answer(503, "Transaction aborted."), Fault.BUSY),
+        (answer(400, "Query run time limit exceeded."), Fault.BUSY),
+        (answer(404), Fault.CATALOG),
+        (answer(302), Fault.CATALOG),
+        (answer(429), Fault.CATALOG),
+        (answer(500), Fault.CATALOG),
+        (answer(503), Fault.CATALOG),
+        (Unavailable("no answer within 30 s"), Fault.NETWORK),
+        (BrokenProcessPool("a worker died"), Fault.EXECUTOR),
+        (BrokenThreadPool("its initializer failed"), Fault.EXECUTOR),
+        (CancelledError(), Fault.EXECUTOR),
+        (errors.ExecutorError(), Fault.EXECUTOR),
+        (errors.NoticeError(), Fault.BROKER),
+        (errors.Unreadable(), Fault.ROW),
+        (errors.TransformError(), Fault.ROW),
+        (errors.WriteRefused(), Fault.CALLER),
+        (errors.UsageError(), Fault.CALLER),
+        (ValueError("bad image"), Fault.ROW),
+        (ConnectionError("another service"), Fault.ROW),
+        (MemoryError(), Fault.ROW),
+        (KeyboardInterrupt(), Fault.CALLER),
+        (SystemExit(1), Fault.CALLER),
+    ],
+)
+def test_an_error_has_its_cause_in_one_place(error, fault):
+    assert fault_of(error) is fault
 
-    sent = pickle.loads(pickle.dumps(error))
 
-    assert str(sent) == "no"
-    assert (sent.status, sent.url, sent.detail) == (409, "https://x.example", "a key")
+def test_every_error_of_ours_has_such_a_place_by_its_own_kind():
+    tree = ast.parse(inspect.getsource(errors))
+    kinds = [
+        getattr(errors, node.name)
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name not in ("ErmpollError", "Fault")
+    ]
+
+    assert {kind for kind in kinds if fault_of(kind()) is Fault.ROW} == {
+        errors.BadRequest, errors.Conflict, errors.Unreadable, errors.TransformError,
+    }  # fmt: skip

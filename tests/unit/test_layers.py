@@ -58,7 +58,7 @@ WRONG = {
     "queue/guarded_put": "requests",
     "cli": "ipywidgets",
     "queue/writer": "tornado",
-    "queue/queries": "lark",
+    "queue/reading/queries": "lark",
     "queue/definition": "regex",
     "catalog/client": "deriva",
 }

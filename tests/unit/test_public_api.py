@@ -60,6 +60,7 @@ SIGNATURES = {
     "Queue.fail": "self, claim, errors",
     "Queue.release": "self, claim",
     "Queue.renew": "self, claim",
+    "Queue.refused": "self",
     "Queue.retry": "self, rows",
     "Queue.rescue": "self, rows, force=False",
     "Queue.why": "self, rid",

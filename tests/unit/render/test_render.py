@@ -92,7 +92,13 @@ def drawn_with(text):
     return [
         render.candidates(
             pages.candidates(
-                rows, jobs=jobs, columns=jobs.columns, kind=text, more=True
+                rows,
+                jobs=jobs,
+                columns=jobs.columns,
+                kind=text,
+                more=True,
+                outside={str(rows[0]["RID"]): text},
+                refused={text: text},
             )
         ),
         render.claim(SimpleNamespace(jobs=jobs, rows=rows)),

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
-from ermpoll.queue import reach
 from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.reading import reach
 from ermpoll.records import JSON, Row
 
 #: RIDs in one filter at most: a longer address may be refused on its way.
@@ -74,7 +74,7 @@ class Queries:
         """Rows of the table in the claimed state, the longest untouched first."""
         return self._whole(self._claimed()) + "@sort(RMT,RID)"
 
-    def own_claims(self, limit: int, after: Row | None = None) -> str:
+    def leases(self, limit: int, after: Row | None = None) -> str:
         """Claimed rows within reach, the longest untouched first: own columns only."""
         definition = self._definition
         names = ("RID", "RMT", definition.state, definition.owner, definition.attempts)
@@ -93,6 +93,16 @@ class Queries:
         """Those of these rows that are within the queue's path and filter."""
         return [
             paths.join("attribute", self._reach, _rids(part), "RID")
+            for part in _parts(tuple(rids))
+        ]
+
+    def rights(self, rids: Iterable[str]) -> list[str]:
+        """What of these rows this login may write: ``RID``, and one more, as json."""
+        # a table's own rights tell less than those of its cells, and cost less
+        which = "trs" if self._definition.table.may_update is None else "tcrs"
+        told = f"RID;may:={which}(RID)"
+        return [
+            paths.join("attributegroup", self._table, _rids(part), told)
             for part in _parts(tuple(rids))
         ]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ermpoll.queue.reach import columns_of_path, lasting
+from ermpoll.queue.reading.reach import columns_of_path, lasting
 
 
 @pytest.mark.parametrize(

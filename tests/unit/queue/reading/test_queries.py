@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ermpoll.catalog.paths import Order
-from ermpoll.queue.queries import RIDS, Queries
+from ermpoll.queue.reading.queries import RIDS, Queries
 from tests.unit.queue.test_definition import definition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

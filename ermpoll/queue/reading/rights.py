@@ -1,0 +1,145 @@
+"""Which rows this login may not write: what the catalog tells, and what it refused.
+
+Reads, and keeps what it read; it writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from ermpoll.catalog import paths
+from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.etags import etag_login
+from ermpoll.errors import BadRequest, Conflict, ErmpollError, NotFound
+from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.set_aside import SetAside
+from ermpoll.records import JSON, Row
+from ermpoll.redact import one_line
+
+logger = logging.getLogger(__name__)
+
+#: What is said of a row that the catalog tells may not be written.
+NO_RIGHT = "this login has no right to update this row"
+
+
+class RowRights:
+    """What keeps single rows of a queue from being written.
+
+    Where a right depends on the row the catalog can tell of each, if it is one that
+    knows ``trs``: that is found out by asking, since not all that say so do. What it
+    refused in spite of that is set aside.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        definition: QueueDefinition,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._catalog = catalog
+        self._definition = definition
+        self._monotonic = monotonic
+        #: Whether the catalog was not seen to know no row rights.
+        self._asks = definition.rights_by_row
+        self._model: tuple[str, str] = ("", "")
+        self._etag: str | None = None
+        self.set_aside = SetAside()
+
+    def barred(
+        self, rows: Iterable[Row], queries: Iterable[str], *, anew: bool = False
+    ) -> dict[str, str]:
+        """Return ``{RID: reason}`` of rows that are not to be written now.
+
+        Parameters
+        ----------
+        rows
+            As they were read just now.
+        queries
+            The paths that ask for the rights to them.
+        anew
+            Rows that were refused may be tried again: somebody asked for them.
+
+        Raises
+        ------
+        CatalogError
+            The catalog can't be reached.
+        """
+        known = {str(row["RID"]): str(row["RMT"]) for row in rows}
+        barred: dict[str, str] = {}
+        if len(self.set_aside) and not anew:
+            login, model = self._known()
+            now = self._monotonic()
+            for rid, rmt in known.items():
+                if self.set_aside.holds(rid, rmt, login, model, now):
+                    barred[rid] = self.set_aside.why(rid)
+        left = known.keys() - barred.keys()
+        if self._asks and left:
+            told = self._told(queries)
+            for rid in left & told.keys():
+                if told[rid]:
+                    self.set_aside.forget([rid])
+                    continue
+                barred[rid] = NO_RIGHT
+                # listed, and not waited for: the catalog tells when it changes
+                self.set_aside.put(
+                    rid, known[rid], NO_RIGHT, self._monotonic(), wait_s=0
+                )
+        return {rid: barred[rid] for rid in known if rid in barred}
+
+    def refused(self, versions: Mapping[str, str], reasons: Mapping[str, str]) -> None:
+        """Take note of rows that the catalog refused to write, and why."""
+        if not reasons:
+            return
+        try:
+            login, model = self._known()
+        except ErmpollError as error:
+            logger.warning("the model can't be read: %s", one_line(error))
+            login, model = self._model
+        now = self._monotonic()
+        for rid, reason in reasons.items():
+            self.set_aside.put(
+                rid, versions[rid], reason, now, login=login, model=model
+            )
+
+    def again_s(self, rid: str) -> float:
+        """Return in how many seconds a row that was refused is tried again."""
+        known = {row.rid: row.until for row in self.set_aside.rows}
+        return max(known.get(rid, 0.0) - self._monotonic(), 0.0)
+
+    def _known(self) -> tuple[str, str]:
+        """Return the login and the model, as far as ETags tell them apart."""
+        table = self._definition.table
+        path = f"schema/{paths.quote(table.schema)}/table/{paths.quote(table.name)}"
+        page = self._catalog.get(path, etag=self._etag)
+        if page is not None:
+            self._etag = page.etag
+            self._model = (etag_login(page.etag) or "", page.etag or "")
+        return self._model
+
+    def _told(self, queries: Iterable[str]) -> dict[str, bool]:
+        """Ask for the rights to rows; none where the catalog doesn't know of such."""
+        try:
+            pages = [self._catalog.get(path) for path in queries]
+        except (BadRequest, Conflict, NotFound) as error:
+            self._asks = False
+            logger.info("this catalog tells no rights of rows: %s", one_line(error))
+            return {}
+        return {
+            str(row["RID"]): allowed
+            for page in pages
+            for row in (page.rows if page else ())
+            if (allowed := self._allowed(row)) is not None
+        }
+
+    def _allowed(self, row: Row) -> bool | None:
+        """Read the rights to a row; None where they are none."""
+        rights: JSON = next((row[name] for name in row if name != "RID"), None)
+        update = rights.get("update") if isinstance(rights, Mapping) else None
+        if not (isinstance(rights, Mapping) and isinstance(update, bool)):
+            return None
+        columns = rights.get("column_update")
+        cells = columns if isinstance(columns, Mapping) else {}
+        own = self._definition.own_columns
+        return update and all(cells.get(name, True) for name in own)
