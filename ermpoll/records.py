@@ -23,6 +23,8 @@ Transform: TypeAlias = Callable[[Row], Row | None]
 #: From a claimed row to the changes to write when it is done, or None.
 Work: TypeAlias = Callable[[Row], Row | None]
 
+#: What becomes of a column that a person edited while the work went on.
+OnEdit: TypeAlias = Literal["keep", "overwrite", "fail"]
 WakeReason: TypeAlias = Literal["start", "notice", "timer", "due", "manual", "more"]
 ChangeKind: TypeAlias = Literal["changed", "unchanged", "skipped", "failed", "problem"]
 EventKind: TypeAlias = Literal[

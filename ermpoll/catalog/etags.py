@@ -75,6 +75,20 @@ def etag_login(etag: str | None) -> str | None:
     return match["roles"] if match else None
 
 
+def snapshot_id(version: str) -> str | None:
+    """Return what names the catalog as it was at a time; None where it is no time."""
+    at = parse_time(version)
+    if at is None:
+        return None
+    passed = at - datetime(1970, 1, 1, tzinfo=UTC)
+    value, digits = 2 * (passed // timedelta(microseconds=1)), ""
+    while value > 0:
+        value, digit = divmod(value, 32)
+        digits = _BASE32[digit] + digits
+    parts = [digits[max(0, end - 4) : end] for end in range(len(digits), 0, -4)]
+    return "-".join(reversed(parts))
+
+
 def _snapshot_time(text: str) -> datetime | None:
     digits = text.replace("-", "").upper()
     if not digits or any(digit not in _BASE32 for digit in digits):

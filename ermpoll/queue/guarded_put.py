@@ -38,7 +38,7 @@ from ermpoll.errors import (
     Unavailable,
     fault_of,
 )
-from ermpoll.records import Page, PlannedPut
+from ermpoll.records import Page, PlannedPut, Row
 from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,12 @@ class RowResult:
     reason: str = ""
     #: Of a row refused: whose fault that is.
     fault: Fault | None = None
-    #: Won by its token: somebody had edited the row meanwhile.
+    #: Won in spite of an edit: somebody had edited the row meanwhile.
     edited: bool = False
+    #: The columns that were not written, to keep that edit.
+    kept: tuple[str, ...] = ()
+    #: Of a row won: what the PUT answered of it, where an answer came.
+    answered: Row = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +196,7 @@ class GuardedPut:
         self, put: PlannedPut, answer: _Answer, read: ReadBack, until: float
     ) -> dict[str, RowResult]:
         rids = put.rids
-        answered = {row["RID"] for row in answer.page.rows} if answer.page else set()
+        answered = {row["RID"]: row for row in answer.page.rows} if answer.page else {}
         won = [rid for rid in rids if rid in answered]
         rest = [rid for rid in rids if rid not in answered]
         versions = self._versions(won, answer.page, read, until)
@@ -206,7 +210,8 @@ class GuardedPut:
                 other = RowResult(fate=Fate.MISSED)
                 versions.update(ours)
         wrote = {
-            rid: RowResult(fate=Fate.WON, rmt=rmt) for rid, rmt in versions.items()
+            rid: RowResult(fate=Fate.WON, rmt=rmt, answered=answered.get(rid, {}))
+            for rid, rmt in versions.items()
         }
         return {rid: wrote.get(rid, other) for rid in rids}
 

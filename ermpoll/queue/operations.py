@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ermpoll.backoff import Deadline
 from ermpoll.errors import TransformError, UsageError
-from ermpoll.queue import transitions
+from ermpoll.queue import edits, transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import apart, batches, put_by_version
@@ -23,7 +23,7 @@ from ermpoll.queue.selection import Selector
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import token_source, worker_name
 from ermpoll.queue.transitions import Held, Transition
-from ermpoll.queue.writer import GuardedWriter, WriteResult, by_then
+from ermpoll.queue.writer import HOLDING, GuardedWriter, WriteResult, by_then
 from ermpoll.records import JSON, Change, Row, Transform
 
 audit = logging.getLogger("ermpoll.audit")
@@ -115,7 +115,9 @@ def held_rows(
     """
     deadline = sent_at + definition.lease_s
     return {
-        rid: transitions.held_of(definition, step, done.rows[rid].rmt, deadline)
+        rid: transitions.held_of(
+            definition, step, done.rows[rid].rmt, deadline, done.rows[rid].answered
+        )
         for rid, step in done.written("claim").items()
     }
 
@@ -192,7 +194,6 @@ def _outcome(
     unsent, unknown = done.reasons(Fate.UNSENT), done.rids(Fate.UNKNOWN)
     refused = done.reasons(Fate.REFUSED) if refused is None else refused
     now = table.try_rows(missed) if read and missed else None
-    gone = "changed meanwhile" if now is None else "is gone"
     versions = {rid: done.rows[rid] for rid in won}
     outcome = Outcome(
         jobs=table,
@@ -202,9 +203,10 @@ def _outcome(
         unknown=unknown,
         still_claimed=left,
         edited=tuple(rid for rid, row in versions.items() if row.edited),
+        kept={rid: row.kept for rid, row in versions.items() if row.kept},
         reasons={
-            **dict.fromkeys(missed, gone),
-            **dict.fromkeys(now or (), "changed meanwhile"),
+            **_why_missed(table, done, missed, now),
+            **_failed_instead(action, won),
             **refused,
             **unsent,
             **dict.fromkeys(unknown, "the answer never came"),
@@ -228,6 +230,33 @@ def _outcome(
     )
     _audit(outcome)
     return outcome
+
+
+def _failed_instead(action: str, won: Mapping[str, Transition]) -> dict[str, str]:
+    """Say which rows failed where they were to be done, and why."""
+    if action != "complete":
+        return {}
+    return {rid: f"failed: {one.reason}" for rid, one in won.items() if one.reason}
+
+
+def _why_missed(
+    table: QueueTable,
+    done: WriteResult,
+    missed: Iterable[str],
+    now: Mapping[str, Row] | None,
+) -> dict[str, str]:
+    """Say why rows were not written, by what they are now, if that could be read."""
+    if now is None:
+        return dict.fromkeys(missed, "changed meanwhile")
+    steps = {rid: done.transitions[rid] for rid in missed}
+    return {
+        rid: edits.why_lost(table.definition, step, now.get(rid))
+        if step.kind in HOLDING
+        else "changed meanwhile"
+        if rid in now
+        else "is gone"
+        for rid, step in steps.items()
+    }
 
 
 def _check_chosen(chosen: Iterable[Transition]) -> None:

@@ -252,6 +252,22 @@ def put_by_token(
     )
 
 
+def put_by_claim(
+    definition: QueueDefinition,
+    tokens: Mapping[str, str],
+    columns: Sequence[str],
+    changes: Iterable[Change],
+) -> PlannedPut:
+    """Write a PUT as `put_by_token` does, keyed by the version just read as well."""
+    changes = tuple(changes)
+    put = put_by_token(definition, tokens, columns, changes)
+    versions = {change.rid: change.rmt for change in changes}
+    return PlannedPut(
+        path=put.path.replace("/RID,", "/RID,RMT,", 1),
+        rows=tuple({**row, "RMT": versions[str(row["RID"])]} for row in put.rows),
+    )
+
+
 def _put_path(table: Table, keys: Sequence[str], columns: Sequence[str]) -> str:
     return f"attributegroup/{table.path}/{paths.keys_and_targets(keys, columns)}"
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
+from typing import get_args
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
@@ -27,7 +28,7 @@ from ermpoll.queue.tokens import token_source
 from ermpoll.queue.transitions import Transition
 from ermpoll.queue.validation import check
 from ermpoll.queue.writer import GuardedWriter
-from ermpoll.records import JSON, Row, Transform
+from ermpoll.records import JSON, OnEdit, Row, Transform
 
 #: Claimed rows to a page, where only what claiming needs is read of them.
 CLAIMS_PAGE = 1000
@@ -338,7 +339,11 @@ class Queue(QueueTable):
         return operations.claim(self, limit, rows, transform, token)
 
     def complete(
-        self, claim: Claim, changes: Mapping[str, Row | None] | None = None
+        self,
+        claim: Claim,
+        changes: Mapping[str, Row | None] | None = None,
+        *,
+        on_edit: OnEdit = "keep",
     ) -> Outcome:
         """Finish rows of a claim.
 
@@ -348,6 +353,12 @@ class Queue(QueueTable):
             ``{RID: changes}``; rows not named stay claimed. None finishes all as
             they are. Changes may set the state column themselves, to any word but
             a ready or the claimed one.
+        on_edit
+            What becomes of a column that a person edited since the claim: "keep"
+            the edit, and write all others (`Outcome.kept` names it); "overwrite"
+            it; or "fail" the row. The columns of claiming itself are always
+            written. A row that is edited again and again stays claimed, and is told.
+            Without an owner column an edit ends the claim, whatever is asked here.
 
         Raises
         ------
@@ -355,10 +366,15 @@ class Queue(QueueTable):
             A row that the claim doesn't hold, or changes that can't be written;
             nothing was written.
         """
+        if on_edit not in get_args(OnEdit):
+            raise UsageError(
+                "on_edit: expected 'keep', 'overwrite' or 'fail', found "
+                f"{on_edit!r}; nothing was written"
+            )
         named = dict.fromkeys(claim.unfinished) if changes is None else changes
         wanted = {rid: self._finishing(rid, asked) for rid, asked in named.items()}
         steps = [
-            transitions.complete(self.definition, claim.holding(rid), asked)
+            transitions.complete(self.definition, claim.holding(rid), asked, on_edit)
             for rid, asked in wanted.items()
         ]
         return operations.finish(self, "complete", claim, steps)

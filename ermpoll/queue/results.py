@@ -146,6 +146,8 @@ class Outcome:
     )
     #: ``{RID: who changed it last}`` of lost rows.
     by: Mapping[str, str] = field(default_factory=dict)
+    #: ``{RID: columns}`` that keep what a person wrote there during the work.
+    kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: ``{RID: the server's reason}`` of those lost rows that it refuses.
     refused: Mapping[str, str] = field(default_factory=dict)
     #: Why some rows were not sent, after others were written; None otherwise.
@@ -177,7 +179,7 @@ class Outcome:
 
     def __repr__(self) -> str:
         parts = [f"{len(self.won)} won"]
-        for name in ("lost", "unknown", "still_claimed", "edited"):
+        for name in ("lost", "unknown", "still_claimed", "edited", "kept"):
             if getattr(self, name):
                 parts.append(f"{len(getattr(self, name))} {name.replace('_', ' ')}")
         return f"<Outcome of {self.action} on {self.jobs.title}: {', '.join(parts)}>"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ermpoll import render
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
-from ermpoll.errors import Denied
+from ermpoll.catalog.etags import snapshot_id
+from ermpoll.errors import BadRequest, Conflict, Denied, NotFound
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.reading.rights import RowRights
@@ -121,6 +122,26 @@ class QueueTable:
         """Read rows whatever their state: ``{RID: row}``, without those gone."""
         pages = [self.catalog.get(path) for path in self.queries.rows(rids)]
         return {str(row["RID"]): row for page in pages if page for row in page.rows}
+
+    def read_columns(
+        self, rids: Iterable[str], columns: Iterable[str]
+    ) -> dict[str, dict[str, JSON]]:
+        """Read version and some columns of rows: ``{RID: row}``."""
+        pages = [self.catalog.get(path) for path in self.queries.marks(rids, columns)]
+        return {str(row["RID"]): row for page in pages if page for row in page.rows}
+
+    def columns_at(self, version: str, rid: str, columns: Iterable[str]) -> Row:
+        """Read columns of a row as they were at a version; empty where none tells."""
+        snapshot = snapshot_id(version)
+        if snapshot is None:
+            return {}
+        [path] = self.queries.marks([rid], columns)
+        try:
+            page = self.catalog.get(f"{self.catalog.url}@{snapshot}/{path}")
+        except (BadRequest, Conflict, Denied, NotFound) as error:
+            logger.info("this catalog tells no past: %s", one_line(error))
+            return {}
+        return page.rows[0] if page and page.rows else {}
 
     def outside(self, rows: Iterable[Row]) -> dict[str, str]:
         """Say of rows why they are none of this queue's: ``{RID: reason}``."""

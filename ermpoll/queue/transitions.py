@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.tokens import Token, TokenSource, mark_of, parse_token
-from ermpoll.records import JSON, Change, Row
+from ermpoll.records import JSON, Change, OnEdit, Row
 
 TransitionKind: TypeAlias = Literal[
     "claim", "complete", "fail", "retry later", "release", "renew", "retry", "rescue",
@@ -38,6 +38,8 @@ class Held:
     was: str | None
     #: Attempts before this claim, as read.
     attempts: JSON = None
+    #: The version that the row was claimed at; empty where it is not known.
+    read_at: str = ""
     #: When the claim ends unless renewed, on the monotonic clock.
     deadline: float = float("inf")
 
@@ -52,6 +54,10 @@ class Transition:
     token: str | None = None
     #: Why the row failed, whether or not a column takes it.
     reason: str = ""
+    #: Of a finish: what becomes of columns that a person edited meanwhile, and the
+    #: version that the row was claimed at.
+    on_edit: OnEdit = "keep"
+    read_at: str = ""
 
     @property
     def rid(self) -> str:
@@ -97,12 +103,15 @@ def _of_word(chosen: Token | str, word: JSON) -> str:
     return chosen if isinstance(chosen, str) else str(chosen.of(word))
 
 
-def complete(definition: QueueDefinition, held: Held, changes: Row) -> Transition:
+def complete(
+    definition: QueueDefinition, held: Held, changes: Row, on_edit: OnEdit = "keep"
+) -> Transition:
     """Finish a row, with the changes its work asked for."""
     after: dict[str, JSON] = {definition.state: definition.done}
     if definition.error:
         after[definition.error] = None
-    return _of_held("complete", held, {**after, **changes})
+    step = _of_held("complete", held, {**after, **changes})
+    return replace(step, on_edit=on_edit, read_at=held.read_at)
 
 
 def fail(definition: QueueDefinition, held: Held, error: str) -> Transition:
@@ -179,16 +188,29 @@ def undo(step: Transition, rmt: str, *, edited: bool) -> Transition:
 
 
 def held_of(
-    definition: QueueDefinition, transition: Transition, rmt: str, deadline: float
+    definition: QueueDefinition,
+    transition: Transition,
+    rmt: str,
+    deadline: float,
+    answered: Row | None = None,
 ) -> Held:
-    """Return how a row is held that a claim has won."""
+    """Return how a row is held that a claim has won.
+
+    Parameters
+    ----------
+    answered
+        What the claim's PUT answered: the catalog writes some values otherwise than
+        they were sent. Never the row as read later, which may hold edits.
+    """
     change = transition.change
+    wrote = {n: v for n, v in (answered or {}).items() if n in change.after}
     was, attempts = change.before.get(definition.state), definition.attempts
     return Held(
         rid=transition.rid,
         rmt=rmt,
         token=transition.token,
-        row={**change.before, **change.after, "RMT": rmt},
+        row={**change.before, **change.after, **wrote, "RMT": rmt},
+        read_at=change.rmt,
         was=None if was is None else str(was),
         attempts=change.before.get(attempts) if attempts else None,
         deadline=deadline if definition.owner else float("inf"),

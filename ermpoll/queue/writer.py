@@ -15,15 +15,19 @@ from functools import partial
 from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.errors import ErmpollError, Unavailable
+from ermpoll.queue import edits
+from ermpoll.queue.edits import Finish
 from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, RowResult, Trace
-from ermpoll.queue.plan import batches, put_by_token, put_by_version
+from ermpoll.queue.plan import batches, put_by_claim, put_by_token, put_by_version
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import TokenSource, token_source, worker_name
 from ermpoll.queue.transitions import Transition, is_marked, stamp
 from ermpoll.records import JSON, Change, PlannedPut, Row
 
+#: Rounds of a finish whose row is edited again and again.
+ROUNDS = 5
 #: Steps of rows that we hold: a broken version may be made up for by the token.
-_HOLDING = ("complete", "fail", "retry later", "release", "renew")
+HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class GuardedWriter:
             steps.setdefault(step.rid, step)
         sending = _Sending(self, steps, until)
         sending.by_version()
+        sending.by_reading()
         sending.by_token()
         done = sending.done
         if done.error and done.fates <= {Fate.MISSED, Fate.UNSENT}:
@@ -123,6 +128,8 @@ class _Sending:
         self._put = writer.put
         self._new_token = writer.new_token
         self._steps = steps
+        #: Each step as it was meant, whatever an edit made of it.
+        self._meant = dict(steps)
         self._until = until
         # a step that no PUT has named yet was not written
         self._rows = dict.fromkeys(steps, RowResult(fate=Fate.MISSED))
@@ -140,13 +147,89 @@ class _Sending:
                 partial(put_by_version, table, batch.columns),
             )
 
+    def by_reading(self) -> None:
+        """Finish rows that were edited meanwhile, by what they hold now."""
+        left = self._edited()
+        for _ in range(ROUNDS):
+            if not left or self._barred:
+                return
+            try:
+                found = self._finishes(left)
+            except ErmpollError as error:
+                self._unsent(left, f"the row can't be read: {error}")
+                return
+            self._finish(found)
+            left = [rid for rid in found if self._rows[rid].fate is Fate.MISSED]
+        self._unsent(left, "is edited again and again; it stays claimed")
+
+    def _edited(self) -> list[str]:
+        """Return the missed finishes that write what a person may have edited."""
+        definition = self._definition
+        return [
+            rid
+            for rid, step in self._steps.items()
+            if self._rows[rid].fate is Fate.MISSED
+            and step.kind == "complete"
+            and step.token
+            and definition.owner
+            and edits.results_of(definition, step)
+        ]
+
+    def _finishes(self, rids: Iterable[str]) -> dict[str, Finish]:
+        """Read rows and decide how those are finished that we still hold."""
+        definition, steps = self._definition, {rid: self._meant[rid] for rid in rids}
+        columns = dict.fromkeys((definition.state, definition.owner or ""))
+        for step in steps.values():
+            columns |= dict.fromkeys(step.change.after)
+        now = self._table.read_columns(steps, columns)
+        held = {
+            rid: step
+            for rid, step in steps.items()
+            if edits.is_held(definition, step, now.get(rid))
+        }
+        past = self._past(held)
+        return {
+            rid: edits.finish(definition, step, now[rid], past.get(rid, {}))
+            for rid, step in held.items()
+        }
+
+    def _past(self, steps: Mapping[str, Transition]) -> dict[str, Row]:
+        """Return what columns held at the claims that those did not read."""
+        past: dict[str, Row] = {}
+        for rid, step in steps.items():
+            names = edits.unknown_of(self._definition, step)
+            if names and step.read_at:
+                past[rid] = self._table.columns_at(step.read_at, rid, names)
+        return past
+
+    def _finish(self, found: Mapping[str, Finish]) -> None:
+        """Send finishes, keyed by the version just read, token and state."""
+        definition = self._definition
+        self._steps.update((rid, one.step) for rid, one in found.items())
+        tokens = {rid: one.step.token or "" for rid, one in found.items()}
+        changes = [one.step.change for one in found.values()]
+        for batch in batches(changes, definition.table, fill=False):
+            rids = [change.rid for change in batch.changes]
+            self._send(rids, partial(put_by_claim, definition, tokens, batch.columns))
+        for rid, one in found.items():
+            if self._rows[rid].fate is Fate.WON:
+                row = replace(self._rows[rid], edited=True, kept=one.kept)
+                self._rows[rid] = row
+
+    def _unsent(self, rids: Iterable[str], reason: str) -> None:
+        unsent = RowResult(fate=Fate.UNSENT, reason=reason)
+        self._rows.update(dict.fromkeys(rids, unsent))
+
     def by_token(self) -> None:
         """Send again, by their tokens, the steps of rows that we hold all the same."""
         definition = self._definition
+        read = set(self._edited())
         missed = [
             step
             for rid, step in self._steps.items()
-            if self._rows[rid].fate is Fate.MISSED and step.kind in _HOLDING
+            if self._rows[rid].fate is Fate.MISSED
+            and step.kind in HOLDING
+            and rid not in read
         ]
         if not (missed and definition.owner):
             return

@@ -152,12 +152,19 @@ def outcome_body(done: OutcomeLike) -> str:
         won=f"{len(done.won):,} {verb}",
         lost=lost if done.lost else "",
         unknown=unknown if done.unknown else "",
-        edited=f"{edited}, and were written: {', '.join(done.edited[:10])}"
-        if done.edited
-        else "",
+        edited=f"{edited}, and were written: {_edited(done)}" if done.edited else "",
         rows=[_outcome_row(done, rid) for rid in named[:_OUTCOME_ROWS]],
         left=max(0, len(named) - _OUTCOME_ROWS),
     )
+
+
+def _edited(done: OutcomeLike) -> str:
+    """Name rows that were edited, and their columns that keep the edit."""
+    named = []
+    for rid in done.edited[:10]:
+        kept = ", ".join(clean(name, 40) for name in done.kept.get(rid, ()))
+        named.append(f"{rid} (kept: {kept})" if kept else rid)
+    return ", ".join(named)
 
 
 def status(shown: Status, *, now: datetime | None = None, zone: tzinfo = UTC) -> str:

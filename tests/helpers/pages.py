@@ -90,6 +90,7 @@ def outcome(**changed):
         "meanwhile": {},
         "by": {},
         "edited": (),
+        "kept": {},
     }
     return SimpleNamespace(**made | changed)
 

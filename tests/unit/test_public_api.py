@@ -56,7 +56,7 @@ SIGNATURES = {
     "Queue.stale": "self, older_than_s=None",
     "Queue.plan": "self, transform=None, limit=50, rows=None",
     "Queue.claim": "self, limit=1, *, rows=None, transform=None, token=None",
-    "Queue.complete": "self, claim, changes=None",
+    "Queue.complete": "self, claim, changes=None, *, on_edit='keep'",
     "Queue.fail": "self, claim, errors",
     "Queue.release": "self, claim",
     "Queue.renew": "self, claim",

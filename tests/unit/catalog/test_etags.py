@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.catalog.etags import SharedETag, etag_login, etag_time
+from ermpoll.catalog.etags import SharedETag, etag_login, etag_time, snapshot_id
 from ermpoll.records import Page
 
 
@@ -123,3 +123,13 @@ def test_no_etag_makes_it_fail(text):
     for etag in (text, f'"a;b;{text}"'):
         at = etag_time(etag)
         assert at is None or at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-01-01T00:00:00+00:00", "2031-11-30T12:34:56.789012+00:00"]
+)
+def test_a_time_is_named_as_snapshots_are(at):
+    name = snapshot_id(at)
+
+    assert etag_time(f'"roles;accept;{name}"') == datetime.fromisoformat(at)
+    assert snapshot_id("no time") is None

@@ -72,6 +72,7 @@ def drawn_with(text):
         meanwhile={text: {text: (text, text)}},
         by={text: text},
         edited=(text,),
+        kept={text: (text,)},
     )
     plan = pages.plan(
         changes, jobs=jobs, applied=done, puts=(PlannedPut(path=text, rows=({},)),)
