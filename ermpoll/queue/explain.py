@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ermpoll.catalog import paths
+from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.queue import transitions
+from ermpoll.queue.rids import rids_of
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import parse_token
 from ermpoll.records import JSON
+from ermpoll.redact import clipped
+
+_FORCE = "or rescue(..., force=True) at once"
 
 
 def why(table: QueueTable, rid: str) -> str:
     """Say in one sentence why a row is not taken, or that it would be."""
+    [rid] = rids_of(rid)
     row = table.read_rows([rid]).get(rid)
     if row is None:
         return f"{rid} is not there: {table.title} has no such row."
@@ -49,15 +55,32 @@ def _held(table: QueueTable, rid: str, row: dict[str, JSON], now: datetime) -> s
     definition = table.definition
     token = parse_token(row.get(definition.owner)) if definition.owner else None
     overdue = transitions.overdue_s(definition, row, now)
-    by = f"by {token.name}" if token else f"by {row.get('RMB') or 'somebody'}"
     if token is None:
+        owner = str(row.get(definition.owner) or "") if definition.owner else ""
+        by = one_line_text(owner or row.get("RMB") or "somebody")
         since = f"untouched for {_duration(overdue + definition.lease_s)}"
-        return f"{rid} is claimed {by} without a lease, {since}; rescue() frees it."
+        frees = "rescue() frees it"
+        if overdue <= 0:
+            frees = f"after another {_duration(-overdue)} rescue() frees it, {_FORCE}"
+        return f"{rid} is claimed by {by} without a lease, {since}; {frees}."
+    by = one_line_text(token.name)
     if overdue <= 0:
-        return f"{rid} is claimed {by} for another {_duration(-overdue)}."
+        until = time_text(now - timedelta(seconds=overdue))[:19]
+        return (
+            f"{rid} is claimed by {by} for another {_duration(-overdue)}, until "
+            f"{until} UTC unless it is renewed; its holder frees it, {_FORCE}."
+        )
+    ours = transitions.is_ours(definition, row)
+    who = (
+        "the next agent that looks, or rescue(), frees it"
+        if ours
+        else (
+            "no agent frees it by itself, since its token doesn't name a ready word of "
+            "this queue; rescue() does"
+        )
+    )
     return (
-        f"{rid} is claimed {by}, whose lease ended {_duration(overdue)} ago; "
-        "the next agent that looks, or rescue(), frees it."
+        f"{rid} is claimed by {by}, whose lease ended {_duration(overdue)} ago; {who}."
     )
 
 
@@ -72,15 +95,39 @@ def _not_ready(table: QueueTable, rid: str, row: dict[str, JSON]) -> str:
     if word == definition.done:
         return f"{rid} is done: {name} is {word!r}."
     if definition.is_failed(word):
-        return f"{rid} has failed: {name} is {word!r}; retry() makes it {ready}."
+        return f"{rid} has failed: {_failure(table, row)}; retry() makes it {ready}."
     return f"{rid} is not taken: {name} is {definition.label(word)!r}, not {ready}."
+
+
+def _failure(table: QueueTable, row: dict[str, JSON]) -> str:
+    """Tell the error, the attempts and when, as far as there are columns for them."""
+    definition = table.definition
+    word, error = row[definition.state], row.get(definition.error or "")
+    told = [one_line_text(error) if error else f"{definition.state} is {word!r}"]
+    if definition.attempts:
+        tried = transitions.attempts_of(definition, row)
+        told.append(f"after {tried} of {definition.max_attempts} attempts")
+    at = parse_time(row.get("RMT"))
+    if at is not None:
+        told.append(f"last written {time_text(at)[:19]} UTC by {row.get('RMB')}")
+    return ", ".join(told)
+
+
+def one_line_text(text: object) -> str:
+    """Return somebody's text on one line, cut, without what steers a terminal."""
+    plain = "".join(c if c.isprintable() else " " for c in str(text))
+    return clipped(plain)
 
 
 def _waits(table: QueueTable, row: dict[str, JSON], now: datetime) -> str | None:
     definition = table.definition
-    tried, most = transitions.attempts_of(definition, row), definition.max_attempts
+    tried, most = transitions.attempts_before(definition, row), definition.max_attempts
     if definition.attempts and tried >= most:
-        return f"its attempts are used up ({tried} of {most}); retry() begins anew"
+        return (
+            f"its attempts are used up ({tried} of {most}), and nothing tells that it "
+            f"was set back by hand: no token is in an owner column; set "
+            f"{definition.attempts} to 0"
+        )
     wait_s = transitions.due_s(definition, row, now)
     if wait_s is None:
         return f"its {definition.retry_at} never comes"

@@ -91,7 +91,25 @@ def claim(
             pause.wait()
     for rid, change in selector.passed_over.items():
         refused.setdefault(rid, change.reason)
-    return Claim(_outcome(table, "claim", done, sent_at, refused=refused, read=False))
+    named = [rid for rid in rids or () if rid not in {*done.rows, *refused}]
+    lost = _not_taken(table, named)
+    return Claim(
+        _outcome(table, "claim", done, sent_at, refused=refused, lost=lost, read=False)
+    )
+
+
+def _not_taken(table: QueueTable, rids: Sequence[str]) -> dict[str, str]:
+    """Say of rows that were asked for why none of them is a candidate."""
+    now = table.try_rows(rids) if rids else {}
+    if now is None:
+        return {}
+    state = table.definition.state
+    return {
+        rid: f"is no candidate: {state} is {table.definition.label(now[rid][state])!r}"
+        if rid in now
+        else "is not there"
+        for rid in rids
+    }
 
 
 def _note_refused(

@@ -6,6 +6,7 @@ all of them (a missing key would be written as NULL), a RID stands once.
 
 from __future__ import annotations
 
+import difflib
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ def plan_row(
         return replace(unchanged, kind="problem", reason=str(error))
     except Exception as error:  # noqa: BLE001  the user's function: shown, not raised
         reason, where = describe(error)
+        reason += _meant(error, row)
         return replace(unchanged, kind="failed", reason=reason, traceback=where)
     if wanted is None:
         return replace(unchanged, kind="skipped", reason="left alone")
@@ -57,6 +59,16 @@ def plan_row(
     if why:
         return replace(unchanged, after=wanted, kind="problem", reason=why)
     return replace(unchanged, after=wanted, kind="changed")
+
+
+def _meant(error: Exception, row: Row) -> str:
+    """Name the column that a function asked for by a wrong name, if there is one."""
+    key = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if not isinstance(key, str) or key in row:
+        return ""
+    folded = {name.casefold(): name for name in row}
+    close = difflib.get_close_matches(key.casefold(), folded, n=1)
+    return f"; did you mean the column {folded[close[0]]!r}?" if close else ""
 
 
 def copied(row: Row) -> dict[str, JSON]:

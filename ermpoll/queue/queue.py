@@ -7,7 +7,7 @@ done elsewhere: reading by `table`, choosing by `selection`, acts by `operations
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
 from typing import get_args
@@ -103,6 +103,7 @@ class Queue(QueueTable):
         lease_s: float = 600,
         max_attempts: int = 3,
     ) -> None:
+        _check_told(catalog, table, where, order, path)
         definition = QueueDefinition(
             table=read_table(catalog, table),
             state=state,
@@ -289,6 +290,7 @@ class Queue(QueueTable):
             return [*selector.refusals("apply"), *applied]
         known = self.read_rows(rids)
         rows_now = (known[rid] for rid in rids if rid in known)
+        _check_known(self, rids, known)
         barred = self.barred(known.values(), anew=True)
         barred |= self.outside(known.values())
         return selector.applies(rows_now, len(rids), transform, barred)
@@ -366,6 +368,7 @@ class Queue(QueueTable):
             A row that the claim doesn't hold, or changes that can't be written;
             nothing was written.
         """
+        _check_claim(claim)
         if on_edit not in get_args(OnEdit):
             raise UsageError(
                 "on_edit: expected 'keep', 'overwrite' or 'fail', found "
@@ -381,6 +384,7 @@ class Queue(QueueTable):
 
     def fail(self, claim: Claim, errors: Mapping[str, object]) -> Outcome:
         """Mark rows of a claim as failed: ``{RID: error}``, a text or an exception."""
+        _check_claim(claim)
         steps = [
             transitions.fail(self.definition, claim.holding(rid), error_text(error))
             for rid, error in errors.items()
@@ -389,6 +393,7 @@ class Queue(QueueTable):
 
     def release(self, claim: Claim, rows: object = None) -> Outcome:
         """Give unfinished rows back, all or these; the attempt does not count."""
+        _check_claim(claim)
         return operations.release(self, claim, rows)
 
     def renew(self, claim: Claim) -> Outcome:
@@ -396,6 +401,7 @@ class Queue(QueueTable):
 
         A lease that is over can't be renewed: the row may be somebody else's.
         """
+        _check_claim(claim)
         held = map(claim.holding, claim.unfinished)
         steps = [transitions.renew(self.definition, one) for one in held]
         return operations.finish(self, "renew", claim, steps)
@@ -440,6 +446,46 @@ class Queue(QueueTable):
             raise UsageError(f"{rid}: {error}; nothing was written") from error
 
 
-def _check_limit(limit: int) -> None:
+def _check_told(catalog: object, table: object, *texts: object) -> None:
+    if not isinstance(catalog, Catalog):
+        raise UsageError(
+            "catalog: expected what ermpoll.connect returns, found "
+            f"{type(catalog).__name__}; make one with ermpoll.connect(url)"
+        )
+    if not isinstance(table, str):
+        parts = [str(part) for part in table] if isinstance(table, tuple | list) else []
+        meant = f"; did you mean {':'.join(parts)!r}?" if len(parts) == 2 else ""
+        raise UsageError(f"table: expected 'Schema:Table', found {table!r:.80}" + meant)
+    for what, text in zip(("where", "order", "path"), texts, strict=True):
+        if not isinstance(text, str) and not (what == "path" and text is None):
+            parts = (
+                [str(part) for part in text] if isinstance(text, tuple | list) else []
+            )
+            joined = {"order": ",", "where": "/", "path": "/"}[what].join(parts)
+            meant = f"; did you mean {joined!r}?" if parts else ""
+            raise UsageError(f"{what}: expected a text, found {text!r:.80}{meant}")
+
+
+def _check_claim(claim: object) -> None:
+    if not isinstance(claim, Claim):
+        raise UsageError(
+            "claim: expected what claim() returned, found "
+            f"{type(claim).__name__}; only who claimed rows can finish or give them "
+            "back: keep it, as in `with jobs.claim(5) as claim`, or rescue() the rows"
+        )
+
+
+def _check_known(table: QueueTable, rids: Sequence[str], known: Container[str]) -> None:
+    strange = [rid for rid in rids if rid not in known]
+    if strange:
+        raise UsageError(
+            f"rows: expected rows of {table.title}, found {', '.join(strange[:5])}, "
+            "which it does not have; were they deleted, or are they of another table?"
+        )
+
+
+def _check_limit(limit: object) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise UsageError(f"limit: expected a number of rows, found {limit!r:.80}")
     if limit < 1:
         raise UsageError(f"limit: expected 1 or more rows, found {limit}")

@@ -5,12 +5,16 @@ Knows no catalog and none of the objects by name: what has rows is enough.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import UsageError
+
+#: What a RID can look like: capital letters, digits and hyphens.
+_RID = re.compile(r"[0-9A-Z]+(-[0-9A-Z]+)*")
 
 
 def rids_of(rows: object) -> tuple[str, ...]:
@@ -31,7 +35,16 @@ def rids_of(rows: object) -> tuple[str, ...]:
             "expected rows as RIDs, row dicts, a frame with a RID column, Candidates, "
             f"a Claim or a preview; found {type(rows).__name__}"
         )
-    return tuple(dict.fromkeys(map(str, rids)))
+    return tuple(dict.fromkeys(_checked(str(rid)) for rid in rids))
+
+
+def _checked(rid: str) -> str:
+    """Refuse what is certainly no RID, and say which was meant."""
+    if _RID.fullmatch(rid):
+        return rid
+    last = re.split(r"[/=#?]", rid.strip().rstrip("/"))[-1].strip().upper()
+    meant = f"; did you mean {last!r}?" if _RID.fullmatch(last) else ""
+    raise UsageError(f"expected a RID like '1-A2BC', found {rid[:80]!r}{meant}")
 
 
 def versions_of(rows: object) -> dict[str, str]:
@@ -67,6 +80,11 @@ def _frame_items(frame: Any) -> list[object]:
         raise UsageError(
             "expected a frame with a RID column, found the columns "
             f"{list(frame.columns)[:12]}"
+        )
+    if list(frame.columns).count("RID") > 1:
+        raise UsageError(
+            "expected a frame with one RID column, found more; choose the rows of one, "
+            "as in frame.iloc[:, [0]], or give a list of RIDs"
         )
     items: list[object] = frame.filter(["RID", "RMT"]).to_dict("records")
     return items

@@ -21,6 +21,8 @@ _TOKEN = re.compile(
     r"(?P<name>[^~]*)~(?P<random>[0-9a-f]{16})(?P<mark>(?:[0-9a-f]{8})?)"
     r"~(?P<lease>[0-9.]+)"
 )
+#: The same for the catalog: what the text of a token looks like.
+PATTERN = "^[^~]*~[0-9a-f]{16}([0-9a-f]{8})?~[0-9.]+$"
 #: The longest lease, 300 years: added to any time of today it is still a time.
 LONGEST_LEASE_S = 1e10
 

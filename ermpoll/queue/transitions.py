@@ -71,7 +71,7 @@ def claim(definition: QueueDefinition, row: Row, extra: Row) -> Transition:
     if definition.owner:
         after[definition.owner] = None
     if definition.attempts:
-        after[definition.attempts] = attempts_of(definition, row) + 1
+        after[definition.attempts] = attempts_before(definition, row) + 1
     return _of_row("claim", row, after)
 
 
@@ -212,7 +212,7 @@ def held_of(
         row={**change.before, **change.after, **wrote, "RMT": rmt},
         read_at=change.rmt,
         was=None if was is None else str(was),
-        attempts=change.before.get(attempts) if attempts else None,
+        attempts=_read_attempts(definition, change.before) if attempts else None,
         deadline=deadline if definition.owner else float("inf"),
     )
 
@@ -270,6 +270,19 @@ def attempts_of(definition: QueueDefinition, row: Row) -> int:
     """Return how often a row was tried, 0 where nothing is known."""
     value = row.get(definition.attempts) if definition.attempts else None
     return value if isinstance(value, int) else 0
+
+
+def attempts_before(definition: QueueDefinition, row: Row) -> int:
+    """Return how often a candidate was tried since it was made ready.
+
+    Each way back clears the token: one that still holds one was set back by hand,
+    and begins anew.
+    """
+    return 0 if token_of(definition, row) else attempts_of(definition, row)
+
+
+def _read_attempts(definition: QueueDefinition, row: Row) -> JSON:
+    return 0 if token_of(definition, row) else row.get(definition.attempts or "")
 
 
 def overdue_s(

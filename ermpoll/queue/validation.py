@@ -70,7 +70,8 @@ def _check_path(definition: QueueDefinition) -> None:
         if re.search(r"[?@\s]", text):
             raise UsageError(
                 f"{what}: expected ERMrest path text without '@', '?' and spaces, "
-                f"found {text!r}; use order= and limit=, and percent-encode values"
+                f"found {text!r}; write a condition as column=value, use order= and "
+                "limit=, and percent-encode values"
             )
     if definition.path is not None and definition.where:
         raise UsageError("expected where or path, found both; put the filter in path")
@@ -151,14 +152,17 @@ def _most_attempts(definition: QueueDefinition) -> int:
 def _check_vocabulary(table: QueueTable) -> None:
     """Check that the state words are those of the table that the column refers to."""
     definition = table.definition
-    # a word with a reason in it is in no vocabulary
-    if "{error}" in definition.failed:
-        return
+    referring = [r for r in definition.table.references if r.column == definition.state]
+    if "{error}" in definition.failed and referring:
+        raise UsageError(
+            f"failed: expected a word of {referring[0].schema}:{referring[0].table}, "
+            f"which {definition.state!r} refers to, found {definition.failed!r}; "
+            "a word with a reason in it is in no vocabulary: use one of its words, and "
+            "error= for the reason"
+        )
     ready = [word for word in definition.ready if word]
     words = [*ready, definition.claimed, definition.done, definition.failed]
-    for reference in definition.table.references:
-        if reference.column != definition.state:
-            continue
+    for reference in referring:
         label = f"{paths.quote(reference.schema)}:{paths.quote(reference.table)}"
         known = paths.equals(reference.referenced, *words)
         name = paths.quote(reference.referenced)
@@ -183,4 +187,16 @@ def _check_query(table: QueueTable) -> None:
         raise UsageError(
             f"{what}: expected a filter the catalog understands, found "
             f"{definition.path or definition.where!r}; it says: {error.detail}"
+            + _meant(definition)
         ) from error
+
+
+def _meant(definition: QueueDefinition) -> str:
+    """Name the closest columns of those in the filter that the table hasn't."""
+    told = []
+    for name in sorted(reach.columns_of(definition.where)):
+        try:
+            definition.table.column(name, "where")
+        except UsageError as error:
+            told.append(f". {error}")
+    return "".join(told)

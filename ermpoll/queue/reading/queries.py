@@ -10,6 +10,7 @@ from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.reading import reach
+from ermpoll.queue.tokens import PATTERN
 from ermpoll.records import JSON, Row
 
 #: RIDs in one filter at most: a longer address may be refused on its way.
@@ -33,6 +34,10 @@ class Queries:
         self._tries_left = (
             f"{tried}::null::;{tried}::lt::{definition.max_attempts}" if tried else ""
         )
+        if tried and definition.owner:
+            # set back by hand: every other way back clears the token
+            owner = paths.quote(definition.owner)
+            self._tries_left += f";{owner}::regexp::{paths.literal(PATTERN)}"
         wanted = definition.columns
         if wanted is None:
             self.columns = tuple(definition.table.columns)

@@ -4,7 +4,7 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
-from tests.helpers.tables import queue
+from tests.helpers.tables import add, make_table, queue
 
 NEW = {"state": "actionable"}
 
@@ -58,3 +58,75 @@ def test_what_cant_be_is_refused_when_the_queue_is_made(catalog, options, messag
         queue(catalog, **options)
 
     assert catalog.writes == before
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda c, r: ermpoll.Queue("http://x", "Ops:Job"), "ermpoll.connect"),
+        (lambda c, r: ermpoll.Queue(c, ("Ops", "Job")), "did you mean 'Ops:Job'"),
+        (lambda c, r: queue(c, order=("a", "RCT")), "did you mean 'a,RCT'"),
+        (lambda c, r: queue(c, where="name == 'K1'"), "column=value"),
+        (lambda c, r: queue(c, where="nam=K1"), "did you mean 'name'"),
+        (lambda c, r: queue(c).candidates("5"), "a number of rows, found '5'"),
+        (lambda c, r: queue(c).claim(True), "a number of rows, found True"),
+        (lambda c, r: queue(c).complete([r]), "what claim.. returned, found list"),
+        (lambda c, r: queue(c).fail(r, {r: "e"}), "what claim.. returned, found str"),
+        (lambda c, r: queue(c).release([r]), "what claim.. returned"),
+        (lambda c, r: queue(c).renew([r]), "what claim.. returned"),
+        (lambda c, r: queue(c).retry([r.lower()]), "did you mean"),
+        (lambda c, r: queue(c).claim(rows=f" {r} "), "did you mean"),
+        (lambda c, r: queue(c).why(f"https://x/#1/Ops:Job/RID={r}"), "did you mean"),
+        (
+            lambda c, r: queue(c).plan(lambda row: {}, rows=["ZZZZ"]),
+            "rows of Ops:Job, found ZZZZ",
+        ),
+        (
+            lambda c, r: queue(c).retry(queue(c).candidates().frame.iloc[:, [0, 0]]),
+            "one RID column",
+        ),
+    ],
+)
+def test_what_cant_be_meant_is_said_with_what_was(catalog, act, message):
+    # a RID that has a letter in it
+    rids = add(catalog, *[NEW] * 9)
+
+    with pytest.raises(UsageError, match=message):
+        act(catalog, next(rid for rid in rids if rid.lower() != rid))
+
+
+def test_rows_that_are_no_candidates_are_named_by_a_claim(catalog):
+    [rid] = add(catalog, {"state": "complete"})
+
+    outcome = queue(catalog).claim(rows=[rid, "ZZZZ"]).outcome
+
+    assert outcome.reasons == {
+        rid: "is no candidate: state is 'complete'", "ZZZZ": "is not there",
+    }  # fmt: skip
+
+
+def test_a_column_that_a_transform_misspells_is_named(catalog):
+    add(catalog, NEW)
+
+    [problem] = queue(catalog).plan(lambda row: {"name": row["Priority"]}).problems
+
+    assert "did you mean the column 'priority'" in problem.reason
+
+
+def test_a_failed_word_with_a_reason_is_refused_where_words_are_a_vocabulary(catalog):
+    make_table(catalog, {"word": "text"}, name="Word", keys=[["word"]])
+    reference = {
+        "foreign_key_columns": [
+            {"schema_name": "Ops", "table_name": "Led", "column_name": "state"}
+        ],
+        "referenced_columns": [
+            {"schema_name": "Ops", "table_name": "Word", "column_name": "word"}
+        ],
+    }
+    make_table(catalog, {"state": "text"}, name="Led", references=[reference])
+    words = ("actionable", "claimed", "complete", "failed")
+    add(catalog, *({"word": word} for word in words), table="Word")
+    ermpoll.Queue(catalog, "Ops:Led")
+
+    with pytest.raises(UsageError, match="is in no vocabulary"):
+        ermpoll.Queue(catalog, "Ops:Led", failed="error: {error}")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ermpoll.catalog.paths import Order
+from ermpoll.catalog.paths import Order, literal
 from ermpoll.queue.reading.queries import RIDS, Queries
+from ermpoll.queue.tokens import PATTERN
 from tests.unit.queue.test_definition import definition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,9 +22,10 @@ def queries(**options: Any) -> Queries:
 def test_candidates_are_ready_due_and_not_used_up():
     path = queries(ready=("new",), where="ok=true", **FULL).candidates(NOW, 5)
 
+    by_hand = f"o::regexp::{literal(PATTERN)}"
     assert path == (
-        f"entity/S:T/ok=true/state=new/at::null::;at::leq::{AT}/n::null::;n::lt::3"
-        "@sort(RID)?limit=5"
+        f"entity/S:T/ok=true/state=new/at::null::;at::leq::{AT}"
+        f"/n::null::;n::lt::3;{by_hand}@sort(RID)?limit=5"
     )
 
 
