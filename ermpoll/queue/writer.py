@@ -23,6 +23,7 @@ from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import TokenSource, token_source, worker_name
 from ermpoll.queue.transitions import Transition, is_marked, stamp
 from ermpoll.records import JSON, Change, PlannedPut, Row
+from ermpoll.redact import one_line
 
 #: Rounds of a finish whose row is edited again and again.
 ROUNDS = 5
@@ -155,8 +156,8 @@ class _Sending:
                 return
             try:
                 found = self._finishes(left)
-            except ErmpollError as error:
-                self._unsent(left, f"the row can't be read: {error}")
+            except Exception as error:  # noqa: BLE001  what was written stands
+                self._unsent(left, f"the row can't be read: {one_line(error)}")
                 return
             self._finish(found)
             left = [rid for rid in found if self._rows[rid].fate is Fate.MISSED]
