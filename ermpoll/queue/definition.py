@@ -54,6 +54,8 @@ class QueueDefinition:
     retry_at: str | None = None
     lease_s: float = 600
     max_attempts: int = 3
+    #: Other state words that are meant, however near to one of the queue's.
+    words: tuple[str, ...] = ()
 
     @property
     def first_ready(self) -> str | None:
@@ -88,6 +90,16 @@ class QueueDefinition:
         """Whether a state word means failed."""
         return isinstance(word, str) and bool(self.failed_pattern.fullmatch(word))
 
+    def near_miss(self, word: JSON) -> str | None:
+        """Return the queue's word that a strange one is within two edits of."""
+        own = [*self.ready, self.claimed, self.done, self.failed]
+        if not isinstance(word, str) or word in (*own, *self.words):
+            return None
+        if self.is_failed(word):
+            return None
+        near = (known for known in own if known and _edits(word, known) <= 2)
+        return next(near, None)
+
     @property
     def failed_pattern(self) -> re.Pattern[str]:
         """What the words that mean failed look like."""
@@ -112,6 +124,20 @@ class QueueDefinition:
         if word is None:
             return "NULL"
         return self.failed_label if self.is_failed(word) else str(word)
+
+
+def _edits(one: str, other: str) -> int:
+    """Count the letters to change, add or leave out between two words."""
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    before = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        now = [i]
+        for j, mark in enumerate(other, 1):
+            same = before[j - 1] + (letter != mark)
+            now.append(min(before[j] + 1, now[j - 1] + 1, same))
+        before = now
+    return before[-1]
 
 
 def words_of(ready: str | Sequence[str | None] | None) -> tuple[str | None, ...]:

@@ -26,7 +26,7 @@ from ermpoll.queue.selection import Selector
 from ermpoll.queue.table import Candidates, QueueTable
 from ermpoll.queue.tokens import token_source
 from ermpoll.queue.transitions import Transition
-from ermpoll.queue.validation import check
+from ermpoll.queue.validation import check, misspelt_ready
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import JSON, OnEdit, Row, Transform
 
@@ -66,6 +66,9 @@ class Queue(QueueTable):
         Seconds that a claim counts without being renewed.
     max_attempts
         How often a row is tried, where there is an attempts column.
+    words
+        Other state words that are meant: a plan takes a word for misspelt that is
+        within two edits of one of the queue's, and in no row of the table.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class Queue(QueueTable):
         retry_at: str | None = None,
         lease_s: float = 600,
         max_attempts: int = 3,
+        words: Sequence[str] = (),
     ) -> None:
         _check_told(catalog, table, where, order, path)
         definition = QueueDefinition(
@@ -121,11 +125,14 @@ class Queue(QueueTable):
             retry_at=retry_at,
             lease_s=lease_s,
             max_attempts=max_attempts,
+            words=tuple(words),
         )
         super().__init__(definition, Queries(definition), catalog)
         check(self)
         if definition.columns_denied and definition.table.may_update is not False:
             warnings.warn(self.why_not_writable, stacklevel=2)
+        if misspelt := misspelt_ready(self):
+            warnings.warn(misspelt, stacklevel=2)
 
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"
@@ -287,13 +294,36 @@ class Queue(QueueTable):
             )
         if rids is None:
             applied = selector.applies(selector.candidates(limit), limit, transform)
-            return [*selector.refusals("apply"), *applied]
+            return [*selector.refusals("apply"), *self._spelt(applied)]
         known = self.read_rows(rids)
         rows_now = (known[rid] for rid in rids if rid in known)
         _check_known(self, rids, known)
         barred = self.barred(known.values(), anew=True)
         barred |= self.outside(known.values())
-        return selector.applies(rows_now, len(rids), transform, barred)
+        applied = selector.applies(rows_now, len(rids), transform, barred)
+        return self._spelt(applied)
+
+    def _spelt(self, steps: list[Transition]) -> list[Transition]:
+        """Make problems of the steps that write a state word likely to be misspelt."""
+        definition, name = self.definition, self.definition.state
+        if self.has_vocabulary:
+            return steps
+        asked = {step.change.after.get(name) for step in steps}
+        near = {word: known for word in asked if (known := definition.near_miss(word))}
+        strange = near.keys() - (self.words_met(*near) if near else set())
+
+        def spelt(step: Transition) -> Transition:
+            word = step.change.after.get(name)
+            if step.change.kind != "changed" or word not in strange:
+                return step
+            reason = (
+                f"{name}: {word!r} is in no row of the table; did you mean "
+                f"{near[word]!r}? If not, make the Queue with words=[{word!r}]"
+            )
+            change = replace(step.change, kind="problem", reason=reason)
+            return replace(step, change=change)
+
+        return [spelt(step) for step in steps]
 
     # acting
 

@@ -143,6 +143,17 @@ class QueueTable:
             return {}
         return page.rows[0] if page and page.rows else {}
 
+    def words_met(self, *words: JSON) -> set[JSON]:
+        """Return which of these state words occur in the table; or some of all."""
+        page = self.catalog.get(self.queries.words(*words))
+        return {row[self.definition.state] for row in page.rows} if page else set()
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether the state column refers to a table of its words."""
+        references = self.definition.table.references
+        return any(one.column == self.definition.state for one in references)
+
     def outside(self, rows: Iterable[Row]) -> dict[str, str]:
         """Say of rows why they are none of this queue's: ``{RID: reason}``."""
         definition, rows = self.definition, tuple(rows)

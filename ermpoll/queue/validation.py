@@ -177,6 +177,23 @@ def _check_vocabulary(table: QueueTable) -> None:
             )
 
 
+def misspelt_ready(table: QueueTable) -> str:
+    """Say which ready word is likely to be misspelt, by those that occur; or ""."""
+    definition = table.definition
+    ready = [word for word in definition.ready if word and word not in definition.words]
+    if table.has_vocabulary or not ready:
+        return ""
+    missing = [word for word in ready if word not in table.words_met(*ready)]
+    for met in table.words_met() if missing else ():
+        near = definition.near_miss(met)
+        if near in missing:
+            return (
+                f"ready: {near!r} is in no row of {table.title}, but {met!r} is; did "
+                f"you mean that? If not, say so with words=[{met!r}]"
+            )
+    return ""
+
+
 def _check_query(table: QueueTable) -> None:
     """Let the catalog read the query once: it knows filters better than we do."""
     definition, catalog = table.definition, table.catalog

@@ -47,7 +47,7 @@ SIGNATURES = {
         "catalog, table, state='state', ready='actionable', claimed='claimed',"
         " done='complete', failed='failed', where='', order='RID', path=None,"
         " columns=None, owner=None, error=None, attempts=None, retry_at=None,"
-        " lease_s=600, max_attempts=3"
+        " lease_s=600, max_attempts=3, words=()"
     ),
     "Queue.candidates": "self, limit=50",
     "Queue.counts": "self",

@@ -122,6 +122,13 @@ class Queries:
         # a join may find a row more than once
         return paths.join("attributegroup", self._reach, f"{word};n:=cnt_d(RID)")
 
+    def words(self, *words: JSON) -> str:
+        """Which of these state words occur in the table; without any, the first 200."""
+        name = self._definition.state
+        narrow = paths.equals(name, *words) if words else ""
+        path = paths.join("attributegroup", self._table, narrow, paths.quote(name))
+        return f"{path}?limit=200"
+
     def rows(self, rids: Iterable[str]) -> list[str]:
         """These rows, whatever their state; one path per ``RIDS`` of them."""
         return [self._whole(_rids(part)) for part in _parts(tuple(rids))]

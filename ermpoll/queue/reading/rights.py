@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.etags import etag_login
-from ermpoll.errors import BadRequest, Conflict, ErmpollError, NotFound
+from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.set_aside import SetAside
 from ermpoll.records import JSON, Row
@@ -94,7 +94,7 @@ class RowRights:
             return
         try:
             login, model = self._known()
-        except ErmpollError as error:
+        except Exception as error:  # noqa: BLE001  what was written stands
             logger.warning("the model can't be read: %s", one_line(error))
             login, model = self._model
         now = self._monotonic()

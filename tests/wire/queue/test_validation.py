@@ -130,3 +130,31 @@ def test_a_failed_word_with_a_reason_is_refused_where_words_are_a_vocabulary(cat
 
     with pytest.raises(UsageError, match="is in no vocabulary"):
         ermpoll.Queue(catalog, "Ops:Led", failed="error: {error}")
+
+
+def test_a_misspelt_state_word_is_a_problem_of_its_row(catalog):
+    add(catalog, NEW, NEW, NEW, {"state": "completed"})
+    words = iter(["faild", "completed", "review"])
+
+    plan = queue(catalog).plan(lambda row: {"state": next(words)})
+
+    [problem] = plan.problems
+    assert "'faild' is in no row of the table; did you mean 'failed'?" in problem.reason
+    meant = queue(catalog, words=["faild"]).plan(lambda row: {"state": "faild"})
+    assert meant.problems == ()
+
+
+def test_a_misspelt_ready_word_is_said_when_the_queue_is_made(catalog):
+    add(catalog, {"state": "new"})
+
+    with pytest.warns(UserWarning, match="'New' is in no row of Ops:Job, but 'new' is"):
+        queue(catalog, ready="New")
+
+
+def test_a_ready_word_that_is_meant_is_not_said(catalog, recwarn):
+    add(catalog, {"state": "new"})
+    queue(catalog, ready="New", words=["new"])
+    queue(catalog, ready="new")
+    queue(catalog, ready="other")
+
+    assert [str(one.message) for one in recwarn] == []
