@@ -68,7 +68,7 @@ def test_ticked_rows_that_others_took_are_named_with_the_reason(preview, jobs):
     said = pages.text_of(preview._note.value)
     assert claim.rids == (mine,)
     assert "claimed 1 of 2 rows" in said
-    assert f"not claimed: {taken}: {taken} is" in said
+    assert f"not claimed: {taken}: is no candidate: Processing_Status is" in said
 
 
 def test_released_rows_that_were_lost_are_named_with_the_reason(preview, jobs):
