@@ -1,6 +1,6 @@
 """One look of an agent: write what has finished, claim what can start, in one PUT.
 
-Three phases, each of which gives a record to the next: `Finish` (what ended, and is
+Three phases, each of which gives a record to the next: `Finishing` (what ended, and is
 to be written for it), `Fetch` (what can begin), `Settled` (what came of it all). Knows
 no thread: whoever calls `Cycle.look` is the agent's one claimer.
 """
@@ -36,7 +36,7 @@ PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
+class Finishing:
     """What a look has to write of its own, whatever it finds."""
 
     ended: tuple[Finished, ...] = ()
@@ -117,7 +117,7 @@ class Cycle:
             why = {state: lapse_reason(state, self._trouble) for state in JobState}
             self._settler.lose({rid: why[state] for rid, state in lapsed.items()})
 
-    def _finish(self, ended: list[Finished], now: float) -> Finish:
+    def _finish(self, ended: list[Finished], now: float) -> Finishing:
         """Decide what is written for what ended, is held for long, or can't be done."""
         context, spec = self._context, self._spec
         for one in ended:
@@ -146,11 +146,11 @@ class Cycle:
             if held.rid not in rids
         ]
         steps = (*finishing, *renewals, *self._rejects)
-        return Finish(ended=tuple(ended), steps=steps)
+        return Finishing(ended=tuple(ended), steps=steps)
 
     def _fetch(
         self,
-        finish: Finish,
+        finish: Finishing,
         claiming: bool,
         conditional: bool,
         rids: Sequence[str] | None,

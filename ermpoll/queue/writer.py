@@ -312,5 +312,7 @@ def _is_as_left(change: Change, row: Row) -> bool:
 
 
 def _is_same(ours: JSON, theirs: JSON) -> bool:
+    if ours == theirs:
+        return True
     at = parse_time(ours)
-    return ours == theirs or (at is not None and at == parse_time(theirs))
+    return at is not None and at == parse_time(theirs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +62,21 @@ def calls_of(act: Callable[[], object]) -> Way:
 
 
 def look_of(agent: ermpoll.Agent) -> Way:
-    """Run an agent here until idle; profile its look that finished and claimed a row.
+    """Run an agent until idle; profile its look that finished and claimed a row.
 
-    A claim is made and a row is finished by the thread that looks, alone; what works
-    in another thread is the user's function.
+    Only the thread that looks is followed: what works in another is the user's.
     """
     files: list[Path] = []
     looks: list[tuple[Way, tuple[int, int]]] = []
-    before = (0, 0)
+    before, looking = (0, 0), 0
 
     def note(frame: FrameType, event: str, _: object) -> None:
-        nonlocal before
+        nonlocal before, looking
         if event not in ("call", "return") or not (file := _ours(frame)):
+            return
+        if frame.f_code.co_qualname == _LOOK:
+            looking = threading.get_ident()
+        if threading.get_ident() != looking:
             return
         bounds = frame.f_code.co_qualname == _LOOK
         if event == "call":
@@ -84,11 +88,11 @@ def look_of(agent: ermpoll.Agent) -> Way:
             now = _counted(agent)
             looks.append((Way(tuple(files)), (now[0] - before[0], now[1] - before[1])))
 
-    sys.setprofile(note)
+    threading.setprofile(note)
     try:
         agent.run(until_idle=True)
     finally:
-        sys.setprofile(None)
+        threading.setprofile(None)
     return next(way for way, counted in looks if counted == (1, 1))
 
 

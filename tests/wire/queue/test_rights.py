@@ -15,8 +15,8 @@ from ermpoll.sandbox.app import Options
 from ermpoll.sandbox.model.clients import User
 from ermpoll.sandbox.process import SandboxThread
 from tests.helpers.gate import Gate
+from tests.helpers.sandbox_client import Client, closing
 from tests.helpers.tables import JOB, OPTIONAL, add, edit, make_table, read
-from tests.sandbox.client import Client, closing
 
 BOB = "https://sandbox.example.org/id/bob"
 NEW = {"state": "actionable"}
