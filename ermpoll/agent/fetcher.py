@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ermpoll.agent.context import AgentContext
+from ermpoll.catalog.client import ASK_TIME_EVERY_S
 from ermpoll.catalog.conditional import ConditionalReader
 from ermpoll.catalog.paths import literal
 from ermpoll.errors import UsageError
 from ermpoll.queue import transitions
 from ermpoll.queue.transitions import Transition
-from ermpoll.records import JSON, Page
+from ermpoll.records import JSON, Page, Row
 
 #: None: strict order. "random": from a random one of the first rows on.
 #: ``(k, n)``: only the k-th of n shards by the RID's last symbol, k from 0.
@@ -208,7 +209,6 @@ class Fetcher:
         spec, jobs = self._spec, self._context.jobs
         now = self._catalog.now()
         due: list[float] = []
-        rescued = []
         path = jobs.queries.next_retry(now)
         if path is not None:
             page = self._catalog.get(path)
@@ -216,17 +216,34 @@ class Fetcher:
                 transitions.due_s(spec, row, now) for row in (page.rows if page else ())
             )
             due += [seconds for seconds in retries if seconds is not None]
-        if spec.owner:
-            for row in jobs.own_claims():
-                ours = str(row["RID"]) in self._context.held
-                if ours or not transitions.is_ours(spec, row):
-                    continue
-                overdue_s = transitions.overdue_s(spec, row, now)
-                if overdue_s > 0:
-                    rescued.append(transitions.rescue(spec, row))
-                else:
-                    due.append(-overdue_s)
-        return rescued, min(due, default=None)
+        over: dict[str, JSON] = {}
+        for row in jobs.own_claims() if spec.owner else ():
+            rid = str(row["RID"])
+            if rid in self._context.held or not transitions.is_ours(spec, row):
+                continue
+            overdue_s = transitions.overdue_s(spec, row, now)
+            if overdue_s > 0:
+                overdue_s = self._surely_overdue_s(row)
+            if overdue_s > 0:
+                over[rid] = row["RMT"]
+            else:
+                due.append(-overdue_s)
+        # whole rows of those alone, if they are still as they were listed
+        found = jobs.read_rows(over) if over else {}
+        return [
+            transitions.rescue(spec, row)
+            for rid, row in found.items()
+            if row["RMT"] == over[rid]
+        ], min(due, default=None)
+
+    def _surely_overdue_s(self, row: Row) -> float:
+        """Return for how long a lease is over for certain; negative: ask again then."""
+        spec, catalog = self._spec, self._catalog
+        sure_s = transitions.surely_overdue_s(spec, row, catalog.own_time)
+        if sure_s is None and catalog.ask_time(self._context.jobs.queries.no_rows()):
+            self._context.wrote()
+            sure_s = transitions.surely_overdue_s(spec, row, catalog.own_time)
+        return -ASK_TIME_EVERY_S if sure_s is None else sure_s
 
 
 class _Rows:

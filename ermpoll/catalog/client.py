@@ -6,6 +6,7 @@ is sent once: whoever asks decides whether it is sent again.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,10 +28,17 @@ from ermpoll.catalog.credentials import (
     session_of,
 )
 from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.transport import Reply, Transport
 from ermpoll.catalog.values import body_of
-from ermpoll.errors import NotFound, UsageError, WriteRefused
+from ermpoll.errors import CatalogError, NotFound, UsageError, WriteRefused
 from ermpoll.records import Page, Row
+from ermpoll.redact import one_line
+
+logger = logging.getLogger(__name__)
+
+#: How often the time is asked for by a write of its own, in seconds.
+ASK_TIME_EVERY_S = 60.0
 
 
 def connect(
@@ -101,6 +109,7 @@ class Catalog:
         self._transport = Transport(url, login, timeout_s=timeout_s, ca=trusted)
         self._lock = threading.Lock()
         self._writes = 0
+        self._asked_at = float("-inf")
         self._refused: list[str] = []
         self._dry_runs: list[list[str]] = []
 
@@ -167,8 +176,45 @@ class Catalog:
         return session.name if session else None
 
     def now(self) -> datetime:
-        """Return the catalog's time (UTC) as its last answers tell it."""
+        """Return the catalog's time (UTC): to show, and to wake by."""
         return self.clock.now()
+
+    def own_time(self, max_age_s: float) -> datetime | None:
+        """Return the catalog's time as an own write told it, to judge others by.
+
+        Parameters
+        ----------
+        max_age_s
+            Seconds since that write at most; None is returned when all are older.
+        """
+        return self.clock.own_time(max_age_s)
+
+    def ask_time(self, path: str) -> bool:
+        """Learn the time by writing no rows to a path, once a minute at most.
+
+        Parameters
+        ----------
+        path
+            Where rows could be written: ``attributegroup/S:T/RID;state``.
+
+        Returns
+        -------
+        bool
+            False: it is too soon, or the catalog would not have it. `own_time`
+            then knows no more than before.
+        """
+        now = self.clock.reading()
+        with self._lock:
+            if now - self._asked_at < ASK_TIME_EVERY_S:
+                return False
+            self._asked_at = now
+        try:
+            with shared_of(self.url).write_lock.hold():
+                self.put(path, [])
+        except (CatalogError, WriteRefused) as error:
+            logger.info("the catalog's time can't be had: %s", one_line(error))
+            return False
+        return True
 
     # writing
 
@@ -200,7 +246,7 @@ class Catalog:
     def delete(self, path: str) -> None:
         """Delete the rows of a path, once. Raises as `put`; NotFound for no row."""
         self._may_write("DELETE", path)
-        self._heard(self._transport.request("DELETE", path))
+        self._send("DELETE", path)
 
     @property
     def writes(self) -> int:
@@ -235,9 +281,11 @@ class Catalog:
         body = body_of(path, rows)
         self._may_write(method, path)
         headers = {"Content-Type": "application/json", **headers}
-        return self._heard(
-            self._transport.request(method, path, headers=headers, data=body)
-        )
+        return self._send(method, path, headers=headers, data=body)
+
+    def _send(self, method: str, path: str, **what: Any) -> Page:
+        asked_at = self.clock.reading()
+        return self._heard(self._transport.request(method, path, **what), asked_at)
 
     def check_permit(self, act: str) -> None:
         """Raise WriteRefused where a dry run, or read-only, forbids an act.
@@ -264,7 +312,7 @@ class Catalog:
         with self._lock:
             self._writes += 1
 
-    def _heard(self, reply: Reply) -> Page:
+    def _heard(self, reply: Reply, asked_at: float | None = None) -> Page:
         """Take the time of an answer, and its rows."""
         at, date = etag_time(reply.etag), date_time(reply.date)
         if reply.method == "GET":
@@ -273,7 +321,7 @@ class Catalog:
             if at:
                 self.clock.heard_read(at)
         elif at:
-            self.clock.heard_write(at)
+            self.clock.heard_write(at, asked_at)
         rows = reply.json
         return Page(
             rows=rows if isinstance(rows, list) else [rows],

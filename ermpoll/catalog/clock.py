@@ -9,77 +9,137 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 #: A ``Date`` header is whole seconds of another host's clock.
 DATE_MARGIN = timedelta(seconds=2)
+#: No server's time is before or behind these: further out Python can't count.
+_EARLIEST, _LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def rising_s() -> float:
+    """Return rising seconds that go on while this machine is suspended, if it can."""
+    # macOS has no CLOCK_BOOTTIME, but a CLOCK_MONOTONIC that does the same
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        if hasattr(time, name):
+            return time.clock_gettime(getattr(time, name))
+    return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A time of the catalog, and when it was asked for and heard, by our clock."""
+
+    at: datetime
+    asked_at: float
+    heard_at: float
+
+    def now(self, rising: float) -> datetime:
+        return self.at + timedelta(seconds=max(rising - self.heard_at, 0.0))
 
 
 class ServerClock:
     """Estimate the catalog's time between its answers.
 
-    The estimate never runs ahead of the catalog by more than the clocks drift
-    apart since the last answer: it is the newest time heard plus what passed
-    here, by the larger of the monotonic and the wall clock (a laptop that slept
-    stops the first, a clock that was set back falsifies the second).
+    An own write tells it: the database's own clock, which every row's version is of.
+    What has passed since is counted by a clock that nobody sets; so the estimate is
+    never ahead of the catalog by more than both drift apart. A newer own write
+    corrects it forwards and backwards.
+
+    Until there is one, ``Date`` headers, ETags of reads and this machine's time
+    serve: well enough to show a time and to wake by, and for nothing else.
+
+    Parameters
+    ----------
+    rising
+        Rising seconds that count through a suspend and can't be set.
+    wall
+        Seconds since 1970, for as long as no answer has told a time.
     """
 
     def __init__(
         self,
-        monotonic: Callable[[], float] = time.monotonic,
+        rising: Callable[[], float] = rising_s,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._monotonic = monotonic
+        self._rising = rising
         self._wall = wall
         self._lock = threading.Lock()
-        self._heard: datetime | None = None
-        self._at = (monotonic(), wall())
-        self._exact = False
+        self._own: _Told | None = None
+        self._guess: _Told | None = None
 
-    def heard_write(self, at: datetime) -> None:
-        """Take the time of an own write: the database's own clock."""
-        self._take(at, exact=True)
+    def reading(self) -> float:
+        """Return our clock: when something is asked for that tells a time."""
+        return self._rising()
+
+    def heard_write(self, at: datetime, asked_at: float | None = None) -> None:
+        """Take the time of an own write: the database's own clock.
+
+        Parameters
+        ----------
+        asked_at
+            When the write was sent, by `reading`; None: just now. Of two answers
+            that of the later write counts, however late the other one comes.
+        """
+        told = self._told(at, asked_at)
+        with self._lock:
+            known = self._own
+            if told and (known is None or told.asked_at >= known.asked_at):
+                self._own = told
 
     def heard_read(self, at: datetime) -> None:
         """Take the time in the ETag of a read: the catalog is at least that far."""
         # it may be days old, and is then worth less than the clock here
         if at > self.now():
-            self._take(at, exact=self._exact)
+            self._take_guess(at)
 
     def heard_date(self, at: datetime) -> None:
-        """Take a ``Date`` header; passed over once a write told the real time."""
-        if not self._exact:
-            self._take(at - DATE_MARGIN, exact=False)
+        """Take a ``Date`` header, which says nothing once a write told the time."""
+        self._take_guess(at, DATE_MARGIN)
 
     def now(self) -> datetime:
-        """Return the catalog's time, UTC."""
+        """Return the catalog's time, UTC: to show, and to wake by."""
         with self._lock:
-            return self._estimate()
-
-    def _take(self, at: datetime, *, exact: bool) -> None:
-        with self._lock:
-            known = self._heard is not None and (self._exact or not exact)
-            if not known or at > self._estimate():
-                self._heard = at
-                self._at = (self._monotonic(), self._wall())
-            self._exact = self._exact or exact
-
-    def _estimate(self) -> datetime:
-        if self._heard is None:
+            told = self._own or self._guess
+        if told is None:
             return datetime.fromtimestamp(self._wall(), UTC) - DATE_MARGIN
-        monotonic, wall = self._at
-        passed = max(self._monotonic() - monotonic, self._wall() - wall, 0.0)
-        return self._heard + timedelta(seconds=passed)
+        return told.now(self._rising())
+
+    def own_time(self, max_age_s: float) -> datetime | None:
+        """Return the catalog's time as an own write told it; None: it is too old.
+
+        Parameters
+        ----------
+        max_age_s
+            Seconds since that write was sent, at most.
+        """
+        with self._lock:
+            own = self._own
+        rising = self._rising()
+        if own is None or rising - own.asked_at > max_age_s:
+            return None
+        return own.now(rising)
+
+    def _take_guess(self, at: datetime, margin: timedelta = timedelta()) -> None:
+        if told := self._told(at):
+            with self._lock:
+                self._guess = _Told(told.at - margin, told.asked_at, told.heard_at)
+
+    def _told(self, at: datetime, asked_at: float | None = None) -> _Told | None:
+        heard_at = self._rising()
+        asked_at = heard_at if asked_at is None else asked_at
+        return _Told(at, asked_at, heard_at) if _EARLIEST < at < _LATEST else None
 
 
 def date_time(header: str | None) -> datetime | None:
     """Return the time in a ``Date`` header, UTC; None for none or a broken one."""
     try:
         at = parsedate_to_datetime(header or "")
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def parse_time(text: object) -> datetime | None:

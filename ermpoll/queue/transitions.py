@@ -285,6 +285,16 @@ def _read_attempts(definition: QueueDefinition, row: Row) -> JSON:
     return 0 if token_of(definition, row) else row.get(definition.attempts or "")
 
 
+#: How old, as a part of the lease, a write may be that tells the time of a rescue.
+FRESH = 0.1
+
+
+def lease_of(definition: QueueDefinition, row: Row) -> float:
+    """Return the lease of a claimed row: its own token's, or the queue's."""
+    token = token_of(definition, row)
+    return token.lease_s if token else definition.lease_s
+
+
 def overdue_s(
     definition: QueueDefinition, row: Row, now: datetime, lease_s: float | None = None
 ) -> float:
@@ -294,10 +304,28 @@ def overdue_s(
     a row without a token it is ``lease_s``, or the queue's own.
     """
     if lease_s is None:
-        token = token_of(definition, row)
-        lease_s = token.lease_s if token else definition.lease_s
+        lease_s = lease_of(definition, row)
     touched = parse_time(row.get("RMT")) or now
     return (now - touched).total_seconds() - lease_s
+
+
+def surely_overdue_s(
+    definition: QueueDefinition,
+    row: Row,
+    own_time: Callable[[float], datetime | None],
+) -> float | None:
+    """Return for how long a lease is over by the time that an own write told.
+
+    None: no own write is younger than a tenth of the lease, so nobody can say. A
+    live claim is not taken by the word of a front server or of this machine.
+
+    Parameters
+    ----------
+    own_time
+        The catalog's time by an own write of so many seconds ago at most.
+    """
+    now = own_time(FRESH * lease_of(definition, row))
+    return None if now is None else overdue_s(definition, row, now)
 
 
 def is_marked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -62,15 +62,22 @@ class Front(Peer):
         super().__init__(*replies)
         self._behind = urlsplit(behind).netloc
         self._lost = list(replies)
+        #: Headers that it answers with instead of the server's.
+        self.told: dict[str, str] = {}
+        #: Called with each request before it is passed on.
+        self.before: Callable[[Sent], object] = lambda sent: None
 
     def answer(self, sent: Sent) -> Reply:
+        self.before(sent)
         connection = HTTPConnection(self._behind)
         hop = ("connection", "host", "accept-encoding")
         headers = {k: v for k, v in sent.headers.items() if k not in hop}
         connection.request(sent.method, sent.path, sent.body, headers)
         found = connection.getresponse()
         told = {k: v for k in ("ETag", "Date") if (v := found.headers[k])}
-        reply = Reply(status=found.status, body=found.read().decode(), headers=told)
+        reply = Reply(
+            status=found.status, body=found.read().decode(), headers=told | self.told
+        )
         connection.close()
         return self._lost.pop(0) if self._lost and sent.method != "GET" else reply
 

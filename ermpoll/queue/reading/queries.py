@@ -129,6 +129,11 @@ class Queries:
         path = paths.join("attributegroup", self._table, narrow, paths.quote(name))
         return f"{path}?limit=200"
 
+    def no_rows(self) -> str:
+        """Where a PUT of no rows writes nothing and tells the catalog's time."""
+        columns = paths.keys_and_targets(("RID",), (self._definition.state,))
+        return f"attributegroup/{self._table}/{columns}"
+
     def rows(self, rids: Iterable[str]) -> list[str]:
         """These rows, whatever their state; one path per ``RIDS`` of them."""
         return [self._whole(_rids(part)) for part in _parts(tuple(rids))]
