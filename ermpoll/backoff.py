@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ermpoll.errors import UsageError
+from ermpoll.errors import Unavailable, UsageError
 
 #: The first wait of a `Deadline`, in seconds; it doubles with each try ...
 FIRST_WAIT_S = 0.04
@@ -91,11 +91,15 @@ class Deadline:
         self._clocks = clocks
         self._tries = 0
 
-    def wait(self) -> bool:
-        """Wait before the next try; False, at once, when no time is left for one."""
+    def wait(self, after: BaseException | None = None) -> bool:
+        """Wait before the next try; False, at once, when no time is left for one.
+
+        ``after``: what failed; an answer may ask for a longer wait.
+        """
         self._tries += 1
         rand = self._clocks.random()
-        wait_s = jittered_s(self._tries, FIRST_WAIT_S, self._cap_s, rand)
+        asked_s = after.retry_after_s if isinstance(after, Unavailable) else 0.0
+        wait_s = max(jittered_s(self._tries, FIRST_WAIT_S, self._cap_s, rand), asked_s)
         if self._clocks.monotonic() + wait_s >= self._until:
             return False
         return not self._clocks.wait(self._stop, wait_s)

@@ -12,7 +12,7 @@ that no caller has to parse text. Whose fault one is, `fault_of` says::
     │   ├── NotFound                     404
     │   ├── Conflict                     409
     │   ├── PreconditionFailed           412: somebody wrote in between
-    │   └── Unavailable                  5xx, network, time limit
+    │   └── Unavailable                  429, 5xx, network, time limit
     │       └── Aborted                  nothing happened; try again
     ├── WriteRefused                     read-only, or a dry run is on
     ├── ExecutorError                    the executor of an agent does no work
@@ -95,6 +95,9 @@ class Unavailable(CatalogError):
     ----------
     doubtful
         True when a write may have been committed although no good answer came.
+    retry_after_s
+        Seconds to wait before the next try, as the server asked (a minute at most);
+        0 where it did not.
     """
 
     def __init__(
@@ -105,9 +108,11 @@ class Unavailable(CatalogError):
         url: str = "",
         detail: str = "",
         doubtful: bool = False,
+        retry_after_s: float = 0.0,
     ) -> None:
         super().__init__(message, status=status, url=url, detail=detail)
         self.doubtful = doubtful
+        self.retry_after_s = retry_after_s
 
 
 class Aborted(Unavailable):

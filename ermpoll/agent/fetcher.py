@@ -106,6 +106,7 @@ class Fetcher:
         self._reader = ConditionalReader(
             self._catalog,
             log_in=context.log_in,
+            columns=context.jobs.needed,
             monotonic=context.clocks.monotonic,
         )
         self._rescued_at = float("-inf")
@@ -211,10 +212,8 @@ class Fetcher:
         due: list[float] = []
         path = jobs.queries.next_retry(now)
         if path is not None:
-            page = self._catalog.get(path)
-            retries = (
-                transitions.due_s(spec, row, now) for row in (page.rows if page else ())
-            )
+            rows = self._catalog.rows(path, "RID")
+            retries = (transitions.due_s(spec, row, now) for row in rows)
             due += [seconds for seconds in retries if seconds is not None]
         over: dict[str, JSON] = {}
         for row in jobs.own_claims() if spec.owner else ():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,16 +30,18 @@ from ermpoll.catalog.credentials import (
 )
 from ermpoll.catalog.etags import etag_time
 from ermpoll.catalog.shared import shared_of
-from ermpoll.catalog.transport import Reply, Transport
+from ermpoll.catalog.transport import Reply, Transport, with_columns
 from ermpoll.catalog.values import body_of
 from ermpoll.errors import CatalogError, NotFound, UsageError, WriteRefused
-from ermpoll.records import Page, Row
+from ermpoll.records import JSON, Page, Row
 from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
 
 #: How often the time is asked for by a write of its own, in seconds.
 ASK_TIME_EVERY_S = 60.0
+#: The paths of rows; others are of the model.
+_DATA = re.compile("/?(?:entity|attribute|attributegroup|aggregate)/")
 
 
 def connect(
@@ -62,7 +65,8 @@ def connect(
     read_only
         True refuses every write before it is sent.
     timeout_s
-        Seconds to wait for a connection, and between two parts of an answer.
+        Seconds to wait for a connection, and between two parts of an answer; a whole
+        answer may take four times as long.
     ca
         A file of certificates (PEM) to trust, whatever the environment says. None:
         the one that ``$REQUESTS_CA_BUNDLE`` or ``$CURL_CA_BUNDLE`` names, or those
@@ -135,7 +139,8 @@ class Catalog:
         Raises
         ------
         CatalogError
-            By status: BadRequest, Denied, NotFound, Conflict, Unavailable.
+            By status: BadRequest, Denied, NotFound, Conflict, Unavailable. The
+            latter also for an answer that lists no rows, or is larger than 100 MB.
 
         Notes
         -----
@@ -143,7 +148,18 @@ class Catalog:
         """
         headers = {"If-None-Match": etag} if etag else {}
         reply = self._transport.request("GET", path, headers=headers)
-        return None if reply.status == 304 else self._heard(reply)
+        return None if reply.status == 304 else self._heard(path, reply)
+
+    def rows(self, path: str, *columns: str) -> list[dict[str, JSON]]:
+        """Read rows that have these columns, whatever else they have.
+
+        Raises
+        ------
+        CatalogError
+            As `get` does; Unavailable for a row without one of the columns.
+        """
+        page = self.get(path)
+        return with_columns(page, *columns).rows if page else []
 
     def document(self, path: str) -> Any:
         """Read a JSON document of the model.
@@ -285,7 +301,8 @@ class Catalog:
 
     def _send(self, method: str, path: str, **what: Any) -> Page:
         asked_at = self.clock.reading()
-        return self._heard(self._transport.request(method, path, **what), asked_at)
+        reply = self._transport.request(method, path, **what)
+        return self._heard(path, reply, asked_at)
 
     def check_permit(self, act: str) -> None:
         """Raise WriteRefused where a dry run, or read-only, forbids an act.
@@ -312,7 +329,7 @@ class Catalog:
         with self._lock:
             self._writes += 1
 
-    def _heard(self, reply: Reply, asked_at: float | None = None) -> Page:
+    def _heard(self, path: str, reply: Reply, asked_at: float | None = None) -> Page:
         """Take the time of an answer, and its rows."""
         at, date = etag_time(reply.etag), date_time(reply.date)
         if reply.method == "GET":
@@ -322,12 +339,10 @@ class Catalog:
                 self.clock.heard_read(at)
         elif at:
             self.clock.heard_write(at, asked_at)
-        rows = reply.json
-        return Page(
-            rows=rows if isinstance(rows, list) else [rows],
-            etag=reply.etag,
-            url=reply.url,
-        )
+        # an element of the model answers with itself
+        is_document = not _DATA.match(path) and isinstance(reply.json, dict)
+        rows = [reply.json] if is_document else reply.rows
+        return Page(rows=rows, etag=reply.etag, url=reply.url)
 
 
 def _reconnect(url: str, read_only: bool, timeout_s: float, ca: str | None) -> Catalog:

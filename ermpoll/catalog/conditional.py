@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ermpoll.catalog.credentials import Session
 from ermpoll.catalog.etags import etag_login, etag_time
 from ermpoll.catalog.shared import shared_of
+from ermpoll.catalog.transport import with_columns
 from ermpoll.errors import CatalogError, Denied
 from ermpoll.records import Page
 
@@ -41,6 +42,8 @@ class ConditionalReader:
         Called with the name of who is logged in (None: nobody) and the seconds
         left: at the first read, when the login's part of the ETag changed, and when
         the catalog began to refuse it. Not at each read.
+    columns
+        What each row has in any case; a row without them is no answer.
     monotonic
         Rising seconds.
     """
@@ -49,12 +52,14 @@ class ConditionalReader:
         self,
         catalog: Reads,
         *,
+        columns: Iterable[str] = ("RID",),
         log_in: Callable[[str | None, float | None], None] = lambda name, left_s: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog = catalog
         self._shared = shared_of(catalog.url).etag
         self._log_in = log_in
+        self._columns = tuple(columns)
         self._monotonic = monotonic
         #: ETag of a read that left nothing to do, or None.
         self._baseline: str | None = None
@@ -101,7 +106,7 @@ class ConditionalReader:
                 self._ask_login()
             raise
         if page is not None:
-            self._take(page.etag)
+            self._take(with_columns(page, *self._columns).etag)
         return page
 
     def keep(self, etag: str | None, due_s: float | None) -> None:

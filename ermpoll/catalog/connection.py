@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import ssl
+import time
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry
 
@@ -56,6 +61,74 @@ class ReadsOnly(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
+#: A whole answer may take so many times what its next part may.
+PATIENCE = 4
+
+
+class _Bounded(io.RawIOBase):
+    """What a server sends, until a moment: one that drips is not waited for longer."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
+        self._raw, self._sock = raw, sock
+        self._each_s: float = sock.gettimeout()
+        self._until = time.monotonic() + PATIENCE * self._each_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer is not complete in time")
+        self._sock.settimeout(min(self._each_s, left_s))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer whose head and body end in time, however they come in."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        whole: Any = self.fp
+        self.fp = io.BufferedReader(_Bounded(whole.detach(), sock))
+
+
+class _Http(HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _Https(HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class _Adapter(HTTPAdapter):
+    """Connections whose answers end in time, through a proxy as well."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        _bound(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        return _bound(super().proxy_manager_for(*args, **options))
+
+
+def _bound(pools: PoolManager) -> PoolManager:
+    pools.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return pools
+
+
 def new_session(url: str) -> requests.Session:
     """Return a session for one server; it sends no login and no cookie by itself."""
     session = requests.Session()
@@ -70,7 +143,7 @@ def new_session(url: str) -> requests.Session:
         allowed_methods=READS,
         respect_retry_after_header=False,
     )
-    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
+    adapter = _Adapter(pool_connections=4, pool_maxsize=32, max_retries=retry)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     # no proxy sees what goes to this machine, and no cookie but our own is sent

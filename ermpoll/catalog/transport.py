@@ -10,15 +10,18 @@ import html
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
-from ermpoll.catalog.connection import bundle, is_distrust, new_session
+from ermpoll.catalog.clock import date_time
+from ermpoll.catalog.connection import PATIENCE, bundle, is_distrust, new_session
 from ermpoll.catalog.credentials import Login
 from ermpoll.errors import (
     Aborted,
@@ -30,10 +33,20 @@ from ermpoll.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from ermpoll.records import JSON, Page
 
 #: The server's own words for "nothing happened".
 ABORTED = "Transaction aborted."
 TIME_LIMIT = "Query run time limit exceeded."
+
+#: The largest answer, in bytes as unpacked: what comes without an end fills no memory.
+LARGEST = 100_000_000
+#: Of an error's page, more is not read.
+LARGEST_PAGE = 100_000
+#: Bytes read at a time.
+_CHUNK = 65_536
+#: A server that asks for a longer wait is asked again after this, in seconds.
+LONGEST_RETRY_AFTER_S = 60.0
 
 _KINDS: dict[int, type[CatalogError]] = {
     400: BadRequest,
@@ -51,8 +64,11 @@ _ADVICE = {
     404: "there is no such thing there; check the address",
     409: "its tables or constraints forbid it",
     412: "somebody wrote to the catalog since it was read; nothing was written",
+    414: "the address is too long; give fewer columns or a shorter filter",
     415: "it does not take this kind of body",
+    429: "it is asked too often; try again later",
 }
+_KIND_OF = {dict: "object", str: "text", bool: "boolean", type(None): "null"}
 #: Another address of the same server, as for the session; no other gets the login.
 _ABSOLUTE = re.compile(r"https?://")
 
@@ -83,13 +99,62 @@ class Reply:
         try:
             return json.loads(self.body or b"[]")
         except ValueError:
-            raise Unavailable(
-                f"expected JSON from {self.url[:160]}, found something else; "
-                "is it an ERMrest catalog?",
-                status=self.status,
-                url=self.url,
-                doubtful=self.method != "GET",
-            ) from None
+            found = "something else"
+        except RecursionError:
+            found = "JSON without an end to its levels"
+        raise self.unlike("JSON", found)
+
+    @property
+    def rows(self) -> list[dict[str, JSON]]:
+        """The rows that it lists.
+
+        Raises
+        ------
+        Unavailable
+            It lists something else.
+        """
+        told = self.json
+        if not isinstance(told, list):
+            raise self.unlike("rows", f"a JSON {_KIND_OF.get(type(told), 'number')}")
+        for row in told:
+            if not isinstance(row, dict):
+                raise self.unlike("rows", "a list of other things")
+        return told
+
+    def unlike(self, expected: str, found: str) -> Unavailable:
+        """Return the error for a good status with a body that is not as expected.
+
+        Nobody can tell then whether a write was committed: a proxy may have answered.
+        """
+        return unlike(expected, found, self.url, self.method, self.status)
+
+
+def unlike(
+    expected: str, found: str, url: str, method: str = "GET", status: int = 200
+) -> Unavailable:
+    """Return the error for an answer that is not as it should be."""
+    return Unavailable(
+        f"expected {expected} from {_short(url)}, found {found}; is it an ERMrest "
+        "catalog, or does a proxy answer for it?",
+        status=status,
+        url=url,
+        doubtful=method != "GET",
+    )
+
+
+def with_columns(page: Page, *columns: str) -> Page:
+    """Return a page whose rows have these columns.
+
+    Raises
+    ------
+    Unavailable
+        A row has not.
+    """
+    for row in page.rows:
+        for name in columns:
+            if name not in row:
+                raise unlike(f"rows with {name}", "rows without", page.url)
+    return page
 
 
 class Transport:
@@ -100,7 +165,8 @@ class Transport:
     url
         The catalog's address; paths are below it.
     timeout_s
-        Seconds to wait for a connection, and between two parts of an answer.
+        Seconds to wait for a connection, and between two parts of an answer; a whole
+        answer may take `PATIENCE` times as long.
     ca
         A file of certificates to trust, whatever the environment says; None: the
         one that ``$REQUESTS_CA_BUNDLE`` or ``$CURL_CA_BUNDLE`` names, or requests'.
@@ -131,8 +197,9 @@ class Transport:
             By status; Unavailable when no good answer came.
         """
         url = path if _ABSOLUTE.match(path) else f"{self.url}/{path.lstrip('/')}"
+        begun = time.monotonic()
         try:
-            answer = self._session().request(
+            with self._session().request(
                 method,
                 url,
                 data=data,
@@ -140,24 +207,46 @@ class Transport:
                 timeout=self.timeout_s,
                 allow_redirects=False,
                 auth=self._sign,
+                # read below, no more of it than is good
+                stream=True,
                 # said with each request, or requests prefers its own variables
                 verify=bundle(self.ca).file or True,
-            )
+            ) as answer:
+                if answer.status_code >= 300 and answer.status_code != 304:
+                    raise self._error(method, url, answer)
+                body = _body(answer, LARGEST)
         except requests.RequestException as error:
-            raise self._unreachable(method, error) from None
+            waited_s = time.monotonic() - begun
+            raise self._unreachable(method, error, waited_s) from None
         except OSError:
             # requests looks for the file before it connects
             raise self._unreachable(method, None) from None
-        if answer.status_code >= 300 and answer.status_code != 304:
-            body = self.login.scrub(answer.text)
-            raise error_of(method, answer.status_code, url, body)
-        return Reply(
+        reply = Reply(
             status=answer.status_code,
             url=answer.url,
             etag=answer.headers.get("ETag"),
             date=answer.headers.get("Date"),
             method=method,
-            body=answer.content,
+            body=body,
+        )
+        if len(body) > LARGEST:
+            raise reply.unlike(
+                "an answer to keep in memory",
+                f"more than {LARGEST // 10**6} MB; ask for fewer rows or columns",
+            )
+        return reply
+
+    def _error(self, method: str, url: str, answer: requests.Response) -> CatalogError:
+        try:
+            page = _body(answer, LARGEST_PAGE)[:LARGEST_PAGE].decode(errors="replace")
+        except (requests.RequestException, OSError):
+            page = ""  # its status is worth more than its words
+        return error_of(
+            method,
+            answer.status_code,
+            url,
+            self.login.scrub(page),
+            retry_after_s=_retry_after_s(answer.headers),
         )
 
     def close(self) -> None:
@@ -171,9 +260,11 @@ class Transport:
         request.headers.update(self.login.headers(request.url or ""))
         return request
 
-    def _unreachable(self, method: str, error: Exception | None) -> Unavailable:
+    def _unreachable(
+        self, method: str, error: Exception | None, waited_s: float = 0
+    ) -> Unavailable:
         host = urlsplit(self.url).netloc
-        reason = self._reason(error)
+        reason = self._reason(error, waited_s)
         return Unavailable(
             f"expected the catalog at {host} to answer, but {reason}; "
             "check the address and that the server runs",
@@ -182,13 +273,15 @@ class Transport:
             doubtful=method != "GET" and not _never_sent(error),
         )
 
-    def _reason(self, error: Exception | None) -> str:
+    def _reason(self, error: Exception | None, waited_s: float) -> str:
         cause = _cause(error)
         if isinstance(error, requests.ConnectTimeout):
             return f"no connection within {self.timeout_s:g} s"
         if isinstance(error, requests.ReadTimeout) or isinstance(
             cause, ReadTimeoutError
         ):
+            if waited_s >= PATIENCE * self.timeout_s:
+                return f"no whole answer within {PATIENCE * self.timeout_s:g} s"
             return f"no answer within {self.timeout_s:g} s"
         if error is None or isinstance(error, requests.exceptions.SSLError):
             return bundle(self.ca).refusal(cause)
@@ -204,9 +297,34 @@ class Transport:
         return session
 
 
+def _body(answer: requests.Response, largest: int) -> bytes:
+    """Read a body, unpacked, until it is over or has more bytes than that."""
+    body = bytearray()
+    for chunk in answer.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > largest:
+            break
+    return bytes(body)
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    """Return how long a server asks to wait: seconds, or until a time by its clock."""
+    told = headers.get("Retry-After", "").strip()
+    at, now = date_time(told), date_time(headers.get("Date")) or datetime.now(UTC)
+    if told.isascii() and told.isdigit():
+        seconds = float(told[:9])
+    else:
+        seconds = (at - now).total_seconds() if at else 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+
+
 def _cause(error: Exception | None) -> object:
     """Return what urllib3 gave up for, or None."""
-    return getattr(error.args[0] if error and error.args else None, "reason", None)
+    inner = error.args[0] if error and error.args else None
+    # of a body that broke off there is no more than that itself
+    return (
+        inner if isinstance(inner, ReadTimeoutError) else getattr(inner, "reason", None)
+    )
 
 
 def _never_sent(error: Exception | None) -> bool:
@@ -220,7 +338,9 @@ def _never_sent(error: Exception | None) -> bool:
     )
 
 
-def error_of(method: str, status: int, url: str, body: str) -> CatalogError:
+def error_of(
+    method: str, status: int, url: str, body: str, *, retry_after_s: float = 0.0
+) -> CatalogError:
     """Return the error for an answer that is none of 2xx and 304.
 
     ``doubtful`` is set where a write may have been committed: 500, 502, 504 and any
@@ -228,21 +348,22 @@ def error_of(method: str, status: int, url: str, body: str) -> CatalogError:
     commit, and nobody can tell.
     """
     detail = detail_of(body)
-    facts = {"status": status, "url": url, "detail": detail}
+    facts: dict[str, Any] = {"status": status, "url": url, "detail": detail}
+    wait: dict[str, Any] = {"retry_after_s": retry_after_s}
     if status == 503 and ABORTED in detail:
-        return Aborted(f"another writer came first (503, {detail})", **facts)  # type: ignore[arg-type]
+        return Aborted(f"another writer came first (503, {detail})", **facts, **wait)
     if status == 400 and TIME_LIMIT in detail:
-        return Aborted(f"the catalog is busy (400, {detail})", **facts)  # type: ignore[arg-type]
+        return Aborted(f"the catalog is busy (400, {detail})", **facts, **wait)
     advice = _ADVICE.get(status, "it can't answer now; try again")
     if 300 <= status < 400:
         advice = "it sends on to another address; use the catalog's own address"
     message = f"{method} {_short(url)}: {status}, {advice}" + (
         f". The server says: {detail}" if detail else ""
     )
-    if status >= 500:
-        doubtful = method != "GET"
-        return Unavailable(message, doubtful=doubtful, **facts)  # type: ignore[arg-type]
-    return _KINDS.get(status, CatalogError)(message, **facts)  # type: ignore[arg-type]
+    if status == 429 or status >= 500:
+        doubtful = method != "GET" and status != 429
+        return Unavailable(message, doubtful=doubtful, **facts, **wait)
+    return _KINDS.get(status, CatalogError)(message, **facts)
 
 
 def detail_of(body: str) -> str:

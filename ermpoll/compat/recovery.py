@@ -18,6 +18,7 @@ from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.conditional import Reads
 from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.transport import with_columns
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.records import JSON, SYSTEM_COLUMNS, Page, Row
 
@@ -210,13 +211,14 @@ def _trace(catalog: Reads, update: Update, row: Row) -> tuple[datetime | None, J
     )
     if page is None or len(page.rows) != 1:
         return None, None
-    return parse_time(page.rows[0]["RMT"]), page.rows[0]["RMB"]
+    [found] = with_columns(page, "RMT", "RMB").rows
+    return parse_time(found["RMT"]), found["RMB"]
 
 
 def _count(catalog: Reads, table: str, at: datetime) -> JSON:
     moment = paths.equals("RMT", at.isoformat())
     page = catalog.get(paths.join("aggregate", table, moment, "n:=cnt(RID)"))
-    return page.rows[0]["n"] if page and page.rows else None
+    return with_columns(page, "n").rows[0]["n"] if page and page.rows else None
 
 
 def _is(column: str, value: JSON) -> str:

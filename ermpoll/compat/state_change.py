@@ -112,7 +112,7 @@ def state_change_once(
             pairs = recovery.pairs(known, plan, written.rows)
             # our own PUT carried the baseline as its guard: its ETag hides nothing
             return None if full else written.etag, pairs
-        if not deadline.wait():
+        if not deadline.wait(written):
             raise LostRace(
                 f"expected a moment without other writers to write {len(plan)} rows "
                 f"to {update}, found none in {PATIENCE_S:g} s; nothing was written",
@@ -251,7 +251,7 @@ def _written(
             if not (doubtful or error.doubtful):
                 raise
             doubtful = True
-            if not deadline.wait():
+            if not deadline.wait(error):
                 error.doubtful = True
                 raise
 
@@ -269,8 +269,8 @@ def _settled(
     while True:
         try:
             return recovery.read_back(catalog, update, rows, since=etag)
-        except Unavailable:
-            if not deadline.wait():
+        except Unavailable as error:
+            if not deadline.wait(error):
                 raise
 
 

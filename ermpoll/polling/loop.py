@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ermpoll.backoff import Clocks
-from ermpoll.errors import Aborted, ErmpollError, PreconditionFailed, UsageError
+from ermpoll.errors import (
+    Aborted,
+    ErmpollError,
+    PreconditionFailed,
+    Unavailable,
+    UsageError,
+)
 from ermpoll.polling.schedule import Next, Schedule
 from ermpoll.polling.status import StatusBoard
 from ermpoll.records import LookResult, WakeReason
@@ -160,8 +166,11 @@ class PollLoop:
     def _failed(self, reason: WakeReason, error: Exception) -> None:
         lost_race = isinstance(error, (PreconditionFailed, Aborted))
         rand = self._clocks.random()
+        asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
         self._timetable.move(
-            lambda this, now: this.failed(now, reason, rand, lost_race=lost_race)
+            lambda this, now: this.failed(
+                now, reason, rand, lost_race=lost_race, retry_after_s=asked_s
+            )
         )
         detail = one_line(error)
         self._board.looked("error", reason, detail)

@@ -4,14 +4,16 @@ Pure: it knows no clock, no thread and no catalog. ``now`` is an argument, any
 rising reading in seconds; ``rand`` is one too, a number in [0, 1).
 
 * A notice is looked at at once, then at most once per gap, with one look behind
-  the last notice. The gap is ``coalesce_s``; each empty look that follows
-  another look doubles it, up to a second. A find resets it, and so does quiet: a
-  second without a notice, or none for two gaps since the last look. So single
-  changes are seen at once, and a stream that brings nothing costs a look a second.
+  the last notice. The gap is ``coalesce_s``; each look that reads and finds no rows
+  doubles it, up to a second. A find and a 304 set it back: a 304 costs next to
+  nothing, and what other catalogs of the host write is no reason to see our own later.
+  So does quiet: a second without a notice, or none for two gaps since the last look.
 * ``more`` (the look said so, or a worker became free) and ``manual`` don't wait
   for the gap: they bring work, or a person asked.
-* A look that failed is tried again after a growing, fully jittered delay. Only a
-  person's ``manual`` goes before it.
+* A look that failed is tried again after a growing, fully jittered delay. A notice
+  brings the next try forward, once per failure, but not below half a second; a
+  person's ``manual`` is not held up. For as long as the server asked to be left alone
+  nothing but that goes before.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ SOON_S = 1.0
 RETRY_S = 1.0
 #: ... and within this when the failure was a lost race.
 LOST_RACE_S = 0.1
+#: A notice brings the next try forward to this after the failure, in seconds.
+HURRY_S = 0.5
 #: The longest back-off, in seconds.
 MAX_RETRY_S = 60.0
 
@@ -72,6 +76,11 @@ class Schedule:
     #: Failed looks in a row, and when the next is tried.
     failures: int = 0
     retry_at: float | None = None
+    #: When the last look failed, and until when the server asked to wait.
+    failed_at: float = -math.inf
+    closed_until: float = -math.inf
+    #: A notice has brought the next try forward since.
+    hurried: bool = False
 
     @property
     def gap_s(self) -> float:
@@ -94,7 +103,7 @@ class Schedule:
         if reason != "notice":
             return self._want(reason)
         step = 0 if self._is_quiet(now) else self.step
-        return replace(self, noticed_at=now, step=step)._want(reason)
+        return replace(self, noticed_at=now, step=step)._hurry(now)._want(reason)
 
     def next_look(self, now: float) -> Next:
         """Say when the next look is, and why. May lie before ``now``."""
@@ -117,9 +126,10 @@ class Schedule:
     ) -> Schedule:
         """Take note of what the look that ``reason`` asked for has found."""
         interval_s = self._interval(reason, looked)
+        cheap = looked.found or looked.outcome == "unchanged"
         this = replace(
             self,
-            step=1 if looked.found else self.step + 1,
+            step=1 if cheap else self.step + 1,
             failures=0,
             due_at=_due_at(now, looked.due_s),
             interval_s=interval_s,
@@ -128,15 +138,31 @@ class Schedule:
         return this._want("more") if looked.more else this
 
     def failed(
-        self, now: float, reason: WakeReason, rand: float, *, lost_race: bool = False
+        self,
+        now: float,
+        reason: WakeReason,
+        rand: float,
+        *,
+        lost_race: bool = False,
+        retry_after_s: float = 0.0,
     ) -> Schedule:
-        """Take note that the look failed: its reason stands, after a back-off."""
+        """Take note that the look failed: its reason stands, after a back-off.
+
+        ``retry_after_s``: for so long the server asked to be left alone.
+        """
         # A person asked for that one look, not for each of its repetitions.
         again: WakeReason = "start" if reason == "manual" else reason
         failures = self.failures + 1
         base_s = LOST_RACE_S if lost_race else RETRY_S
-        retry_at = now + jittered_s(failures, base_s, MAX_RETRY_S, rand)
-        return replace(self._want(again), failures=failures, retry_at=retry_at)
+        wait_s = jittered_s(failures, base_s, MAX_RETRY_S, rand)
+        return replace(
+            self._want(again),
+            failures=failures,
+            retry_at=now + max(wait_s, retry_after_s),
+            failed_at=now,
+            closed_until=now + retry_after_s,
+            hurried=False,
+        )
 
     def pushing(self, push: bool) -> Schedule:
         """Take note that notices come in from now on, or no longer do.
@@ -145,6 +171,13 @@ class Schedule:
         """
         interval_s = self.poll_s if push else min(self.poll_s, SOON_S)
         return replace(self, push=push, interval_s=interval_s)._want("notice")
+
+    def _hurry(self, now: float) -> Schedule:
+        """Bring the next try forward: news may mean that the catalog is back."""
+        if self.retry_at is None or self.hurried:
+            return self
+        soonest = max(now, self.failed_at + HURRY_S, self.closed_until)
+        return replace(self, retry_at=min(self.retry_at, soonest), hurried=True)
 
     def _is_quiet(self, now: float) -> bool:
         """Say whether a notice that comes now is a first one."""

@@ -165,8 +165,8 @@ class Queue(QueueTable):
 
     def waiting(self) -> int:
         """Count the candidates."""
-        page = self.catalog.get(self.queries.candidate_count(self.catalog.now()))
-        count = page.rows[0]["n"] if page and page.rows else 0
+        rows = self.catalog.rows(self.queries.candidate_count(self.catalog.now()), "n")
+        count = rows[0]["n"] if rows else 0
         return count if isinstance(count, int) else 0
 
     def counts(self) -> dict[str, int]:
@@ -174,9 +174,8 @@ class Queue(QueueTable):
 
         NULL is counted as ``"NULL"``; all failed words as one.
         """
-        page = self.catalog.get(self.queries.counts())
         counted: dict[str, int] = {}
-        for row in page.rows if page else ():
+        for row in self.catalog.rows(self.queries.counts(), "word", "n"):
             label, n = self.definition.label(row["word"]), row["n"]
             counted[label] = counted.get(label, 0) + (n if isinstance(n, int) else 0)
         return counted

@@ -46,8 +46,9 @@ class Selector:
         now = catalog.now()
         for start in range(0, len(rids), RIDS):
             part = rids[start : start + RIDS]
-            page = catalog.get(queries.candidates(now, len(part), rids=part))
-            yield from self.allowed(page.rows if page else [], anew=True)
+            path = queries.candidates(now, len(part), rids=part)
+            rows = catalog.rows(path, *self._table.needed)
+            yield from self.allowed(rows, anew=True)
 
     def after(
         self, last: dict[str, JSON] | None, limit: int, shard: str = ""
@@ -56,8 +57,8 @@ class Selector:
         catalog, queries = self._table.catalog, self._table.queries
         now = catalog.now()
         while True:
-            page = catalog.get(queries.candidates(now, limit, after=last, shard=shard))
-            rows = page.rows if page else []
+            path = queries.candidates(now, limit, after=last, shard=shard)
+            rows = catalog.rows(path, *self._table.needed)
             yield from self.allowed(rows)
             if len(rows) < limit:
                 return

@@ -71,6 +71,11 @@ class QueueTable:
         return tuple(dict.fromkeys(names))
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that a row of it has in any case."""
+        return ("RID", "RMT", self.definition.state)
+
+    @property
     def types(self) -> Mapping[str, str]:
         """The pandas type of each column, by name."""
         columns = self.definition.table.columns
@@ -120,8 +125,11 @@ class QueueTable:
 
     def read_rows(self, rids: Iterable[str]) -> dict[str, dict[str, JSON]]:
         """Read rows whatever their state: ``{RID: row}``, without those gone."""
-        pages = [self.catalog.get(path) for path in self.queries.rows(rids)]
-        return {str(row["RID"]): row for page in pages if page for row in page.rows}
+        return {
+            str(row["RID"]): row
+            for path in self.queries.rows(rids)
+            for row in self.catalog.rows(path, *self.needed)
+        }
 
     def read_columns(
         self, rids: Iterable[str], columns: Iterable[str]
@@ -194,8 +202,7 @@ class QueueTable:
 
     def read(self, kind: Listing, path: str, limit: int | None = None) -> Candidates:
         """Read rows of a path that finds one more than ``limit`` at most."""
-        page = self.catalog.get(path)
-        rows = page.rows if page else []
+        rows = self.catalog.rows(path, *self.needed)
         more = limit is not None and len(rows) > limit
         rows = rows[:limit]
         if kind == "candidates":

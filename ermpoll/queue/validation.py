@@ -166,8 +166,11 @@ def _check_vocabulary(table: QueueTable) -> None:
         label = f"{paths.quote(reference.schema)}:{paths.quote(reference.table)}"
         known = paths.equals(reference.referenced, *words)
         name = paths.quote(reference.referenced)
-        page = table.catalog.get(paths.join("attribute", label, known, name))
-        found = {row[reference.referenced] for row in page.rows} if page else set()
+        path = paths.join("attribute", label, known, name)
+        found = {
+            row[reference.referenced]
+            for row in table.catalog.rows(path, reference.referenced)
+        }
         missing = [word for word in words if word not in found]
         if missing:
             raise UsageError(

@@ -289,8 +289,11 @@ class _Sending:
             columns |= dict.fromkeys((*step.change.before, *step.change.after))
         names = [name for name in columns if name not in SYSTEM_COLUMNS]
         table = self._table
-        pages = [table.catalog.get(path) for path in table.queries.marks(steps, names)]
-        rows = {str(row["RID"]): row for page in pages if page for row in page.rows}
+        rows = {
+            str(row["RID"]): row
+            for path in table.queries.marks(steps, names)
+            for row in table.catalog.rows(path, "RID", "RMT", *names)
+        }
         return {
             rid: Trace(
                 rmt=str(row["RMT"]) if _is_as_left(steps[rid].change, row) else "",

@@ -56,10 +56,8 @@ class CandidateWatch:
     def _due_s(self) -> float | None:
         catalog, definition = self.jobs.catalog, self.jobs.definition
         path = self.jobs.queries.next_retry(catalog.now())
-        page = catalog.get(path) if path else None
-        if page is None or not page.rows:
-            return None
-        return transitions.due_s(definition, page.rows[0], catalog.now())
+        rows = catalog.rows(path, "RID") if path else []
+        return transitions.due_s(definition, rows[0], catalog.now()) if rows else None
 
 
 class WatchPanel(MonitorPanel):

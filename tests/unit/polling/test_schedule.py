@@ -272,14 +272,73 @@ def test_a_failed_look_is_tried_again_for_the_same_reason():
     assert simulation.starts == [(30.0, "notice"), (30.5, "notice")]
 
 
-def test_notices_do_not_go_before_a_back_off():
+def outage(failures: int, retry_after_s: float = 0.0) -> Schedule:
+    """A schedule after so many failures, the last at 0, with the longest waits."""
+    schedule = Schedule().began(0.0)
+    for _ in range(failures):
+        schedule = schedule.failed(0.0, "start", 0.999, retry_after_s=retry_after_s)
+    return schedule
+
+
+@pytest.mark.parametrize(
+    ("noticed_at", "looked_at"), [(0.1, 0.5), (0.5, 0.5), (12.0, 12.0)]
+)
+def test_a_notice_brings_the_next_try_forward(noticed_at, looked_at):
+    schedule = outage(8).ask("notice", noticed_at)
+
+    assert schedule.next_look(noticed_at).at == pytest.approx(looked_at)
+
+
+def test_a_notice_does_not_put_a_try_off():
+    schedule = outage(8).failed(0.0, "start", 0.001).ask("notice", 0.01)
+
+    assert schedule.next_look(0.01).at == pytest.approx(0.06, abs=0.01)
+
+
+def test_it_does_so_once_for_each_failure():
+    schedule = outage(8).ask("notice", 1.0).began(1.0).failed(1.2, "notice", 0.9)
+    assert schedule.next_look(1.2).at > 50
+
+    assert schedule.ask("notice", 1.3).next_look(1.3).at == pytest.approx(1.7)
+
+
+def test_a_stream_of_notices_in_an_outage_costs_two_tries_a_second_at_most():
     simulation = started()
     simulation.answers = [None] * 1000
 
     for i in range(3000):
         simulation.notice(30.0 + i * 0.02)
 
-    assert len(simulation.starts) <= 8
+    assert len(simulation.starts) <= 122
+
+
+def test_a_server_that_asks_to_wait_is_left_alone_for_so_long():
+    schedule = outage(1, retry_after_s=30.0)
+    assert schedule.next_look(0.0).at == 30.0
+
+    noticed = schedule.ask("notice", 2.0)
+    assert noticed.next_look(2.0).at == 30.0
+
+    answered = noticed.began(30.0).ended(30.0, "notice", EMPTY, 0.5)
+    failed = answered.began(40.0).failed(40.0, "timer", 0.9).ask("notice", 40.1)
+    assert failed.next_look(40.1).at == pytest.approx(40.5)
+
+
+def test_notices_of_other_catalogs_do_not_put_off_our_own():
+    """All catalogs of a host share one exchange; a 304 says that it was not ours."""
+    simulation = started()
+    unchanged = LookResult(outcome="unchanged")
+
+    for i in range(400):
+        simulation.answers = [unchanged]
+        simulation.notice(30.0 + i * 0.05)
+    assert simulation.schedule.gap_s == pytest.approx(0.1)
+    assert len(simulation.starts) <= 201
+
+    simulation.starts.clear()
+    simulation.notice(50.01)
+    simulation.advance(51.0)
+    assert simulation.starts[0][0] - 50.01 <= 0.1
 
 
 def test_a_person_goes_before_a_back_off_once():
