@@ -6,6 +6,8 @@ Knows statuses and versions, nothing of states. The rules:
   same PUT, unchanged, until one answer is certain. Its keys hold the version each
   row was read at, so at most one copy writes a row; after the certain answer no
   earlier copy can match any more, and reading the rows by their mark settles it.
+  A good status with a foreign page in it may be all that ever comes, so then the rows
+  are read at once: one that carries the mark settles it as well.
 * "Nothing happened" (412, 503 aborted) is waited out with full jitter.
 
 A PUT that is refused for one bad value is refused as a whole: whoever sends it
@@ -26,6 +28,7 @@ from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.catalog.etags import etag_time
 from ermpoll.catalog.shared import shared_of
+from ermpoll.catalog.transport import unlike
 from ermpoll.errors import (
     Aborted,
     BadRequest,
@@ -147,7 +150,7 @@ class GuardedPut:
         until
             On the monotonic clock: when to give up and return rows as unknown.
         """
-        answer = self._until_certain(put, until)
+        answer = self._until_certain(put, read, until)
         return PutResult(
             rows=self._rows(put, answer, read, until),
             error=None if answer.is_certain or answer.doubtful else answer.error,
@@ -155,42 +158,47 @@ class GuardedPut:
             wasted=answer.wasted,
         )
 
-    def _until_certain(self, put: PlannedPut, until: float) -> _Answer:
+    def _until_certain(self, put: PlannedPut, read: ReadBack, until: float) -> _Answer:
         answer, deadline = _Answer(), self._deadline(until)
-        while True:
-            answer.sent += 1
-            try:
-                answer.page = self._put(put)
-            except (Aborted, PreconditionFailed) as error:
-                answer.wasted += 1
-                answer.error = error
-            except Unavailable as error:
-                answer.doubtful = answer.doubtful or error.doubtful
-                answer.error = error
-            except self._refusals as error:
-                answer.refusal = error
-            except ErmpollError as error:
-                # an earlier copy may be written all the same: nobody can tell now
-                answer.error = error
-                return answer
-            except Exception as error:  # noqa: BLE001  told; it may be written or not
-                logger.error("%s: %s", put.path, traceback_places(error))
-                answer.doubtful = True
-                return answer
-            if answer.page or answer.refusal or not deadline.wait():
-                return answer
+        while not self._is_over(put, read, answer) and deadline.wait(answer.error):
+            pass
+        return answer
+
+    def _is_over(self, put: PlannedPut, read: ReadBack, answer: _Answer) -> bool:
+        """Send one copy; True when no other has to follow."""
+        answer.sent += 1
+        try:
+            answer.page = self._put(put)
+        except (Aborted, PreconditionFailed) as error:
+            answer.wasted += 1
+            answer.error = error
+        except Unavailable as error:
+            answer.doubtful = answer.doubtful or error.doubtful
+            answer.error = error
+            answer.seen = error.status == 200 and self._is_seen(put, read)
+        except self._refusals as error:
+            answer.refusal = error
+        except ErmpollError as error:
+            # an earlier copy may be written all the same: nobody can tell now
+            answer.error = error
+            return True
+        except Exception as error:  # noqa: BLE001  told; it may be written or not
+            logger.error("%s: %s", put.path, traceback_places(error))
+            answer.doubtful = True
+            return True
+        return answer.is_certain
+
+    def _is_seen(self, put: PlannedPut, read: ReadBack) -> bool:
+        """Whether a row carries the mark: then a copy was written, and no other is."""
+        found = self._traces(read, put.rids, 0) or {}
+        return any(trace.is_ours for trace in found.values())
 
     def _put(self, put: PlannedPut) -> Page:
         with self._write_lock.hold(self._stop):
             page = self._catalog.put(put.path, put.rows)
-        if all(isinstance(row, Mapping) and "RID" in row for row in page.rows):
+        if all("RID" in row for row in page.rows):
             return page
-        raise Unavailable(
-            f"expected the rows that were written, found something else from "
-            f"{page.url}; is there a proxy that answers for it?",
-            url=page.url,
-            doubtful=True,
-        )
+        raise unlike("the rows that were written", "others", page.url, "PUT")
 
     def _rows(
         self, put: PlannedPut, answer: _Answer, read: ReadBack, until: float
@@ -246,7 +254,7 @@ class GuardedPut:
             try:
                 return read(rids)
             except Exception as error:  # noqa: BLE001  the write counts all the same
-                if not (isinstance(error, Unavailable) and deadline.wait()):
+                if not (isinstance(error, Unavailable) and deadline.wait(error)):
                     logger.warning("a write can't be read back: %s", one_line(error))
                     return None
 
@@ -263,17 +271,19 @@ class _Answer:
     refusal: CatalogError | None = None
     error: ErmpollError | None = None
     doubtful: bool = False
+    #: A row was seen to carry the mark.
+    seen: bool = False
     sent: int = 0
     wasted: int = 0
 
     @property
     def is_certain(self) -> bool:
         """Whether the last copy was answered, so that nothing of it is to come."""
-        return self.page is not None or self.refusal is not None
+        return self.page is not None or self.refusal is not None or self.seen
 
     def of_the_rest(self) -> RowResult:
         """Return what became of the rows that no answer lists."""
-        if self.page is not None:
+        if self.page is not None or self.seen:
             return RowResult(fate=Fate.MISSED)
         if self.refusal is not None:
             reason = self.refusal.detail or str(self.refusal)

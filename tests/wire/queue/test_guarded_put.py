@@ -16,7 +16,7 @@ from tests.helpers.conditions import wait_until
 from tests.helpers.gate import Gate
 from tests.helpers.peers import Reply, serving
 from tests.helpers.rabbitmq import write_certificates
-from tests.helpers.tables import add, make_table, queue, read
+from tests.helpers.tables import add, edit, make_table, queue, read
 
 
 @pytest.fixture
@@ -269,3 +269,34 @@ def test_a_put_that_hangs_costs_the_other_writers_one_wait(box, catalog):
 
     assert all(one.fates == {Fate.WON} for one in written)
     assert took_s < LONGEST_WAIT_S + 2
+
+
+PAGE = Reply(body="<html>Please log in</html>")
+
+
+def test_a_write_whose_answers_are_all_foreign_pages_is_read_back_at_once(catalog):
+    one, other = add(catalog, {"state": "new"}, {"state": "new"})
+    planned = put(catalog, [one, other])
+    edit(catalog, other, priority=1)
+    with serving(*[PAGE] * 100, behind=catalog.url) as peer:
+        address = f"http://{peer.netloc}{urlsplit(catalog.url).path}"
+        done = GuardedPut(door := ermpoll.connect(address)).send(
+            planned, Reader(catalog), until=by_then(60)
+        )
+        door.close()
+
+    fates = {rid: row.fate for rid, row in done.rows.items()}
+    assert fates == {one: Fate.WON, other: Fate.MISSED}
+    assert (done.sent, done.error) == (1, None)
+
+
+def test_a_foreign_page_before_anything_was_written_proves_nothing(catalog):
+    [rid] = add(catalog, {"state": "new"})
+    planned = put(catalog, [rid])
+    with serving(PAGE) as peer:
+        door = ermpoll.connect(peer.url)
+        done = GuardedPut(door).send(planned, Reader(catalog), until=by_then(0.3))
+        door.close()
+
+    assert done.rows[rid].fate is Fate.UNKNOWN
+    assert done.sent > 1
