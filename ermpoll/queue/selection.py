@@ -8,7 +8,6 @@ from itertools import islice
 
 from ermpoll.queue import transitions
 from ermpoll.queue.plan import plan_row
-from ermpoll.queue.reading.queries import RIDS
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.transitions import Transition, TransitionKind
 from ermpoll.records import JSON, Change, Row, Transform
@@ -44,8 +43,7 @@ class Selector:
             return
         catalog, queries = self._table.catalog, self._table.queries
         now = catalog.now()
-        for start in range(0, len(rids), RIDS):
-            part = rids[start : start + RIDS]
+        for part in queries.parts(now, rids):
             path = queries.candidates(now, len(part), rids=part)
             rows = catalog.rows(path, *self._table.needed)
             yield from self.allowed(rows, anew=True)

@@ -13,8 +13,12 @@ from ermpoll.queue.reading import reach
 from ermpoll.queue.tokens import PATTERN
 from ermpoll.records import JSON, Row
 
-#: RIDs in one filter at most: a longer address may be refused on its way.
+#: RIDs in one filter at most ...
 RIDS = 100
+#: ... and bytes of one path: addresses over 8,190 are refused, some of them earlier.
+LONGEST = 3800
+#: Bytes that a list of columns may take in a path; where it takes more, all are read.
+LONGEST_COLUMNS = 2000
 
 
 class Queries:
@@ -39,11 +43,14 @@ class Queries:
             owner = paths.quote(definition.owner)
             self._tries_left += f";{owner}::regexp::{paths.literal(PATTERN)}"
         wanted = definition.columns
+        #: Whether the columns are named in the paths.
+        self._named = False
         if wanted is None:
             self.columns = tuple(definition.table.columns)
         else:
             needed = (*definition.own_columns, *definition.order.columns)
             self.columns = tuple(dict.fromkeys(("RID", "RMT", *wanted, *needed)))
+            self._named = len(paths.names(self.columns)) <= LONGEST_COLUMNS
 
     def candidates(
         self,
@@ -135,16 +142,22 @@ class Queries:
         return f"attributegroup/{self._table}/{columns}"
 
     def rows(self, rids: Iterable[str]) -> list[str]:
-        """These rows, whatever their state; one path per ``RIDS`` of them."""
-        return [self._whole(_rids(part)) for part in _parts(tuple(rids))]
+        """These rows, whatever their state; as many to a path as an address takes."""
+        return [self._whole(_rids(part)) for part in _parts(rids, len(self._whole("")))]
 
     def marks(self, rids: Iterable[str], columns: Iterable[str]) -> list[str]:
         """Version and some columns of these rows, to see which carry a mark."""
         names = paths.names(("RID", "RMT", *columns))
+        kind = "attribute" if len(names) <= LONGEST_COLUMNS else "entity"
+        around = (names,) if kind == "attribute" else ()
         return [
-            paths.join("attribute", self._table, _rids(part), names)
-            for part in _parts(tuple(rids))
+            paths.join(kind, self._table, _rids(part), *around)
+            for part in _parts(rids, len(paths.join(kind, self._table, *around)))
         ]
+
+    def parts(self, now: datetime, rids: Iterable[str]) -> list[tuple[str, ...]]:
+        """Split RIDs so that `candidates` of each part makes an address that passes."""
+        return _parts(rids, len(self.candidates(now, RIDS)))
 
     def _takeable(self, now: datetime) -> str:
         due, name = "", self._retry_at
@@ -170,7 +183,7 @@ class Queries:
         return self._rows(self._table, *filters, more=("RMB",))
 
     def _rows(self, *elements: str, more: tuple[str, ...] = ()) -> str:
-        if self._definition.columns is None:
+        if not self._named:
             return paths.join("entity", *elements)
         columns = paths.names(dict.fromkeys((*self.columns, *more)))
         return paths.join("attribute", *elements, columns)
@@ -180,5 +193,16 @@ def _rids(rids: tuple[str, ...]) -> str:
     return paths.equals("RID", *rids)
 
 
-def _parts(rids: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return [rids[start : start + RIDS] for start in range(0, len(rids), RIDS)]
+def _parts(rids: Iterable[str], around: int) -> list[tuple[str, ...]]:
+    """Split RIDs into filters, beside so many bytes of path; one is never split."""
+    made: list[tuple[str, ...]] = []
+    part: list[str] = []
+    length = around
+    for rid in rids:
+        more = len(paths.quote(rid)) + 1
+        if part and (len(part) >= RIDS or length + more > LONGEST):
+            made.append(tuple(part))
+            part, length = [], around
+        part.append(rid)
+        length += more
+    return [*made, tuple(part)] if part else made

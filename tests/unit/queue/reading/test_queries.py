@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ermpoll.catalog.paths import Order, literal
-from ermpoll.queue.reading.queries import RIDS, Queries
+from ermpoll.queue.reading.queries import LONGEST, LONGEST_COLUMNS, RIDS, Queries
 from ermpoll.queue.tokens import PATTERN
 from tests.unit.queue.test_definition import definition
 
@@ -80,3 +80,42 @@ def test_many_rows_are_asked_for_in_parts():
 def test_without_a_retry_column_there_is_no_next_retry():
     assert queries().next_retry(NOW) is None
     assert f"at::gt::{AT}" in str(queries(**FULL).next_retry(NOW))
+
+
+@pytest.mark.parametrize(
+    "rids",
+    [
+        [f"1-{n:04X}" for n in range(1000)],
+        [f"{'Z' * 60}-{n}" for n in range(300)],
+        [f"{'ü' * 20}{n}" for n in range(200)],
+    ],
+    ids=["short", "long", "quoted"],
+)
+@pytest.mark.parametrize("where", ["", "name=" + "x" * 1500])
+@pytest.mark.parametrize("columns", [None, ("a",)])
+def test_no_address_is_longer_than_any_server_takes(rids, where, columns):
+    made = queries(columns=columns, where=where, **FULL)
+
+    asked = [
+        *made.rows(rids),
+        *made.marks(rids, ["a", "p"]),
+        *(made.candidates(NOW, len(part), rids=part) for part in made.parts(NOW, rids)),
+    ]
+
+    assert max(map(len, asked)) <= 4000
+    assert [rid for part in made.parts(NOW, rids) for rid in part] == rids
+    assert max(len(path) for path in made.rows(rids)) <= LONGEST
+
+
+def test_a_rid_that_is_too_long_by_itself_is_asked_for_alone():
+    long = "x" * 5000
+
+    assert queries().parts(NOW, ["1-A", long, "1-B"]) == [("1-A",), (long,), ("1-B",)]
+    assert queries().parts(NOW, []) == []
+
+
+def test_columns_that_fill_an_address_are_not_named_in_it():
+    names = [f"{'é' * 30} {n}" for n in range(30)]
+
+    assert len(",".join(names)) < LONGEST_COLUMNS
+    assert all(p.startswith("entity/") for p in queries().marks(["1-A"], names))
