@@ -22,6 +22,7 @@ that no caller has to parse text. Whose fault one is, `fault_of` says::
 
 from __future__ import annotations
 
+import traceback
 from concurrent.futures import BrokenExecutor, CancelledError
 from enum import Enum
 
@@ -31,6 +32,15 @@ class ErmpollError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+        self._told = False
+
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython what to show: the sentence first, at ``%tb`` all of it."""
+        if self._told:
+            return traceback.format_exception(self)
+        self._told = True
+        sentence = f"{type(self).__name__}: {self}"
+        return [sentence, "(%tb shows where it was raised)"]
 
 
 class UsageError(ErmpollError, ValueError):

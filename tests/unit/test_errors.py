@@ -12,7 +12,7 @@ import pytest
 
 from ermpoll import errors
 from ermpoll.catalog.transport import error_of
-from ermpoll.errors import ErmpollError, Fault, Unavailable, fault_of
+from ermpoll.errors import ErmpollError, Fault, Unavailable, UsageError, fault_of
 
 
 def answer(status: int, words: str = "") -> ErmpollError:
@@ -66,3 +66,33 @@ def test_every_error_of_ours_has_such_a_place_by_its_own_kind():
     assert {kind for kind in kinds if fault_of(kind()) is Fault.ROW} == {
         errors.BadRequest, errors.Conflict, errors.Unreadable, errors.TransformError,
     }  # fmt: skip
+
+
+def shown(error: Exception) -> list[str]:
+    assert isinstance(error, ErmpollError)
+    return error._render_traceback_()
+
+
+def test_a_notebook_shows_the_sentence_first_and_all_of_it_when_asked():
+    def deep() -> None:
+        raise UsageError("expected a, found b; give c")
+
+    with pytest.raises(UsageError) as raised:
+        deep()
+
+    first, hint = shown(raised.value)
+    assert first == "UsageError: expected a, found b; give c"
+    assert "%tb" in hint
+    assert "in deep" in "".join(shown(raised.value))
+
+
+def test_a_notebook_s_shell_shows_it_so(capsys):
+    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell()
+    shell.run_cell("import ermpoll\nermpoll.connect('nowhere', {'cookie': 'x' * 9})")
+    told = capsys.readouterr().out
+    shell.run_line_magic("tb", "")
+    whole = capsys.readouterr().out
+
+    assert told.startswith("UsageError: expected an address like")
+    assert len(told.strip().splitlines()) == 2
+    assert "client.py" in whole

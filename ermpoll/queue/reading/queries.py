@@ -103,9 +103,10 @@ class Queries:
 
     def within(self, rids: Iterable[str]) -> list[str]:
         """Those of these rows that are within the queue's path and filter."""
+        around = len(paths.join("attribute", self._reach, "RID"))
         return [
             paths.join("attribute", self._reach, _rids(part), "RID")
-            for part in _parts(tuple(rids))
+            for part in _parts(rids, around)
         ]
 
     def rights(self, rids: Iterable[str]) -> list[str]:
@@ -113,9 +114,10 @@ class Queries:
         # a table's own rights tell less than those of its cells, and cost less
         which = "trs" if self._definition.table.may_update is None else "tcrs"
         told = f"RID;may:={which}(RID)"
+        around = len(paths.join("attributegroup", self._table, told))
         return [
             paths.join("attributegroup", self._table, _rids(part), told)
-            for part in _parts(tuple(rids))
+            for part in _parts(rids, around)
         ]
 
     def failures(self, limit: int) -> str:
