@@ -33,6 +33,7 @@ from ermpoll.queue import Queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
 from ermpoll.records import LivePanel, Status, Transform, Work
+from ermpoll.redact import hidden, printable
 
 
 class Agent:
@@ -105,7 +106,8 @@ class Agent:
         self.jobs = jobs
         self.work = work
         self.transform = transform
-        self.name = name or _default_name(jobs)
+        self.name = printable(name or _default_name(jobs))
+        notices = hidden(notices)
         self._workers = workers
         self._given = executor
         self._life: Lifecycle

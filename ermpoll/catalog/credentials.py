@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ermpoll.errors import UsageError
+from ermpoll.redact import Hidden, clipped, hidden, printable
+
+logger = logging.getLogger(__name__)
 
 # no backslash: some parsers end the host there, others don't
 _SERVER = r"^(?P<server>https?://[^/?#\\\s]+)"
@@ -24,6 +28,7 @@ _CATALOG = re.compile(_SERVER + r"/ermrest/catalog/(?P<id>[^/?#\s]+)", re.IGNORE
 _CHAISE = re.compile(
     _SERVER + r"/(?:[^#]*/)?chaise/[^#]*#(?P<id>[^/?\s]+)", re.IGNORECASE
 )
+_HTML_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 #: Shorter ones are words that an answer may hold by itself.
 _SHORTEST_SECRET = 4
 
@@ -42,16 +47,16 @@ def catalog_url(text: str | None) -> str:
             "expected the address of a catalog, found none; give it to connect() or "
             "set $ERMPOLL_CATALOG, like https://host/ermrest/catalog/1"
         )
+    if _holds_login(text):
+        raise UsageError(
+            "expected an address without a login, found one with a login in it; "
+            "give credentials= instead"
+        )
     found = _CATALOG.match(text) or _CHAISE.match(text)
     if not found:
         raise UsageError(
             f"expected an address like https://host/ermrest/catalog/1, found "
             f"{_without_login(text)!r}"
-        )
-    if "@" in found["server"]:
-        raise UsageError(
-            "expected an address without a login, found one with a login in it; "
-            "give credentials= instead"
         )
     server = found["server"]
     if not _has_host(server):
@@ -59,6 +64,11 @@ def catalog_url(text: str | None) -> str:
             f"expected a host and a port from 1 to 65535, found {server[:120]!r}"
         )
     return f"{server}/ermrest/catalog/{found['id']}"
+
+
+def _holds_login(text: str) -> bool:
+    found = _CATALOG.match(text) or _CHAISE.match(text)
+    return found is not None and "@" in found["server"]
 
 
 def _has_host(server: str) -> bool:
@@ -70,7 +80,7 @@ def _has_host(server: str) -> bool:
 
 
 def _without_login(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", text)[:120]
+    return printable(re.sub(r"//[^/@]*@", "//", text)[:120])
 
 
 def of_deriva(
@@ -91,11 +101,11 @@ def of_deriva(
             f"{type(binding).__name__}"
         ) from None
     if credentials is None:
-        bearer = session.headers.get("Authorization", "")
-        cookies = "; ".join(f"{c.name}={c.value}" for c in session.cookies)
+        bearer = Hidden(session.headers.get("Authorization", ""))
+        cookies = Hidden("; ".join(f"{c.name}={c.value}" for c in session.cookies))
         credentials = {"cookie": cookies} if cookies else {}
         if bearer.startswith("Bearer "):
-            credentials = {"bearer-token": bearer.removeprefix("Bearer ")}
+            credentials = {"bearer-token": Hidden(bearer.removeprefix("Bearer "))}
     return str(url), credentials
 
 
@@ -108,11 +118,13 @@ class Login:
         The credentials hold neither ``bearer-token`` nor ``cookie``.
     """
 
-    __slots__ = ("_header", "_origin", "kind")
+    __slots__ = ("_header", "_origin", "_secrets", "kind")
 
     def __init__(self, credentials: Mapping[str, Any] | None, url: str) -> None:
+        credentials = hidden(credentials or {})
         self._origin = origin(url)
-        self.kind, self._header = _header_of(credentials or {})
+        self.kind, self._header = _header_of(credentials)
+        self._secrets = _all_forms(self._header[1]) if self._header else None
         if self.kind != "anonymous" and not is_safe(url):
             raise UsageError(
                 f"expected https for a login, found {self._origin}; "
@@ -127,15 +139,8 @@ class Login:
         return {name: value}
 
     def scrub(self, text: str) -> str:
-        """Return text without the secret, should it have crept in."""
-        if self._header is None:
-            return text
-        _, value = self._header
-        parts = (part.partition("=")[2] or part for part in value.split("; "))
-        for secret in (value.removeprefix("Bearer "), value, *parts):
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "[secret]")
-        return text
+        """Return text without the secret, in whatever form it has crept in."""
+        return self._secrets.sub("[secret]", text) if self._secrets else text
 
     def __repr__(self) -> str:
         return f"Login({self.kind})"
@@ -161,10 +166,11 @@ def session_of(document: object) -> Session:
     client = told.get("client")
     who = client if isinstance(client, Mapping) else {}
     left_s = told.get("seconds_remaining")
+    timed = isinstance(left_s, int | float) and not isinstance(left_s, bool)
     return Session(
-        name=str(who.get("display_name") or who.get("id") or "somebody"),
+        name=clipped(str(who.get("display_name") or who.get("id") or "somebody")),
         id=str(who.get("id") or ""),
-        left_s=left_s if isinstance(left_s, int | float) else None,
+        left_s=left_s if timed else None,
     )
 
 
@@ -184,17 +190,20 @@ def find_credentials(
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    token = environ.get("ERMPOLL_TOKEN")
-    if token and environ.get("ERMPOLL_HOST", "").lower() in (
-        host,
-        parts.netloc.lower(),
-    ):
-        return {"bearer-token": token}
+    named = environ.get("ERMPOLL_HOST", "").strip().lower()
+    if environ.get("ERMPOLL_TOKEN") and named in (host, parts.netloc.lower()):
+        return {"bearer-token": Hidden(environ["ERMPOLL_TOKEN"])}
+    if environ.get("ERMPOLL_TOKEN"):
+        logger.warning(
+            "$ERMPOLL_TOKEN is not used: it is for $ERMPOLL_HOST (%s), this is %s",
+            printable(named) or "not set",
+            parts.netloc,
+        )
     if not is_safe(url):
         return None
     file = (home or Path.home()) / ".deriva" / "credential.json"
     try:
-        return _stored(file, host)
+        return hidden(_stored(file, host))
     except (ValueError, AttributeError, TypeError, OSError) as error:
         raise UsageError(
             f"expected stored logins in {file}, as deriva-auth writes them, found "
@@ -237,17 +246,49 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _all_forms(value: str) -> re.Pattern[str] | None:
+    """Return what finds the secrets of a header as servers and proxies echo them."""
+    bare = value.removeprefix("Bearer ")
+    secrets = {bare, *(p.partition("=")[2] or p for p in bare.split("; "))}
+    longest_first = sorted(secrets, key=len, reverse=True)
+    forms = [
+        "".join(map(_char_forms, secret))
+        for secret in longest_first
+        if len(secret) >= _SHORTEST_SECRET
+    ]
+    return re.compile("|".join(forms)) if forms else None
+
+
+def _char_forms(char: str) -> str:
+    """Return what finds a character: itself, or escaped for an address, JSON, HTML.
+
+    Escapes that were escaped once more count as well.
+    """
+    code, named = ord(char), _HTML_NAMES.get(char, "")
+    html = [rf"#0*{code}", rf"#[xX]0*(?i:{code:x})", *([named] if named else [])]
+    ways = [
+        re.escape(char),
+        rf"%(?:25)*(?i:{code:02x})",
+        rf"\\*(?i:u00{code:02x})",
+        rf"&(?:amp;)*(?:{'|'.join(html)});",
+        *([r"\+"] if char == " " else []),
+    ]
+    return rf"\\*(?:{'|'.join(ways)})"
+
+
 def _header_of(
-    credentials: Mapping[str, Any],
+    credentials: object,
 ) -> tuple[str, tuple[str, str] | None]:
-    found = type(credentials).__name__
+    found = "text" if isinstance(credentials, str) else type(credentials).__name__
     if isinstance(credentials, Mapping):
         for key, header, prefix in (
             ("bearer-token", "Authorization", "Bearer "),
             ("cookie", "Cookie", ""),
         ):
             if value := credentials.get(key):
-                return key, (header, prefix + _printable(str(value)))
+                if fault := _fault_of(str(value)):
+                    raise UsageError(f"expected a login as one line, found {fault}")
+                return key, (header, Hidden(prefix + str(value)))
         if not credentials:
             return "anonymous", None
         found = f"the keys {sorted(map(str, credentials))}"
@@ -257,7 +298,12 @@ def _header_of(
     )
 
 
-def _printable(secret: str) -> str:
+def _fault_of(secret: str) -> str:
+    """Say why a login can't be sent in a header, or ""."""
+    if "\n" in secret or "\r" in secret:
+        return "one that holds a line break; take it out, a file may end in one"
+    if secret != secret.strip():
+        return "one that begins or ends with a blank; take it out"
     if not secret.isascii() or not secret.isprintable():
-        raise UsageError("expected a login of printable ASCII, found other characters")
-    return secret
+        return "one with other characters than printable ASCII"
+    return ""

@@ -18,7 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from ermpoll.catalog.clock import date_time
 from ermpoll.catalog.connection import PATIENCE, bundle, is_distrust, new_session
@@ -34,6 +38,7 @@ from ermpoll.errors import (
     Unavailable,
 )
 from ermpoll.records import JSON, Page
+from ermpoll.redact import clipped, printable
 
 #: The server's own words for "nothing happened".
 ABORTED = "Transaction aborted."
@@ -58,7 +63,7 @@ _KINDS: dict[int, type[CatalogError]] = {
 }
 _ADVICE = {
     400: "the request was not understood",
-    401: "it wants a login: none was found, or it has expired; log in again "
+    401: "it does not know this login: it is wrong, or it has expired; log in again "
     "(deriva-auth) or set $ERMPOLL_HOST and $ERMPOLL_TOKEN",
     403: "this login may not do that; ask the catalog's owner for the right",
     404: "there is no such thing there; check the address",
@@ -69,6 +74,10 @@ _ADVICE = {
     429: "it is asked too often; try again later",
 }
 _KIND_OF = {dict: "object", str: "text", bool: "boolean", type(None): "null"}
+_NOBODY = (
+    "you are nobody here: no login was found; log in (deriva-auth), give credentials= "
+    "or set $ERMPOLL_HOST and $ERMPOLL_TOKEN"
+)
 #: Another address of the same server, as for the session; no other gets the login.
 _ABSOLUTE = re.compile(r"https?://")
 
@@ -246,6 +255,7 @@ class Transport:
             answer.status_code,
             url,
             self.login.scrub(page),
+            anonymous=self.login.kind == "anonymous",
             retry_after_s=_retry_after_s(answer.headers),
         )
 
@@ -285,7 +295,7 @@ class Transport:
             return f"no answer within {self.timeout_s:g} s"
         if error is None or isinstance(error, requests.exceptions.SSLError):
             return bundle(self.ca).refusal(cause)
-        return "the connection was refused or lost, or the name is unknown"
+        return _why_lost(error, cause)
 
     def _session(self) -> requests.Session:
         # a forked worker must not share its parent's sockets; and no lock, which a
@@ -327,6 +337,19 @@ def _cause(error: Exception | None) -> object:
     )
 
 
+def _why_lost(error: Exception, cause: object) -> str:
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy does not pass it on"
+    if isinstance(cause, NameResolutionError):
+        return "its name is unknown (DNS)"
+    refused = getattr(cause, "__cause__", None)
+    if isinstance(refused, ConnectionRefusedError):
+        return "nothing listens there: the connection was refused"
+    if isinstance(cause, NewConnectionError):
+        return f"there is no way there ({clipped(str(refused or 'no connection'))})"
+    return "the connection was lost"
+
+
 def _never_sent(error: Exception | None) -> bool:
     """Whether no connection was made at all, so that no write can have happened."""
     cause = _cause(error)
@@ -339,7 +362,13 @@ def _never_sent(error: Exception | None) -> bool:
 
 
 def error_of(
-    method: str, status: int, url: str, body: str, *, retry_after_s: float = 0.0
+    method: str,
+    status: int,
+    url: str,
+    body: str,
+    *,
+    anonymous: bool = False,
+    retry_after_s: float = 0.0,
 ) -> CatalogError:
     """Return the error for an answer that is none of 2xx and 304.
 
@@ -355,6 +384,8 @@ def error_of(
     if status == 400 and TIME_LIMIT in detail:
         return Aborted(f"the catalog is busy (400, {detail})", **facts, **wait)
     advice = _ADVICE.get(status, "it can't answer now; try again")
+    if status == 401 and anonymous:
+        advice = _NOBODY
     if 300 <= status < 400:
         advice = "it sends on to another address; use the catalog's own address"
     message = f"{method} {_short(url)}: {status}, {advice}" + (
@@ -372,8 +403,8 @@ def detail_of(body: str) -> str:
     if text[:1] == "<":
         text = html.unescape(re.sub(r"<[^>]*>", " ", text)).strip()
     _, found, rest = text.partition("Detail: ")
-    return " ".join((rest if found else text).split())[:500]
+    return printable((rest if found else text)[:2000])[:500]
 
 
 def _short(url: str) -> str:
-    return url if len(url) <= 160 else url[:159] + "…"
+    return printable(url if len(url) <= 160 else url[:159] + "…")

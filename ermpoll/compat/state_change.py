@@ -30,6 +30,7 @@ from ermpoll.notices import Notices
 from ermpoll.polling import Poller
 from ermpoll.queue.plan import copied
 from ermpoll.records import JSON, LookResult, Page, Row, Transform
+from ermpoll.redact import hidden
 
 #: Seconds that a change of state is tried again after lost races or lost answers,
 #: and the longest wait between two tries.
@@ -150,6 +151,7 @@ def blocking_poll(
         broker or the login, and races lost by `state_change_once`: those are
         waited out.
     """
+    notices = hidden(notices)
     ended: list[BaseException] = []
 
     def guarded() -> bool | LookResult:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from ermpoll.errors import UsageError
 from ermpoll.notices.base import Notices
+from ermpoll.redact import hidden
 
 __all__ = ["Notices", "open_notices"]
 
@@ -35,6 +36,7 @@ def open_notices(notices: str | Notices | None, ca: str | None = None) -> Notice
     NoticeError
         When the address is none, or the file is not there.
     """
+    notices = hidden(notices)
     if notices is None:
         return Notices()
     if isinstance(notices, Notices):

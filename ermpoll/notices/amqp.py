@@ -18,7 +18,7 @@ from ermpoll.notices.amqp_connection import Link
 from ermpoll.notices.amqp_url import Address
 from ermpoll.notices.base import Notices
 from ermpoll.records import NoticesStatus
-from ermpoll.redact import one_line, traceback_places
+from ermpoll.redact import Hidden, one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class AmqpNotices(Notices):
         clocks: Clocks = REAL,
     ) -> None:
         super().__init__()
+        url = Hidden(url)
         self.address = Address.parse(url, ca)
         self.exchange = exchange
         self._clocks = clocks
@@ -237,6 +238,7 @@ def shared_notices(url: str, ca: str | None = None) -> AmqpNotices:
     NoticeError
         When the URL is none, or the CA file is not there.
     """
+    url = Hidden(url)
     with _hubs_lock:
         hub = _hubs.get((url, ca))
         if hub is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 
@@ -9,11 +10,14 @@ from pika import exceptions
 from pika.adapters.utils import connection_workflow as workflow
 
 from ermpoll.notices.amqp_url import Address
+from ermpoll.redact import printable
 
 
 def reason(error: BaseException, address: Address) -> str:
     """Put the failure of a connection into words; never a login."""
     at, cause = address.host, _cause(error)
+    if limit := _limit(cause):
+        return f"{at} takes no more: {limit}"
     for kinds, words in _WORDS:
         if isinstance(cause, kinds):
             return words.format(at=at, error=_short(cause))
@@ -45,13 +49,27 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
+def _limit(error: BaseException) -> str:
+    """Return the broker's own word on a limit that is reached, without the user."""
+    closed = exceptions.ConnectionClosed | exceptions.ChannelClosed
+    text = error.reply_text if isinstance(error, closed) else str(error)
+    found = _LIMIT.search(text)
+    return printable(found[0])[:200] if found else ""
+
+
 def _short(error: BaseException) -> str:
     if isinstance(error, (exceptions.ConnectionClosed, exceptions.ChannelClosed)):
-        return f"{error.reply_text} ({error.reply_code})"
+        return f"{printable(error.reply_text)[:200]} ({error.reply_code})"
     text = getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split())[:200]
+    return printable(str(text))[:200]
 
 
+#: "connection limit (1) is reached", "number of channels opened (2) has reached ..."
+_LIMIT = re.compile(
+    r"(?:user |vhost |node |number of )?(?:connection|channel)s?\b[^:'\"]*"
+    r"\b(?:reached|exceeded)\b[^:'\"]*?(?= for user|[:'\"]|$)",
+    re.IGNORECASE,
+)
 #: What a broker's code on a channel means to us.
 _CHANNEL = {
     403: "access refused by {at}: the user needs the rights to make a queue and to "

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pika
 
 from ermpoll.errors import NoticeError
+from ermpoll.redact import Hidden
 
 #: Both sides send a sign of life twice in this time (seconds) ...
 HEARTBEAT_S = 30
@@ -50,6 +51,7 @@ class Address:
             When it is not such a URL, or the file is not there or none of these.
             The message never holds the login.
         """
+        url = Hidden(url)
         scheme, host = _checked(url)
         try:
             parameters = pika.URLParameters(url)
@@ -70,11 +72,7 @@ class Address:
 
 def _checked(url: str) -> tuple[str, str]:
     """Return scheme and host of what looks like an AMQP URL."""
-    try:
-        parts = urlsplit(url)
-        scheme, host, _ = parts.scheme.lower(), parts.hostname, parts.port
-    except ValueError:
-        scheme, host = "", None
+    scheme, host = _place(url)
     if scheme in ("http", "https"):
         raise NoticeError(
             f"{scheme}:// is no address of a broker: expected amqp://host[:port]. "
@@ -86,6 +84,15 @@ def _checked(url: str) -> tuple[str, str]:
             "amqps:// with TLS."
         )
     return scheme, host
+
+
+def _place(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        return parts.scheme.lower(), parts.hostname or ""
+    except ValueError:
+        return "", ""
 
 
 def _trusting(scheme: str, ca: str) -> ssl.SSLContext:

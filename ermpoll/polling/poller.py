@@ -20,7 +20,7 @@ from ermpoll.polling.schedule import Schedule
 from ermpoll.polling.status import Decorate, Listener, StatusBoard
 from ermpoll.polling.thread import ControlledThread
 from ermpoll.records import LivePanel, NoticesStatus, Status, WakeReason
-from ermpoll.redact import traceback_places
+from ermpoll.redact import hidden, printable, traceback_places
 
 logger = logging.getLogger(__name__)
 audit = logging.getLogger("ermpoll.audit")
@@ -79,12 +79,13 @@ class Poller:
         listed_as: registry.Runs | None = None,
         idle: Callable[[], bool] | None = None,
     ) -> None:
+        notices = hidden(notices)
         schedule = Schedule(
             poll_s=seconds("poll_s", poll_s),
             coalesce_s=seconds("coalesce_s", coalesce_s),
         )
         self.notices = open_notices(notices)
-        self.name = name or f"poller {next(_numbers)}"
+        self.name = printable(name or "") or f"poller {next(_numbers)}"
         self._listed = name is not None
         self._entry: registry.Runs = listed_as or self
         self._idle = idle or (lambda: True)

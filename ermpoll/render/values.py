@@ -14,16 +14,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 from ermpoll.records import JSON
+from ermpoll.redact import HIDDEN
 
 #: Characters that are shown of one value.
 TEXT_LIMIT = 120
 
-#: Controls, line breaks, and characters that turn or hide text: what could make
-#: a value look like another one.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
 _SIGNS = {"\n": "↵", "\r": "␍", "\t": "⇥"}
 _EDGES = re.compile(r"^ +| +$")
 
@@ -48,7 +43,7 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     the text is.
     """
     marked = _EDGES.sub(lambda found: "␣" * len(found[0]), text[: limit + 1])
-    marked = _HIDDEN.sub(_sign, marked)
+    marked = HIDDEN.sub(_sign, marked)
     if len(text) <= limit and len(marked) <= limit:
         return marked
     return f"{marked[:limit]}… ({len(text):,} characters)"
@@ -154,7 +149,7 @@ def joined(words: Iterable[str], limit: int = 10) -> str:
 
 def mark(text: str) -> str:
     """Mark controls and characters that turn or hide text; keep the rest."""
-    return _HIDDEN.sub(_sign, text)
+    return HIDDEN.sub(_sign, text)
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from ermpoll.errors import UsageError
+from ermpoll.redact import Hidden, hidden
 from ermpoll.sandbox import demo
 from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.model.identifiers import moment
@@ -78,7 +79,7 @@ class Joined:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self._place = urlsplit(url)
-        self._login = {"Authorization": f"Bearer {token}"} if token else {}
+        self._login = {"Authorization": Hidden(f"Bearer {token}")} if token else {}
 
     def command(self, do: str, **arguments: Any) -> Any:
         """Post a command and return its result."""
@@ -128,8 +129,10 @@ class Box:
         self.url = url
         self.amqp_url = amqp_url
         self._commands = commands
-        self._token = token
-        self._tokens = {name: login for name, (login, _) in (users or {}).items()}
+        self._token = hidden(token)
+        self._tokens = {
+            name: hidden(login) for name, (login, _) in (users or {}).items()
+        }
         self.users = {name: client for name, (_, client) in (users or {}).items()}
         atexit.register(self.stop)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ermpoll.errors import UsageError
+from ermpoll.redact import hidden
 from ermpoll.widgets.base import Panel
 from ermpoll.widgets.panels.console_panel import ConsolePanel, FleetPanel
 from ermpoll.widgets.panels.dry_run_panel import DryRunPanel
@@ -94,6 +95,7 @@ def watch(jobs: Queue, notices: str | Notices | None = None) -> WatchPanel:
         Where notices come from: None (the timer alone), an AMQP address or a Notices
         object.
     """
+    notices = hidden(notices)
     return WatchPanel(_queue(jobs), notices=notices)
 
 

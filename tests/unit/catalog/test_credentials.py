@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import html
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from deriva.core import DerivaServer, ErmrestCatalog
@@ -25,6 +29,7 @@ from ermpoll.catalog.credentials import (
     session_of,
 )
 from ermpoll.errors import UsageError
+from ermpoll.notices import open_notices
 
 HOST = "data.example.org"
 URL = f"https://{HOST}/ermrest/catalog/1"
@@ -234,6 +239,148 @@ def test_a_secret_is_scrubbed_from_text(credentials, text):
     assert SECRET not in scrubbed
     assert "you sent" in scrubbed
     assert "[secret]" in scrubbed
+
+
+ODD = "p/w &<\"'+=\\é~".replace("é", "e") + "4711"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        quote,
+        lambda text: quote(text, safe=""),
+        lambda text: quote(text, safe="").lower(),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        quote_plus,
+        lambda text: "".join(f"%{ord(c):02X}" for c in text),
+        json.dumps,
+        lambda text: json.dumps(text).replace("/", r"\/"),
+        lambda text: json.dumps(json.dumps(text)),
+        lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+        html.escape,
+        lambda text: html.escape(html.escape(text)),
+        lambda text: "".join(f"&#{ord(c)};" for c in text),
+        lambda text: "".join(f"&#x{ord(c):X};" for c in text),
+        lambda text: html.escape(json.dumps(text)),
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, ODD])
+@pytest.mark.parametrize("key", ["bearer-token", "cookie"])
+def test_a_secret_is_scrubbed_in_every_form_it_is_echoed_in(key, secret, echo):
+    given = secret if key == "bearer-token" else f"a=1; webauthn={secret}"
+
+    scrubbed = Login({key: given}, URL).scrub(f"before {echo(secret)} after")
+
+    assert scrubbed.startswith("before ")
+    assert scrubbed.endswith(" after")
+    left = scrubbed.removeprefix("before ").removesuffix(" after")
+    left = re.sub(r"\[secret\]|&(amp;)*quot;|[\\\"]|a=1; webauthn=", "", left)
+    assert left == "", scrubbed
+
+
+def test_what_is_no_secret_is_left_alone():
+    text = '{"detail": "4711 &amp; %20 \\u0041"}'
+
+    assert Login({"bearer-token": SECRET}, URL).scrub(text) == text
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        (f"{SECRET}\n", "holds a line break"),
+        (f"{SECRET}\r\nX-Evil: 1", "holds a line break"),
+        (f" {SECRET}", "ends with a blank"),
+        (f"{SECRET}é", "printable ASCII"),
+    ],
+)
+@pytest.mark.parametrize("key", ["bearer-token", "cookie"])
+def test_a_login_that_no_header_takes_is_told_as_what_it_is(key, secret, words):
+    with pytest.raises(UsageError, match=words) as refused:
+        ermpoll.connect(URL, {key: secret})
+
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", [f" {HOST} ", f"{HOST}\n", HOST.upper()])
+def test_a_blank_round_the_environment_s_host_does_no_harm(host):
+    environ = {"ERMPOLL_TOKEN": "t", "ERMPOLL_HOST": host}
+
+    assert find_credentials(URL, environ) == {"bearer-token": "t"}
+
+
+def test_a_token_of_the_environment_that_is_for_another_host_is_said(caplog, tmp_path):
+    environ = {"ERMPOLL_TOKEN": SECRET, "ERMPOLL_HOST": "other.example.org"}
+
+    find_credentials(URL, environ, tmp_path)
+
+    assert "$ERMPOLL_HOST (other.example.org)" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_who_connects_without_a_login_is_told_to_be_nobody(caplog, monkeypatch):
+    monkeypatch.setattr("deriva.core.get_credential", lambda host: None)
+
+    ermpoll.connect(URL)
+    assert f"no login was found for {URL}: you are nobody there" in caplog.text
+
+    caplog.clear()
+    ermpoll.connect(URL, {})
+    ermpoll.connect("http://localhost:1/ermrest/catalog/1")
+    assert caplog.text == "", "who asks for it, or is at home, is not told"
+
+
+def safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except AttributeError:
+        return ""  # it is not made yet: nothing is shown of it
+
+
+def held_in_frames(error: BaseException) -> str:
+    """All values that a verbose traceback shows of our own frames."""
+    shown = []
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/ermpoll/" in frame.f_code.co_filename:
+            shown += [safe_repr(value) for value in frame.f_locals.values()]
+    return " ".join(shown)
+
+
+@pytest.mark.parametrize(
+    "doomed",
+    [
+        lambda: ermpoll.connect("nowhere", {"bearer-token": SECRET}),
+        lambda: ermpoll.connect(URL, {"bearer-token": SECRET}, timeout_s=0),
+        lambda: ermpoll.connect(URL, {"bearer-token": f"{SECRET}\n"}),
+        lambda: ermpoll.connect(URL, {"cookie": f"webauthn={SECRET}é"}),
+        lambda: ermpoll.connect(URL, {"password": SECRET}),
+        lambda: ermpoll.connect(URL, SECRET),  # type: ignore[arg-type]
+        lambda: ermpoll.connect(f"http://{HOST}/ermrest/catalog/1", {"cookie": SECRET}),
+        lambda: ermpoll.connect(f"https://ann:{SECRET}@{HOST}/ermrest/catalog/1"),
+        lambda: Login({"bearer-token": SECRET}, "http://x/"),
+        lambda: open_notices(f"amqp://ann:{SECRET}@host:port/"),
+        lambda: open_notices(f"http://ann:{SECRET}@host/"),
+        lambda: open_notices(f"amqp://ann:{SECRET}@host/", ca="/nowhere"),
+        lambda: open_notices(f"amqp://ann:{SECRET}@host/?heartbeat=x"),
+        lambda: ermpoll.Poller(lambda: None, notices=f"amqp://a:{SECRET}@h:port"),
+        lambda: ermpoll.blocking_poll(lambda: None, notices=f"amqp://a:{SECRET}@h:p"),
+    ],
+)
+def test_a_verbose_traceback_shows_no_login(doomed):
+    with pytest.raises(ermpoll.ErmpollError) as raised:
+        doomed()
+
+    assert SECRET not in held_in_frames(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_request_that_fails_shows_no_login_in_its_frames():
+    door = ermpoll.connect("http://localhost:9/ermrest/catalog/1", {"cookie": SECRET})
+
+    with pytest.raises(ermpoll.ErmpollError) as raised:
+        door.get("entity/S:T")
+
+    assert SECRET not in held_in_frames(raised.value)
+    assert SECRET not in repr(vars(door)) + repr(vars(door._transport))
 
 
 def test_without_a_login_text_stays_as_it_is():

@@ -48,3 +48,58 @@ def test_what_pika_wraps_is_told():
 
     assert reason(outer, ADDRESS).startswith("refused")
     assert reason(exceptions.AMQPConnectionError(outer), ADDRESS).startswith("refused")
+
+
+ACCESS = "NOT_ALLOWED - access to vhost '/' refused for user 'me'"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "words"),
+    [
+        (530, f"{ACCESS}: connection limit (1) is reached", "connection limit (1) is"),
+        (530, f"{ACCESS}: vhost connection limit (0) is reached", "vhost connection"),
+        (
+            530,
+            "NOT_ALLOWED - connection refused for user 'me': user connection limit (0) "
+            "is reached",
+            ": user connection limit (0) is reached",
+        ),
+        (
+            530,
+            "NOT_ALLOWED - connection refused: node connection limit (9) is reached",
+            "node connection limit (9) is reached",
+        ),
+        (
+            530,
+            "NOT_ALLOWED - number of channels opened (1) has reached the maximum "
+            "allowed user limit of (1) for user 'me'",
+            "channels opened (1) has reached the maximum allowed user limit of (1)",
+        ),
+        (
+            530,
+            "NOT_ALLOWED - number of channels opened on connection (2) has reached "
+            "the negotiated channel_max (2)",
+            "reached the negotiated channel_max (2)",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        exceptions.ConnectionClosedByBroker,
+        exceptions.ProbableAccessDeniedError,
+        exceptions.ChannelClosedByBroker,
+    ],
+)
+def test_a_limit_of_the_broker_is_told_in_its_own_word(kind, code, text, words):
+    said = reason(kind(code, text), ADDRESS)
+
+    assert words in said
+    assert "'me'" not in said
+    assert "check" not in said
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    said = reason(exceptions.ConnectionClosedByBroker(320, "a\n\x1b[2Jb"), ADDRESS)
+
+    assert said == "the broker closed the connection: a ⟨U+001B⟩[2Jb (320)"
