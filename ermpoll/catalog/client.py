@@ -6,6 +6,7 @@ is sent once: whoever asks decides whether it is sent again.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -25,6 +26,7 @@ from ermpoll.catalog.credentials import (
     Session,
     catalog_url,
     find_credentials,
+    is_loopback,
     of_deriva,
     session_of,
 )
@@ -32,9 +34,9 @@ from ermpoll.catalog.etags import etag_time
 from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.transport import Reply, Transport, with_columns
 from ermpoll.catalog.values import body_of
-from ermpoll.errors import CatalogError, NotFound, UsageError, WriteRefused
+from ermpoll.errors import CatalogError, Denied, NotFound, UsageError, WriteRefused
 from ermpoll.records import JSON, Page, Row
-from ermpoll.redact import one_line
+from ermpoll.redact import hidden, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ def connect(
     read_only: bool = False,
     timeout_s: float = 30,
     ca: str | os.PathLike[str] | None = None,
+    **unknown: object,
 ) -> Catalog:
     """Return a catalog; nothing is sent yet.
 
@@ -58,7 +61,8 @@ def connect(
     ----------
     url
         ``https://host/ermrest/catalog/1``, the address of a Chaise page of the
-        catalog, a deriva-py ``ErmrestCatalog``, or None for ``$ERMPOLL_CATALOG``.
+        catalog, a deriva-py ``ErmrestCatalog``, or None for ``$ERMPOLL_CATALOG``. Of
+        a snapshot (``1@2S6-...``) the catalog is read-only.
     credentials
         ``{"bearer-token": ...}`` or ``{"cookie": ...}``. None looks where people
         keep one (see `find_credentials`); ``{}`` goes anonymous.
@@ -76,8 +80,10 @@ def connect(
     ------
     UsageError
         No address, or one that is none; a login for plain http to another host; no
-        certificates in ``ca``.
+        certificates in ``ca``; an option that there is not.
     """
+    url, credentials = hidden(url), hidden(credentials)
+    _check_options(unknown)
     if timeout_s <= 0:
         raise UsageError(f"expected timeout_s above 0 seconds, found {timeout_s}")
     if ca is not None and (not Path(ca).is_file() or Bundle(os.fspath(ca)).fault):
@@ -87,8 +93,18 @@ def connect(
     address = catalog_url(url or os.environ.get("ERMPOLL_CATALOG"))
     if credentials is None:
         credentials = find_credentials(address)
+        if not credentials and not is_loopback(urlsplit(address).hostname or ""):
+            logger.warning("no login was found for %s: you are nobody there", address)
     login = Login(credentials, address)
     return Catalog(address, login, read_only=read_only, timeout_s=timeout_s, ca=ca)
+
+
+def _check_options(unknown: Mapping[str, object]) -> None:
+    known = ("url", "credentials", "read_only", "timeout_s", "ca")
+    for name in unknown:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}=?" if close else f"expected {', '.join(known)}"
+        raise UsageError(f"connect() has no option {name}=; {hint}")
 
 
 class Catalog:
@@ -104,8 +120,7 @@ class Catalog:
         ca: str | os.PathLike[str] | None = None,
     ) -> None:
         self.url = url
-        #: True refuses every write; may be set at any time.
-        self.read_only = read_only
+        self._read_only = read_only
         self.clock = ServerClock()
         #: Whether the time in a write's ETag was seen to be its rows' version.
         self.etag_is_version = False
@@ -119,12 +134,34 @@ class Catalog:
 
     def __repr__(self) -> str:
         only = ", read-only" if self.read_only else ""
+        only = ", snapshot" if self.is_snapshot else only
         return f"<Catalog {self.url} ({self._transport.login.kind}{only})>"
 
     def __reduce__(self) -> Any:
         # the login stays here: a worker process finds its own
         transport = self._transport
         return _reconnect, (self.url, self.read_only, transport.timeout_s, transport.ca)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether it is the catalog as it was at some time: nobody writes there."""
+        return "@" in self.url.rpartition("/")[2].replace("%40", "@")
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused here; may be set, but not for a snapshot."""
+        return self._read_only or self.is_snapshot
+
+    @read_only.setter
+    def read_only(self, read_only: bool) -> None:
+        self._read_only = read_only
+
+    @property
+    def why_read_only(self) -> str:
+        """Why no write is sent, in words; empty when writes are."""
+        if self.is_snapshot:
+            return "this is a snapshot, the catalog as it was: it can't be written to"
+        return "the catalog was connected read-only" if self._read_only else ""
 
     # reading
 
@@ -183,8 +220,23 @@ class Catalog:
         try:
             url = f"{parts.scheme}://{parts.netloc}/authn/session"
             return session_of(self._transport.request("GET", url).json)
-        except NotFound:
+        except (NotFound, Denied):
             return None
+
+    def nobody(self) -> str:
+        """Ask who is logged in; say why it is nobody, or "" for somebody.
+
+        Raises
+        ------
+        CatalogError
+            The server can't tell.
+        """
+        if self.session():
+            return ""
+        found = "no login was found"
+        if self._transport.login.kind != "anonymous":
+            found = "the server does not know the login; it is wrong or has expired"
+        return f"you are nobody here: {found}"
 
     def whoami(self) -> str | None:
         """Return the name of who is logged in, or None for nobody."""
@@ -322,6 +374,8 @@ class Catalog:
                 listed.append(line)
             self._refused = [*self._refused, line][-200:]
             why = "a dry run is going on" if sinks else "this catalog is read-only here"
+            if self.is_snapshot:
+                why = self.why_read_only
             raise WriteRefused(f"no write was sent, since {why}: {line}")
 
     def _may_write(self, method: str, path: str) -> None:

@@ -107,6 +107,9 @@ class ConditionalReader:
             raise
         if page is not None:
             self._take(with_columns(page, *self._columns).etag)
+        elif self._refused:
+            # as before, and that is news: the login is back
+            self._take(self._last)
         return page
 
     def keep(self, etag: str | None, due_s: float | None) -> None:

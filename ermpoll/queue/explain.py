@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import parse_time, time_text
+from ermpoll.errors import CatalogError
 from ermpoll.queue import transitions
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.table import QueueTable
@@ -33,11 +34,22 @@ def why(table: QueueTable, rid: str) -> str:
     if reason:
         return f"{rid} is not taken: {reason}."
     if table.why_not_writable:
-        return f"{rid} is a candidate, but can't be taken: {table.why_not_writable}."
+        nobody = "" if table.catalog.read_only else _nobody(table)
+        return (
+            f"{rid} is a candidate, but can't be taken: {table.why_not_writable}"
+            f"{nobody and '; '}{nobody}."
+        )
     if reason := table.barred([row]).get(rid):
         later = again(table, rid)
         return f"{rid} is a candidate, but can't be taken: {reason}; {later}."
     return f"{rid} is a candidate: nothing keeps the next claim from taking it."
+
+
+def _nobody(table: QueueTable) -> str:
+    try:
+        return table.catalog.nobody()
+    except CatalogError:
+        return ""  # not every server can tell
 
 
 def again(table: QueueTable, rid: str) -> str:

@@ -15,7 +15,7 @@ from ermpoll import render
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.etags import snapshot_id
-from ermpoll.errors import BadRequest, Conflict, Denied, NotFound
+from ermpoll.errors import BadRequest, Conflict, Denied, NotFound, WriteRefused
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.reading.rights import RowRights
@@ -85,7 +85,7 @@ class QueueTable:
     def why_not_writable(self) -> str:
         """Why nothing can be written here, in words; empty when it can."""
         if self.catalog.read_only:
-            return "the catalog was connected read-only"
+            return self.catalog.why_read_only
         return self._right_missing
 
     @property
@@ -101,7 +101,12 @@ class QueueTable:
         return ""
 
     def check_right(self) -> None:
-        """Raise Denied where nothing can be written for want of a right."""
+        """Raise Denied where nothing can be written for want of a right.
+
+        WriteRefused for a snapshot, which nobody has a right to write to.
+        """
+        if self.catalog.is_snapshot:
+            raise WriteRefused(f"no write was sent: {self.catalog.why_read_only}")
         if missing := self._right_missing:
             raise Denied(
                 f"expected the right to update {self.title}, but {missing}; log in as "

@@ -88,13 +88,14 @@ def serving(
     tls: Path | None = None,
     host: str = "localhost",
     behind: str = "",
+    kind: type[Peer] = Peer,
 ) -> Iterator[Peer]:
     """A peer at ``http://HOST:PORT/ermrest/catalog/1``.
 
     With ``tls``, a folder with ``server.pem`` and ``server.key``, at ``https://``;
-    with ``behind``, an address, a Front of its server.
+    with ``behind``, an address, a Front of its server; with ``kind``, one of that.
     """
-    peer = Front(behind, *replies) if behind else Peer(*replies)
+    peer = Front(behind, *replies) if behind else kind(*replies)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

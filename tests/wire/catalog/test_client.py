@@ -201,13 +201,6 @@ def test_https_to_a_server_without_it_is_told(peer):
     door.close()
 
 
-def test_a_name_that_is_unknown_is_told():
-    door = ermpoll.connect("https://nowhere.invalid/ermrest/catalog/1", {})
-
-    with pytest.raises(Unavailable, match="the name is unknown"):
-        door.get("entity/S:T")
-
-
 @pytest.mark.parametrize(("method", "doubtful"), [("get", False), ("put", True)])
 def test_an_answer_that_is_late_is_not_waited_for(box, method, doubtful):
     catalog = ermpoll.connect(box.url, {}, timeout_s=0.2)
@@ -627,7 +620,7 @@ def test_who_is_logged_in_is_asked_and_an_expired_login_is_nobody(box):
         anonymous = ermpoll.connect(guarded.url, {})
         guarded.faults()
         assert anonymous.whoami() is None
-        with pytest.raises(Denied, match="log in again") as refused:
+        with pytest.raises(Denied, match=r"you are nobody here.*log in") as refused:
             anonymous.put(NEW, [])
         assert refused.value.status == 401
 
