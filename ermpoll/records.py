@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
+#: Numbers with more digits than a float holds are a Decimal.
 JSON: TypeAlias = (
-    "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+    "bool | int | float | Decimal | str | Sequence[JSON] | Mapping[str, JSON] | None"
 )
 Row: TypeAlias = Mapping[str, JSON]
 #: Columns that every table has and the catalog sets.
@@ -51,6 +53,29 @@ RunState: TypeAlias = Literal[
 ]
 
 
+def same(before: JSON, after: JSON) -> bool:
+    """Whether two values are one, all the way down.
+
+    A bool is one with a bool only; numbers are compared by value: 1 and 1.0 are one.
+    """
+    if isinstance(before, bool) or isinstance(after, bool):
+        return before is after
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return before.keys() == after.keys() and all(
+            same(value, after[name]) for name, value in before.items()
+        )
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        return len(before) == len(after) and all(map(same, before, after))
+    return _comparable(before, after) == _comparable(after, before)
+
+
+def _comparable(value: JSON, other: JSON) -> JSON:
+    # by the digits that the catalog writes, not by those that a float stands for
+    if isinstance(value, float) and isinstance(other, Decimal):
+        return Decimal(repr(value))
+    return value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """The answer to one GET or write."""
@@ -86,7 +111,7 @@ class Change:
         return {
             name: (self.before.get(name), value)
             for name, value in self.after.items()
-            if name not in self.before or self.before[name] != value
+            if name not in self.before or not same(self.before[name], value)
         }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from urllib.parse import quote as _quote
 
 from ermpoll.errors import UsageError
@@ -26,8 +27,8 @@ def quote(text: str) -> str:
 
 def literal(value: JSON) -> str:
     """Write a value as the right side of a filter."""
-    if isinstance(value, str):
-        return quote(value)
+    if isinstance(value, str | Decimal):
+        return quote(str(value))
     return quote(json.dumps(value))
 
 

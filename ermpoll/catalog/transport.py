@@ -27,6 +27,7 @@ from urllib3.exceptions import (
 from ermpoll.catalog.clock import date_time
 from ermpoll.catalog.connection import PATIENCE, bundle, is_distrust, new_session
 from ermpoll.catalog.credentials import Login
+from ermpoll.catalog.values import number_of
 from ermpoll.errors import (
     Aborted,
     BadRequest,
@@ -106,7 +107,7 @@ class Reply:
             It is something else: a page of a proxy, perhaps.
         """
         try:
-            return json.loads(self.body or b"[]")
+            return json.loads(self.body or b"[]", parse_float=number_of)
         except ValueError:
             found = "something else"
         except RecursionError:

@@ -37,8 +37,9 @@ def read_changes(asked: object) -> dict[str, JSON]:
     """Read the changes that somebody's function gave back into values of our own.
 
     They are read whole: what comes after can neither fail on them nor see them
-    change. Dates, times, UUIDs, paths and decimals become their text; numpy scalars
-    become numbers; pandas' NA and NaT become None.
+    change. Dates, times, UUIDs and paths become their text, a time without a zone
+    with that of this machine; numpy scalars become numbers or times; pandas' NA and
+    NaT become None. Decimals stay what they are.
 
     Raises
     ------
@@ -90,6 +91,9 @@ class _Reading:
             plainly = _scalar(value)
             self._take(self._size(plainly))
             return plainly
+        if isinstance(value, decimal.Decimal):
+            self._take(len(str(value)))
+            return value if value.is_finite() else str(value)
         self._take(_EVERY)
         if isinstance(value, Mapping):
             return {
@@ -102,15 +106,30 @@ class _Reading:
 
     def _simpler(self, value: object) -> object:
         """Return what is none of JSON's as something that is nearer to it."""
-        if isinstance(value, uuid.UUID | pathlib.PurePath | decimal.Decimal):
+        if isinstance(value, uuid.UUID | pathlib.PurePath):
             return str(value)
         if type(value).__name__ in ("NAType", "NaTType"):
             return None
+        if isinstance(value, datetime.datetime):
+            return _with_zone(value)
         if isinstance(value, datetime.date | datetime.time):
             return value.isoformat()
-        if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        if kind == "M":
+            return self._times(value)
+        if kind != "m" and hasattr(value, "tolist"):  # numpy's scalars and arrays
             return value.tolist()
         raise self.refused(f"{type(value).__name__} has no form in JSON")
+
+    def _times(self, value: Any) -> object:
+        """Return numpy's times as Python's, which count microseconds."""
+        if re.search(r"\[[npfa]s\]", str(value.dtype)):
+            value = value.astype("datetime64[us]")
+        times = value.tolist()
+        for time in times if isinstance(times, list) else [times]:
+            if isinstance(time, int):
+                raise self.refused("a time that the calendar of Python has not")
+        return times
 
     def _name(self, name: object) -> str:
         text = str(_scalar(name) if isinstance(name, str) else name)
@@ -133,6 +152,27 @@ class _Reading:
             raise self.refused(f"is larger than {LARGEST // 10**6} MB")
 
 
+def _with_zone(value: datetime.datetime) -> str:
+    """Write a time; one without a zone is of this machine's, as Python has it.
+
+    A column without a zone takes the time of day of it.
+    """
+    if value.tzinfo is not None:
+        return value.isoformat()
+    # plain: pandas' own would take it for UTC
+    plain = datetime.datetime.combine(value.date(), value.time())
+    return plain.astimezone().isoformat()
+
+
+def number_of(text: str) -> float | decimal.Decimal:
+    """Read a number with a fraction: a float, where that is the number written."""
+    number = float(text)
+    if len(text) <= 16 and "e" not in text.lower():
+        return number  # a float has 15 digits in any case
+    exact = decimal.Decimal(text)
+    return number if decimal.Decimal(repr(number)) == exact else exact
+
+
 def body_of(path: str, rows: Sequence[Row]) -> bytes:
     """Return rows as the body of a write.
 
@@ -147,7 +187,7 @@ def body_of(path: str, rows: Sequence[Row]) -> bytes:
             f"{type(rows).__name__} of other things; nothing was sent"
         )
     try:
-        return json.dumps([dict(row) for row in rows], allow_nan=False).encode()
+        return _dumped([dict(row) for row in rows]).encode()
     except TypeError as error:
         raise UsageError(
             f"expected values that JSON has for {path}, found another: {error}; "
@@ -158,6 +198,19 @@ def body_of(path: str, rows: Sequence[Row]) -> bytes:
             f"expected numbers that JSON has, found NaN or infinity for {path}; "
             "write None instead"
         ) from None
+
+
+def _dumped(value: object) -> str:
+    """Write JSON, decimals with all their digits, which the library has no way to."""
+    mark = uuid.uuid4().hex
+
+    def other(value: object) -> str:
+        if isinstance(value, decimal.Decimal) and value.is_finite():
+            return f"{mark}{value}{mark}"
+        raise TypeError(f"{type(value).__name__} is none of JSON's")
+
+    text = json.dumps(value, allow_nan=False, default=other)
+    return text.replace(f'"{mark}', "").replace(f'{mark}"', "")
 
 
 def _scalar(value: str | float | None) -> JSON:
@@ -216,6 +269,8 @@ def _unclean(value: JSON) -> str | None:
 
 
 def _misfit(column: Column, value: JSON) -> str | None:
+    if isinstance(value, decimal.Decimal):
+        value = str(value)
     check = _CHECKS.get(column.type.kind)
     if check is None or check(column.type, value):
         return None

@@ -17,7 +17,7 @@ from ermpoll.catalog.model import Table
 from ermpoll.catalog.values import read_changes, refusal
 from ermpoll.errors import Unreadable, UsageError
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.records import JSON, Change, PlannedPut, Row
+from ermpoll.records import JSON, Change, PlannedPut, Row, same
 from ermpoll.redact import text_of, told
 
 #: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.
@@ -112,11 +112,6 @@ def changes_of(asked: object, row: Row, table: Table) -> dict[str, JSON]:
         for name, value in wanted.items()
         if name not in row or not same(row[name], value)
     }
-
-
-def same(before: JSON, after: JSON) -> bool:
-    """Whether two values are one: ``1`` is not ``True``, ``1`` is ``1.0``."""
-    return before == after and isinstance(before, bool) == isinstance(after, bool)
 
 
 def first_refusal(changes: Row, table: Table) -> str | None:

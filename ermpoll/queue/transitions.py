@@ -260,7 +260,7 @@ def is_ours(definition: QueueDefinition, row: Row) -> bool:
 def due_s(definition: QueueDefinition, row: Row, now: datetime) -> float | None:
     """Return in how many seconds a row may be tried again; None for never."""
     value = row.get(definition.retry_at) if definition.retry_at else None
-    if value in (None, "-infinity"):
+    if value in (None, "-infinity") or str(value).endswith(" BC"):
         return 0.0
     at = parse_time(value)
     return max((at - now).total_seconds(), 0.0) if at else None

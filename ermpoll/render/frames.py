@@ -6,6 +6,7 @@ Knows nothing of HTTP, queues or pages. The only module that imports pandas.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -40,7 +41,8 @@ def frame(
     Notes
     -----
     Never raises for a value: a column with one that its type can't hold
-    (``infinity``, an integer past 64 bits) stays ``object``, as the catalog sent it.
+    (``infinity``, an integer past 64 bits, a Decimal) stays ``object``, as the
+    catalog sent it.
     """
     made = {
         name: _series([row.get(name) for row in rows], types.get(name, "object"))
@@ -85,7 +87,7 @@ def outcome_frame(outcome: OutcomeLike) -> pd.DataFrame:
 
 
 def _series(values: Sequence[Any], dtype: str) -> pd.Series[Any]:
-    if dtype == "object":
+    if dtype == "object" or any(isinstance(value, Decimal) for value in values):
         return _objects(values)
     try:
         if dtype.startswith("datetime64"):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Literal
 
 from ermpoll.records import JSON
@@ -77,7 +78,7 @@ def cell(
         return Cell(text="NULL", kind="null")
     if isinstance(value, bool):
         return Cell(text="true" if value else "false", kind="flag")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return Cell(text=_number(value, limit), kind="number")
     if dtype == "object" or not isinstance(value, str):
         return Cell(text=mark(_json_start(value, limit)), kind="json")
@@ -156,11 +157,11 @@ def _sign(found: re.Match[str]) -> str:
     return _SIGNS.get(found[0], f"⟨U+{ord(found[0]):04X}⟩")
 
 
-def _number(value: int | float, limit: int) -> str:
+def _number(value: int | float | Decimal, limit: int) -> str:
     # A Python integer may be too long to be turned into digits at all.
     if isinstance(value, int) and abs(value) > 10**40:
         return f"an integer of {value.bit_length():,} bits"
-    return clean(repr(value), limit)
+    return clean(str(value), limit)
 
 
 def _json_start(value: JSON, limit: int) -> str:
@@ -190,6 +191,8 @@ def _json(value: JSON) -> str:
 
 
 def _placeholder(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
     return f"a {type(value).__name__}"
 
 

@@ -6,6 +6,7 @@ import enum
 import json
 import math
 import pathlib
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +19,12 @@ from hypothesis import strategies as st
 
 import ermpoll
 from ermpoll.catalog.model import Column, Table, read_table
-from ermpoll.catalog.values import clean_text, read_changes, refusal
+from ermpoll.catalog.values import body_of, clean_text, read_changes, refusal
 from ermpoll.errors import BadRequest, Conflict, Unreadable
+from ermpoll.queue.plan import copied
+from ermpoll.records import Change, same
 from ermpoll.sandbox import Box
+from tests.helpers.peers import Reply, serving
 from tests.helpers.tables import add, make_table
 
 TYPES = {
@@ -69,7 +73,11 @@ class Number(enum.IntEnum):
         (pd.Timestamp("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05+00:00"),
         (datetime.date(2026, 1, 2), "2026-01-02"),
         (datetime.time(3, 4), "03:04:00"),
-        (decimal.Decimal("1.10"), "1.10"),
+        (decimal.Decimal("1.10"), decimal.Decimal("1.10")),
+        (decimal.Decimal("NaN"), "NaN"),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
+        (np.datetime64("NaT"), None),
+        (np.array(["2026-01-02", "NaT"], "M8[D]"), ["2026-01-02", None]),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (pathlib.PurePosixPath("/a/b"), "/a/b"),
         ((1, {"a": Word.RED}), [1, {"a": "red"}]),
@@ -82,7 +90,145 @@ def test_a_python_value_becomes_what_json_has(value, expected):
 
     assert found == expected
     assert type(found) is type(expected)
-    json.dumps(found)
+    body_of("entity/S:T", [{"data": found}])
+
+
+@pytest.fixture
+def in_los_angeles(monkeypatch):
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_los_angeles")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (datetime.datetime(2026, 1, 2, 3, 4), "2026-01-02T03:04:00-08:00"),
+        (datetime.datetime(2026, 7, 2, 3, 4), "2026-07-02T03:04:00-07:00"),
+        (pd.Timestamp("2026-01-02T03:04:05.123"), "2026-01-02T03:04:05.123000-08:00"),
+        (np.datetime64("2026-01-02T03:04:05.1", "ns"), "2026-01-02T03:04:05.1"),
+        (np.datetime64("2026-01-02T03:04:05.1", "ms"), "2026-01-02T03:04:05.1"),
+        (np.datetime64("2026-01-02T03", "h"), "2026-01-02T03:00:00-08:00"),
+        (pd.Series(pd.to_datetime(["2026-01-02"])), ["2026-01-02T00:00:00-08:00"]),
+        (
+            np.array(["2026-01-02T03:04", "NaT"], "M8[ns]"),
+            ["2026-01-02T03:04:00-08:00", None],
+        ),
+        (
+            datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+            "2026-01-02T03:04:00+00:00",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_time_without_a_zone_is_of_this_machine_s(value, expected):
+    found = read_changes({"data": value})["data"]
+
+    if isinstance(expected, str) and expected.endswith(".1"):
+        expected = f"{expected}00000-08:00"
+    assert found == expected
+
+
+@pytest.mark.usefixtures("in_los_angeles")
+def test_the_zone_is_in_the_plan_and_in_what_the_catalog_keeps(catalog, rid):
+    at = datetime.datetime(2026, 1, 2, 3, 4)
+    asked = read_changes({"timestamptz": at})
+
+    catalog.put("attributegroup/Ops:Job/RID;timestamptz", [{"RID": rid, **asked}])
+
+    assert asked["timestamptz"] == "2026-01-02T03:04:00-08:00"
+    [row] = catalog.rows(f"entity/Ops:Job/RID={rid}")
+    kept = datetime.datetime.fromisoformat(row["timestamptz"])
+    assert kept == at.astimezone()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.timedelta64(1, "ns"),
+        np.timedelta64(1, "D"),
+        np.array([1], "m8[s]"),
+        pd.Timedelta(1),
+    ],
+    ids=repr,
+)
+def test_a_length_of_time_has_no_form_in_json(value):
+    with pytest.raises(Unreadable, match="has no form in JSON"):
+        read_changes({"data": value})
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_a_time_past_the_calendar_is_refused(unit):
+    with pytest.raises(Unreadable, match="calendar of Python"):
+        read_changes({"data": np.datetime64("20000-01-01", unit)})
+
+
+DIGITS = "123456789012345678901234567890123456.789"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (DIGITS, decimal.Decimal),
+        (f"-{DIGITS}", decimal.Decimal),
+        ("0.1234567890123456789", decimal.Decimal),
+        ("1e400", decimal.Decimal),
+        ("1.5", float),
+        ("0.1", float),
+        ("0.30000000000000004", float),
+        ("1.7976931348623157e+308", float),
+        ("123456789012345678901234567890123456789", int),
+    ],
+)
+@pytest.mark.parametrize("shape", ['{"RID": "1-A", "x": %s}', '{"x": {"deep": [%s]}}'])
+def test_a_number_comes_and_goes_with_all_its_digits(text, kind, shape):
+    with serving(Reply(body=f"[{shape % text}]")) as peer:
+        door = ermpoll.connect(peer.url, {})
+        [row] = door.rows("entity/S:T")
+        door.put("entity/S:T", [read_changes(copied(row))])
+        door.close()
+
+    found = row["x"] if "RID" in row else row["x"]["deep"][0]
+    assert type(found) is kind
+    sent = json.loads(peer.sent[-1].body, parse_float=str, parse_int=str)[0]["x"]
+    sent = sent if "RID" in row else sent["deep"][0]
+    assert decimal.Decimal(sent) == decimal.Decimal(text)
+    assert isinstance(sent, str)
+    assert f'"{sent}"' not in peer.sent[-1].body, "a number, no text"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "one"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        (True, True, True),
+        ([1], [True], False),
+        ({"valid": 1}, {"valid": True}, False),
+        ({"a": [{"b": 0}]}, {"a": [{"b": False}]}, False),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1.0}]}, True),
+        ([1, 2], [1], False),
+        ({"a": 1}, {"a": 1, "b": None}, False),
+        ("1", 1, False),
+        (None, False, False),
+        (None, None, True),
+        (0.1, decimal.Decimal("0.1"), True),
+        (decimal.Decimal("0.10"), 0.1, True),
+        (decimal.Decimal(1), True, False),
+        (decimal.Decimal(DIGITS), float(DIGITS), False),
+        ("1.5", decimal.Decimal("1.5"), False),
+        ([], {}, False),
+    ],
+)
+def test_two_values_are_one_by_value_and_a_bool_with_a_bool_only(before, after, one):
+    assert same(before, after) is one
+    assert same(after, before) is one
+    change = Change(rid="1", rmt="t", before={"x": before}, after={"x": after})
+    assert change.diff == ({} if one else {"x": (before, after)})
 
 
 @pytest.mark.parametrize("value", [b"bytes", object(), 1j, datetime.timedelta(1)])
