@@ -53,7 +53,7 @@ def _limit(error: BaseException) -> str:
     """Return the broker's own word on a limit that is reached, without the user."""
     closed = exceptions.ConnectionClosed | exceptions.ChannelClosed
     text = error.reply_text if isinstance(error, closed) else str(error)
-    found = _LIMIT.search(text)
+    found = _LIMIT.search(_USER.sub("", text))
     return printable(found[0])[:200] if found else ""
 
 
@@ -67,9 +67,10 @@ def _short(error: BaseException) -> str:
 #: "connection limit (1) is reached", "number of channels opened (2) has reached ..."
 _LIMIT = re.compile(
     r"(?:user |vhost |node |number of )?(?:connection|channel)s?\b[^:'\"]*"
-    r"\b(?:reached|exceeded)\b[^:'\"]*?(?= for user|[:'\"]|$)",
+    r"\b(?:reached|exceeded)\b[^:'\"]*",
     re.IGNORECASE,
 )
+_USER = re.compile(r" for user '[^']*'")
 #: What a broker's code on a channel means to us.
 _CHANNEL = {
     403: "access refused by {at}: the user needs the rights to make a queue and to "

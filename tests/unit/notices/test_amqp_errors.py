@@ -71,9 +71,9 @@ ACCESS = "NOT_ALLOWED - access to vhost '/' refused for user 'me'"
         ),
         (
             530,
-            "NOT_ALLOWED - number of channels opened (1) has reached the maximum "
-            "allowed user limit of (1) for user 'me'",
-            "channels opened (1) has reached the maximum allowed user limit of (1)",
+            "NOT_ALLOWED - number of channels opened for user 'me' has reached the "
+            "maximum allowed user limit of (1)",
+            "channels opened has reached the maximum allowed user limit of (1)",
         ),
         (
             530,

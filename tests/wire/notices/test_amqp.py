@@ -464,3 +464,33 @@ def test_a_frozen_connection_is_found_by_its_heartbeats(rabbit: Rabbit):
 
 def _through(between: Proxy) -> str:
     return f"amqp://127.0.0.1:{between.port}"
+
+
+@needs_rabbitmq
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (("set_vhost_limits", "-p", "tight", '{"max-connections": 0}'), "connection"),
+        (("set_user_limits", "few", '{"max-connections": 0}'), "connection"),
+        (("set_user_limits", "few", '{"max-channels": 0}'), "channels"),
+    ],
+    ids=["connections of a virtual host", "connections of a user", "channels"],
+)
+def test_a_limit_is_told_in_the_broker_s_own_word(rabbit: Rabbit, limit, words):
+    rabbit.ctl("add_vhost", "tight")
+    rabbit.ctl("add_user", "few", "hunter2")
+    try:
+        rabbit.ctl("set_permissions", "-p", "tight", "few", ".*", ".*", ".*")
+        rabbit.ctl(*limit)
+        url = f"amqp://few:hunter2@127.0.0.1:{rabbit.port}/tight"
+        with hearing(url) as hearer:
+            reason = hearer.wait_for_state("down").reason
+    finally:
+        rabbit.ctl("delete_user", "few")
+        rabbit.ctl("delete_vhost", "tight")
+
+    assert "limit" in reason
+    assert words in reason
+    assert "takes no more: " in reason
+    assert "few" not in reason
+    assert "hunter2" not in reason
