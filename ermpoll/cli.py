@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import ermpoll
 from ermpoll.errors import ErmpollError, UsageError
+from ermpoll.redact import printable
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(_COMMANDS[options.command](options, rest))
     except ErmpollError as error:
-        print(f"ermpoll {options.command}: {error}", file=sys.stderr)
+        print(f"ermpoll {options.command}: {printable(str(error))}", file=sys.stderr)
         return 2
 
 

@@ -39,8 +39,11 @@ class ErmpollError(Exception):
         if self._told:
             return traceback.format_exception(self)
         self._told = True
-        sentence = f"{type(self).__name__}: {self}"
-        return [sentence, "(%tb shows where it was raised)"]
+        # what a catalog named must not move the cursor of a terminal
+        told = "".join(
+            c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(self)
+        )
+        return [f"{type(self).__name__}: {told}", "(%tb shows where it was raised)"]
 
 
 class UsageError(ErmpollError, ValueError):

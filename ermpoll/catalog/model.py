@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from ermpoll.catalog.paths import quote
 from ermpoll.errors import Conflict, NotFound, UsageError
 from ermpoll.records import SYSTEM_COLUMNS as SYSTEM_COLUMNS
+from ermpoll.redact import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Table:
     @property
     def label(self) -> str:
         """Its name for people: ``Schema:Table``."""
-        return f"{self.schema}:{self.name}"
+        return printable(f"{self.schema}:{self.name}")
 
     @property
     def path(self) -> str:

@@ -29,6 +29,7 @@ from ermpoll.queue.transitions import Transition
 from ermpoll.queue.validation import check, misspelt_ready
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import JSON, OnEdit, Row, Transform
+from ermpoll.redact import printable
 
 #: Claimed rows to a page, where only what claiming needs is read of them.
 CLAIMS_PAGE = 1000
@@ -251,7 +252,7 @@ class Queue(QueueTable):
 
     def why(self, rid: str) -> str:
         """Say in one sentence why a row is not taken, or that it would be."""
-        return explain.why(self, rid)
+        return printable(explain.why(self, rid))
 
     # deciding
 

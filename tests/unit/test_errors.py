@@ -96,3 +96,9 @@ def test_a_notebook_s_shell_shows_it_so(capsys):
     assert told.startswith("UsageError: expected an address like")
     assert len(told.strip().splitlines()) == 2
     assert "client.py" in whole
+
+
+def test_what_a_notebook_shows_moves_no_cursor():
+    first, _ = shown(UsageError("expected ä, found\n\x1b[2J\u202eb"))
+
+    assert first == "UsageError: expected ä, found\n\\x1b[2J\\u202eb"

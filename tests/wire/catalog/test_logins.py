@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
 import pytest
 
@@ -176,3 +177,17 @@ def test_nothing_a_stranger_names_moves_a_terminal(catalog, caplog):
         assert "\x1b" not in text
         assert "\n" not in text
     assert poller.status.name == "a 2026 ERROR forged⟨U+001B⟩[2J"
+
+
+def test_a_table_and_an_owner_with_controls_are_shown_without(catalog):
+    make_table(catalog, name="Evil\x1b[2J")
+    name = "Ops:Evil\x1b[2J"
+    jobs = ermpoll.Queue(catalog, name, owner="owner")
+    body = [{"state": "claimed", "owner": "evil\x1b[2J~0123456789abcdef~600"}]
+    [row] = catalog.post(f"entity/{quote(name, safe=':')}", body).rows
+    claim, plan = jobs.claim(), jobs.plan()
+
+    shown = [repr(jobs), repr(claim), repr(plan), repr(jobs.candidates())]
+    for text in (*shown, jobs.title, jobs.why(str(row["RID"]))):
+        assert "\x1b" not in text
+    assert "⟨U+001B⟩" in jobs.why(str(row["RID"]))
