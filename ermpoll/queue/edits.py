@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.plan import same
 from ermpoll.queue.transitions import Held, Transition, token_of
-from ermpoll.records import Row
+from ermpoll.records import Row, same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

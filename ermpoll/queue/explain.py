@@ -69,13 +69,13 @@ def _held(table: QueueTable, rid: str, row: dict[str, JSON], now: datetime) -> s
     overdue = transitions.overdue_s(definition, row, now)
     if token is None:
         owner = str(row.get(definition.owner) or "") if definition.owner else ""
-        by = one_line_text(owner or row.get("RMB") or "somebody")
+        by = clipped(str(owner or row.get("RMB") or "somebody"))
         since = f"untouched for {_duration(overdue + definition.lease_s)}"
         frees = "rescue() frees it"
         if overdue <= 0:
             frees = f"after another {_duration(-overdue)} rescue() frees it, {_FORCE}"
         return f"{rid} is claimed by {by} without a lease, {since}; {frees}."
-    by = one_line_text(token.name)
+    by = clipped(token.name)
     if overdue <= 0:
         until = time_text(now - timedelta(seconds=overdue))[:19]
         return (
@@ -115,7 +115,7 @@ def _failure(table: QueueTable, row: dict[str, JSON]) -> str:
     """Tell the error, the attempts and when, as far as there are columns for them."""
     definition = table.definition
     word, error = row[definition.state], row.get(definition.error or "")
-    told = [one_line_text(error) if error else f"{definition.state} is {word!r}"]
+    told = [clipped(str(error)) if error else f"{definition.state} is {word!r}"]
     if definition.attempts:
         tried = transitions.attempts_of(definition, row)
         told.append(f"after {tried} of {definition.max_attempts} attempts")
@@ -123,12 +123,6 @@ def _failure(table: QueueTable, row: dict[str, JSON]) -> str:
     if at is not None:
         told.append(f"last written {time_text(at)[:19]} UTC by {row.get('RMB')}")
     return ", ".join(told)
-
-
-def one_line_text(text: object) -> str:
-    """Return somebody's text on one line, cut, without what steers a terminal."""
-    plain = "".join(c if c.isprintable() else " " for c in str(text))
-    return clipped(plain)
 
 
 def _waits(table: QueueTable, row: dict[str, JSON], now: datetime) -> str | None:

@@ -242,8 +242,8 @@ class Queue(QueueTable):
         """
         last: Row | None = None
         while True:
-            page = self.catalog.get(self.queries.leases(CLAIMS_PAGE, last))
-            rows = page.rows if page else []
+            path = self.queries.leases(CLAIMS_PAGE, last)
+            rows = self.catalog.rows(path, "RID", "RMT")
             # a join may find a row more than once
             yield from {str(row["RID"]): row for row in rows}.values()
             if len(rows) < CLAIMS_PAGE:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import ermpoll
-from ermpoll.agent import fetcher
+from ermpoll.queue import queue as queue_module
 from tests.helpers.conditions import wait_until
 from tests.helpers.peers import Front, serving
 from tests.helpers.tables import add, edit, queue
@@ -87,7 +87,7 @@ def test_where_no_row_looks_overdue_nothing_is_written(catalog, front, fronted):
 def test_claims_of_others_are_read_without_their_contents(
     catalog, front, fronted, monkeypatch
 ):
-    monkeypatch.setattr(fetcher, "LEASES_PAGE", 4)
+    monkeypatch.setattr(queue_module, "CLAIMS_PAGE", 4)
     add(catalog, *[{**NEW, "data": {"big": "x" * 2000}}] * 10)
     queue(catalog, lease_s=600).claim(10)
     agent = ermpoll.Agent(queue(fronted), lambda row: None)

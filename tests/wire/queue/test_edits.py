@@ -201,12 +201,12 @@ def test_an_edit_after_a_claim_whose_answer_was_lost_is_no_baseline(
 ) -> None:
     [rid] = add(catalog, {"state": "actionable", "priority": 1})
     jobs = queue(catalog)
-    box.faults(drop_reply=1, delay_s=0.3, methods=("PUT", "GET"))
-    before = len(box.log)
+    box.faults(drop_reply=1, delay_s=1, methods=("PUT", "GET"))
+    before, others = len(box.log), ermpoll.connect(catalog.url)
 
     def person() -> None:
         wait_until(lambda: len(box.log) > before)
-        by_hand(ermpoll.connect(catalog.url), rid, priority=777)
+        by_hand(others, rid, priority=777)
         box.faults()
 
     thread = threading.Thread(target=person)
