@@ -80,6 +80,7 @@ def test_the_course_is_complete() -> None:
         "03_poll_and_notices",
         "04_operate",
         "05_real_catalog",
+        "07_rights",
     ]
 
 
