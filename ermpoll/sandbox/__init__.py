@@ -1,22 +1,25 @@
 """An ERMrest service to try things on: real HTTP, real notices, no installation.
 
 `start` gives a catalog with a queue of images, over loopback only. Reads, writes,
-ETags, models, snapshots, logins and notices keep the rules of ERMrest 0.5; what the
-sandbox knowingly leaves out or does otherwise:
+ETags, models, rights, history, logins and notices keep the rules of ERMrest 0.5. What
+the sandbox knowingly leaves out or does otherwise:
 
+Service
+    ERMrest and its logins alone, which never expire: no files (Hatrac), no pages
+    (Chaise), no TLS. Pages of other sites and other hosts' names are refused, which a
+    real service leaves to the server in front of it. Bodies have at most 32 MB.
 Addresses
     ``meta`` is not there; ``?vacuum`` and ``?analyze`` do nothing, ``textfacet`` finds
     nothing. ``::ts::`` and operators in capital letters get a 400, where the real
     service fails with a 500. Filters nest at most 30 deep, a path has at most 64
     tables.
 Model
-    No views; no renamed tables (they fail there, too); the key on RID can't be
-    dropped. A column changes its type by way of its values' text. Deleting a catalog
-    is for good, and its id stays taken (409, not 500). Only the owner makes catalogs.
-    Bindings are checked wherever they are given. Indexing preferences and auditing
-    annotations have no effect.
+    No views; the key on RID can't be dropped. A column changes its type by way of its
+    values' text. Deleting a catalog is for good, and its id stays taken (409, not 500).
+    Only the owner makes catalogs. Bindings are checked wherever they are given.
+    Indexing preferences and auditing annotations have no effect.
 Values
-    No years beyond 9999. Text sorts by code point. The JSON of a numeric value has as
+    Years from 1 to 9999. Text sorts by code point. The JSON of a numeric value has as
     many digits as a float; CSV has all. Regular expressions are those of the ``regex``
     package, which differ from PostgreSQL's in rare corners.
 Answers
@@ -25,10 +28,7 @@ Answers
 Concurrency
     Requests are served one after the other, so none is aborted by itself; with
     ``price=True`` they take their time, and writers that overlap abort by the real
-    service's rule. Queries end after 15 seconds, as there.
-Transport
-    No TLS. Pages of other sites and other hosts' names are refused, which a real
-    service leaves to the server in front of it.
+    service's rule.
 
 Open `box` first.
 """
