@@ -141,7 +141,7 @@ class Agent:
             transform=transform,
             held=self._held,
             counters=self._counters,
-            writer=jobs.writer(halt, holder),
+            writer=jobs.writer(halt, holder, clocks),
             dispatcher=self._dispatcher,
             emit=self._poller.board.emit,
             wrote=self._poller.wrote,

@@ -227,7 +227,7 @@ class Cycle:
 
     def _due_s(self, fetch: Fetch, write: Settled) -> float | None:
         """Return in how many seconds the next look is due by itself."""
-        if write.unread:
+        if write.unread or Fate.REFUSED in write.done.fates:
             # a renewal may be among them, due at once and again at once
             return 1.0
         context, now = self._context, self._context.clocks.monotonic()

@@ -272,6 +272,9 @@ def _missed(spec: QueueDefinition, row: RowFate, at: datetime) -> Effect:
 
 def _refused(spec: QueueDefinition, row: RowFate) -> Effect:
     step, finished = row.step, row.finished
+    if step.kind == "renew":
+        # its work goes on, and so does its lease: it is asked for again
+        return Effect()
     if step.kind == "claim":
         failed = replace(step.change, kind="problem", reason=row.reason)
         return Effect(reject=transitions.reject(spec, failed))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from threading import Event
 from typing import get_args
 
+from ermpoll.backoff import REAL, Clocks
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.model import read_table
@@ -463,11 +464,14 @@ class Queue(QueueTable):
         return operations.retry_or_rescue(self, "rescue", rows, force)
 
     def writer(
-        self, stop: Event | None = None, name: str | None = None
+        self,
+        stop: Event | None = None,
+        name: str | None = None,
+        clocks: Clocks = REAL,
     ) -> GuardedWriter:
         """Return what writes steps of rows; ``name`` is who claims, for people."""
         new_token = token_source(name, self.definition.lease_s) if name else None
-        return GuardedWriter(self, stop, new_token)
+        return GuardedWriter(self, stop, new_token, clocks)
 
     def _finishing(self, rid: str, asked: Row | None) -> dict[str, JSON]:
         try:

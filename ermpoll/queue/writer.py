@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from ermpoll.backoff import REAL, Clocks
 from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.errors import ErmpollError, Unavailable
@@ -74,12 +75,15 @@ class GuardedWriter:
         table: QueueTable,
         stop: threading.Event | None = None,
         new_token: TokenSource | None = None,
+        clocks: Clocks = REAL,
     ) -> None:
         definition = table.definition
         self.table = table
         self.new_token = new_token or token_source(worker_name(), definition.lease_s)
         row_policy = definition.rights_by_row
-        self.put = GuardedPut(table.catalog, row_policy=row_policy, stop=stop)
+        self.put = GuardedPut(
+            table.catalog, row_policy=row_policy, stop=stop, clocks=clocks
+        )
 
     def write(self, transitions: Iterable[Transition], *, until: float) -> WriteResult:
         """Write the steps in as few PUTs as the rules allow.

@@ -27,9 +27,9 @@ BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 class VirtualTime:
     """Time that passes only when somebody waits or lets it."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: float | None = None) -> None:
         # what is not under test counts in this machine's time
-        self.begun = self.now = time.monotonic()
+        self.begun = self.now = time.monotonic() if begun is None else begun
         self.clocks = Clocks(
             monotonic=lambda: self.now,
             random=lambda: 0.5,
@@ -115,7 +115,7 @@ class Engine:
             transform=None,
             held=self.held,
             counters=self.counters,
-            writer=self.jobs.writer(),
+            writer=self.jobs.writer(clocks=clocks),
             dispatcher=self.dispatcher,
             emit=lambda kind, reason="", rid=None: self.events.append(
                 (kind, reason, rid)

@@ -17,6 +17,7 @@ from ermpoll.sandbox.model.clients import ANONYMOUS, OWNER, Client, Logins
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.store.journal import Journal
+from ermpoll.sandbox.store.store import Store
 from tests.end_to_end.chaos.table import COLUMNS, NAME, SCHEMA
 
 #: The role of everybody.
@@ -41,11 +42,9 @@ class Named(Logins):
         return OWNER if name == "owner" else Guest(name, name)
 
 
-def build(sandbox: Sandbox) -> None:
-    """Make catalog ``1`` with the table in it, which all guests own."""
-    store = sandbox.store
-    store.clear()
-    catalog = catalogs.create(store, {"id": "1"}, OWNER)
+def build(store: Store, name: str = "1") -> None:
+    """Make a catalog with the table in it, which all guests own."""
+    catalog = catalogs.create(store, {"id": name}, OWNER)
     with store.remodelling(catalog, Journal(silent=True)) as model:
         model.acls["owner"] = [OWNER.id, GUESTS]
         builder = Builder(store=store, catalog=catalog, model=model, client=OWNER)
@@ -59,7 +58,8 @@ async def _serve(port: int, amqp_port: int, data: str) -> None:
     sandbox = Sandbox(Options(port=port, amqp_port=amqp_port, data=data, control=True))
     sandbox.logins = sandbox.service.logins = Named("owner")
     if fresh:
-        build(sandbox)
+        sandbox.store.clear()
+        build(sandbox.store)
     await sandbox.start()
     line = {"url": sandbox.url, "amqp": sandbox.amqp_url, "pid": os.getpid()}
     sys.stdout.write(f"{json.dumps(line)}\n")

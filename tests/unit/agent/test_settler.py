@@ -150,15 +150,18 @@ def test_a_result_that_is_refused_fails_its_row_with_the_reason(spec, steps):
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"),
-    [("fail", "failure"), ("release", "release"), ("renew", "failure")],
+    ("kind", "what"), [("fail", "failure"), ("release", "release")]
 )
 def test_a_row_whose_failure_is_refused_is_lost_with_the_reason(
     spec, steps, kind, what
 ):
-    ended = None if kind == "renew" else ENDED
-
-    told = effect(spec, steps[kind], Fate.REFUSED, reason="no", finished=ended)
+    told = effect(spec, steps[kind], Fate.REFUSED, reason="no")
 
     reason = f"the catalog refuses even its {what}: no"
     assert told == replace(LOST, reason=reason)
+
+
+def test_a_row_whose_renewal_is_refused_is_held_until_its_lease_is_over(spec, steps):
+    told = effect(spec, steps["renew"], Fate.REFUSED, reason="no", finished=None)
+
+    assert told == Effect()
