@@ -96,6 +96,8 @@ class VirtualExecutor(Executor):
         self._numbers = itertools.count()
         #: What it raises instead of taking calls, or None.
         self.fault: Exception | None = None
+        #: Whether its process is.
+        self.gone = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kw: Any) -> Future[Any]:
         if self.fault is not None:
@@ -108,6 +110,8 @@ class VirtualExecutor(Executor):
 
     def due(self) -> float:
         """When it has something to do next."""
+        if self.gone:
+            return float("inf")
         while self._waiting and self._waiting[0][0].cancelled():
             self._waiting.popleft()
         if self._waiting and len(self._running) < self._workers:
@@ -194,11 +198,16 @@ class SteppedAgent:
         self.due = self.began = world.time.now
         self.ended: float | None = None
         self.silent: list[str] = []
+        #: Until when it gets to nothing.
+        self.frozen_until = 0.0
         self._idle = 0
 
     def tick(self) -> None:
         """Do what is due."""
         if self.ended is not None:
+            return
+        if self.world.time.now < self.frozen_until:
+            self.due = self.frozen_until
             return
         before = self.world.time.now
         wait_s = self.poller.tick()
@@ -211,6 +220,11 @@ class SteppedAgent:
         status = self.agent.status
         if status.state == "backing off" and not status.reason:
             self.silent.append(f"{self.name} backs off at {before:.2f} without a word")
+
+    def crash(self) -> None:
+        """Do nothing any more, as if its process were gone."""
+        self.ended = self.world.time.now
+        self.executor.gone = True
 
     def told(self, kind: str) -> list[str]:
         """The rows that it told something of."""
@@ -339,7 +353,7 @@ class World:
     @property
     def busy(self) -> bool:
         """Whether an agent holds a row."""
-        return any(len(one.agent._held) for one in self.agents)
+        return any(len(one.agent._held) for one in self.agents if one.ended is None)
 
     # time
 

@@ -1,0 +1,1 @@
+"""Agents, people and faults in random orders, in virtual time; a seed is a run."""

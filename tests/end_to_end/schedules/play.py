@@ -1,0 +1,246 @@
+"""One seed: who there is, what happens when, and what is judged at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ermpoll.sandbox.http.messages import Request
+from tests.helpers.ledger import Judge, final_states, neglected
+from tests.helpers.virtual_world import Person, SteppedAgent, World
+from tests.helpers.wire_faults import KINDS, WORDS, Fault
+
+#: Seconds of storm, and of calm after it, at most.
+STORM_S, CALM_S = 60.0, 600.0
+WORKS = ("ok", "num", "none", "once", "fail")
+#: Those that strike once a connection is made.
+FAULTS = {name: one for name, one in KINDS.items() if one.instead is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """What came of a seed."""
+
+    seed: int
+    broken: tuple[str, ...]
+    #: What stands for the whole run: the same seed has the same.
+    trace: str
+    counts: Mapping[str, int]
+    seconds: float
+
+
+class Game:
+    """A world in which things happen by chance."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.chance = world, world.random
+        self.person = Person(world)
+        self.lease_s = self.chance.choice((12.0, 30.0, 60.0))
+        self.rids: list[str] = []
+        self.counts: Counter[str] = Counter()
+        #: Until when each agent's requests fail, how often, and how.
+        self.away: dict[str, tuple[float, float, Fault]] = {}
+        #: Agents that were stopped short: what they say is out of date.
+        self.crashed: set[str] = set()
+        self._nested = False
+        self._numbers = 0
+        world.fault = self._serve
+
+    # what there is
+
+    def set_up(self) -> None:
+        """Add rows and agents, and say what will happen when."""
+        chance, world = self.chance, self.world
+        self._add_rows(chance.randint(4, 12))
+        for _ in range(chance.randint(1, 3)):
+            self._add_agent()
+        acts: dict[Callable[[], object], int] = {
+            self._edit: 6,
+            self._take: 3,
+            self._set_back: 3,
+            self._stop_one: 1,
+            self._crash: 1,
+            self._freeze: 1,
+            self._break_executor: 1,
+            lambda: self._add_rows(chance.randint(1, 4)): 3,
+        }
+        if chance.random() < 0.7:
+            acts[self._go_away] = 4
+        for _ in range(chance.randint(3, 16)):
+            act = chance.choices(list(acts), list(acts.values()))[0]
+            world.at(chance.uniform(0.0, STORM_S), act)
+
+    def _add_rows(self, n: int) -> None:
+        rows = []
+        for _ in range(n):
+            kind = self.chance.choice(WORKS)
+            took_s = self.chance.choice((0.1, 1.0, 3.0, 10.0, 25.0, 1.5 * self.lease_s))
+            rows.append({"code": f"{kind}-{len(self.rids) + len(rows)}-{took_s}"})
+        self.rids += self.person.add(*rows)
+
+    def _add_agent(self) -> None:
+        self._numbers += 1
+        workers = self.chance.randint(1, 3)
+        self.world.add_agent(
+            f"agent{self._numbers}",
+            lease_s=self.lease_s,
+            workers=workers,
+            prefetch=self.chance.choice((None, 0, 2)),
+        )
+
+    @property
+    def living(self) -> list[SteppedAgent]:
+        return [one for one in self.world.agents if one.ended is None]
+
+    # what people do
+
+    def _edit(self) -> None:
+        self.counts["edits"] += 1
+        rid = self.chance.choice(self.rids)
+        self.person.edit(rid, note=f"seen at {self.world.time.passed_s:.2f}")
+
+    def _take(self) -> None:
+        rid = self.chance.choice(self.rids)
+        if self.person.rows()[rid]["state"] in ("new", "claimed"):
+            self.counts["taken"] += 1
+            self.person.edit(rid, state="hold", owner=None)
+
+    def _set_back(self) -> None:
+        for rid, row in self.person.rows().items():
+            if row["state"] == "hold":
+                self.counts["set back"] += 1
+                self.person.edit(rid, state="new", owner=None, attempts=0)
+
+    # what becomes of agents
+
+    def _stop_one(self) -> None:
+        if len(self.living) > 1:
+            self.counts["stopped"] += 1
+            self.chance.choice(self.living).life.drain()
+            self._add_agent()
+
+    def _crash(self) -> None:
+        if not self._nested and self.living:
+            self.counts["crashed"] += 1
+            one = self.chance.choice(self.living)
+            one.crash()
+            self.crashed.add(one.name)
+            self._add_agent()
+
+    def _freeze(self) -> None:
+        """Let an agent not get to anything for so long that its leases may end."""
+        if self.living:
+            self.counts["frozen"] += 1
+            frozen_s = self.chance.uniform(1, 2 * self.lease_s)
+            one = self.chance.choice(self.living)
+            one.frozen_until = self.world.time.now + frozen_s
+            self.crashed.add(one.name)
+
+    def _break_executor(self) -> None:
+        if self.living:
+            self.counts["broken executors"] += 1
+            executor = self.chance.choice(self.living).executor
+            executor.break_(RuntimeError("the pool is broken"))
+
+    def _go_away(self) -> None:
+        """Let the catalog fail an agent for a while, now and then or always."""
+        if self.living:
+            self.counts["outages"] += 1
+            until = self.world.time.now + self.chance.choice((0.5, 5.0, 20.0, 50.0))
+            share = self.chance.choice((0.1, 0.5, 1.0))
+            fault = FAULTS[self.chance.choice(list(FAULTS))]
+            name = self.chance.choice(self.living).name
+            self.away[name] = (until, share, fault)
+
+    def _serve(self, request: Request, real: Callable[[], bytes]) -> bytes:
+        world = self.world
+        who = world.requests[-1][0]
+        self._interleave(who, request)
+        until, share, fault = self.away.get(who, (0.0, 0.0, Fault()))
+        if world.time.now < until and self.chance.random() < share:
+            self.counts["faults"] += 1
+            assert fault.instead is not None
+            return fault.instead(world, request)
+        return real()
+
+    def _interleave(self, who: str, request: Request) -> None:
+        """Let another agent look before this request is answered."""
+        others = [one for one in self.living if one.name != who]
+        # who asks under an ETag has the turn of all that do
+        conditional = request.headers.get("If-None-Match")
+        if self._nested or conditional or not others or who == "person":
+            return
+        if self.chance.random() < 0.15:
+            self._nested = True
+            try:
+                self.chance.choice(others).tick()
+            finally:
+                self._nested = False
+
+    # the end
+
+    def play(self) -> None:
+        """Play to the end: storm, calm, stop."""
+        world = self.world
+        world.run(STORM_S)
+        self.away.clear()
+        self._set_back()
+        if not self.living:
+            self._add_agent()
+        world.run(CALM_S, self._is_over)
+        for one in self.living:
+            one.life.drain()
+            one.due = world.time.now
+        world.run(2 * self.lease_s, lambda: not self.living)
+
+    def _is_over(self) -> bool:
+        if self.world.busy:
+            return False
+        states = set(final_states(self.world).values())
+        return not states & {"new", "claimed"}
+
+    def judge(self) -> list[str]:
+        """Return what was broken."""
+        judge = Judge(self.world, excused=WORDS, silent=self.crashed)
+        broken = judge.judge()
+        self.counts.update(judge.counts)
+        for one in self.world.agents:
+            if one.ended is None:
+                broken.append(f"{one.name} has not stopped")
+            calm = not (self.crashed or self.counts["outages"])
+            if calm:
+                broken += neglected(judge, one, self.lease_s)
+        if left := [rid for rid in judge.left_so_far(*self.world.agents)]:
+            broken.append(f"all have stopped and left rows claimed: {left}")
+        return broken
+
+
+def play(seed: int) -> Played:
+    """Play a seed and judge it."""
+    with World.open(seed) as world:
+        game = Game(world)
+        game.set_up()
+        broken: list[str] = []
+        try:
+            game.play()
+        except Exception as error:  # noqa: BLE001  told with the rest
+            broken.append(f"{type(error).__name__}: {error}")
+        broken += game.judge()
+        return Played(
+            seed=seed,
+            broken=tuple(broken),
+            trace=trace(world),
+            counts=game.counts,
+            seconds=world.time.passed_s,
+        )
+
+
+def trace(world: World) -> str:
+    """Stand for all that was asked and told, without what is random in a token."""
+    lines: list[Any] = [*world.requests, *sorted(final_states(world).items())]
+    lines += [(one.agent, one.rid, one.attempt, one.at) for one in world.ledger]
+    lines += [(e.kind, e.rid) for agent in world.agents for e in agent.events]
+    return hashlib.sha256("\n".join(map(str, lines)).encode()).hexdigest()
