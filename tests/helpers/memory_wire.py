@@ -48,13 +48,16 @@ class Socket:
     def sendall(self, data: bytes) -> None:
         self.sent += data
 
-    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
+    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         head, _, body = bytes(self.sent).partition(b"\r\n\r\n")
         line, _, rest = head.partition(b"\r\n")
         method, path, _ = line.decode().split(" ", 2)
         headers: Message = BytesParser().parsebytes(rest, headersonly=True)
         request = Request(method=method, path=path, headers=headers, body=body)  # type: ignore[arg-type]
-        return io.BytesIO(self.serve(request))
+        return io.BufferedReader(io.BytesIO(self.serve(request)))  # type: ignore[arg-type]
+
+    def gettimeout(self) -> float:
+        return 30.0
 
     def settimeout(self, *_: object) -> None: ...
     def setsockopt(self, *_: object) -> None: ...

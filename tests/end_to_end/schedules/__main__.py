@@ -1,4 +1,4 @@
-"""``python -m tests.end_to_end.schedules --seed N [--seeds K]``: play seeds from N on."""
+"""Play seeds: ``python -m tests.end_to_end.schedules --seed N [--seeds K]``."""
 
 from __future__ import annotations
 

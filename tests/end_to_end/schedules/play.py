@@ -213,7 +213,7 @@ class Game:
             calm = not (self.crashed or self.counts["outages"])
             if calm:
                 broken += neglected(judge, one, self.lease_s)
-        if left := [rid for rid in judge.left_so_far(*self.world.agents)]:
+        if left := list(judge.left_so_far(*self.world.agents)):
             broken.append(f"all have stopped and left rows claimed: {left}")
         return broken
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ermpoll.queue.tokens import mark_of
 from ermpoll.sandbox.http.messages import Request
 from tests.end_to_end.chaos.table import TABLE
 from tests.helpers.ledger import Judge, final_states, neglected
@@ -104,7 +105,7 @@ class Sweep:
     def _abandon(self, world: World, rid: str) -> None:
         """Claim a row and leave it, until its lease is over."""
         path = f"attributegroup/{TABLE}/RID;state,owner,attempts"
-        token = f"ghost~{'0' * 16}~5"
+        token = f"ghost~{'0' * 16}{mark_of('new')}~5"
         row = {"RID": rid, "state": "claimed", "owner": token, "attempts": 1}
         world.connect("ghost").put(path, [row])
         world.run(6)
@@ -218,7 +219,7 @@ def test_the_scenario_makes_each_kind_of_call(calls: list[str]) -> None:
     for part in (
         "GET entity/Chaos:Job/state/retry_at",  # candidates
         "GET attribute/Chaos:Job/state/retry_at",  # the next retry
-        "GET entity/Chaos:Job/state@sort(RMT,RID)",  # held, overdue
+        "GET attribute/Chaos:Job/state/RID,RMT,state,owner,attempts@sort(RMT,RID)",
         "GET /authn/session",
         "GET attribute/Chaos:Job/RID/RID,RMT",  # a write read back
         "GET entity/Chaos:Job/RID",  # rows that were missed
@@ -226,7 +227,7 @@ def test_the_scenario_makes_each_kind_of_call(calls: list[str]) -> None:
         "PUT attributegroup/Chaos:Job/RID,RMT;error,number,result,state",
         "PUT attributegroup/Chaos:Job/RID,RMT;attempts,error,owner,retry_at,state",
         "PUT attributegroup/Chaos:Job/RID,RMT;owner",  # renew
-        "PUT attributegroup/Chaos:Job/RID,held:",  # by token
+        "PUT attributegroup/Chaos:Job/RID,RMT,held:",  # by token
     ):
         assert any(kind.startswith(part) for kind in kinds), (part, kinds)
 
