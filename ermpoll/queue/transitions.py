@@ -350,8 +350,17 @@ def is_marked(
             owner == transition.token
             and state == transition.change.after[definition.state]
         )
-    # given back: the token was cleared, perhaps somebody else holds it already
-    return moved and state != definition.claimed
+    # given back: the token was cleared, so all that was written has to be there
+    after = transition.change.after.items()
+    return moved and all(is_same(value, row.get(name)) for name, value in after)
+
+
+def is_same(ours: JSON, theirs: JSON) -> bool:
+    """Whether two values are equal, or one moment written in two ways."""
+    if ours == theirs:
+        return True
+    at = parse_time(ours)
+    return at is not None and at == parse_time(theirs)
 
 
 def _given_back(definition: QueueDefinition, word: str | None) -> dict[str, JSON]:

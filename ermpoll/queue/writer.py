@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ermpoll.backoff import REAL, Clocks
-from ermpoll.catalog.clock import parse_time
 from ermpoll.catalog.model import SYSTEM_COLUMNS
 from ermpoll.errors import ErmpollError, Unavailable
 from ermpoll.queue import edits
@@ -22,8 +21,8 @@ from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, RowResult, Tr
 from ermpoll.queue.plan import batches, put_by_claim, put_by_token, put_by_version
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import TokenSource, token_source, worker_name
-from ermpoll.queue.transitions import Transition, is_marked, stamp
-from ermpoll.records import JSON, Change, PlannedPut, Row
+from ermpoll.queue.transitions import Transition, is_marked, is_same, stamp
+from ermpoll.records import Change, PlannedPut, Row
 from ermpoll.redact import one_line
 
 #: Rounds of a finish whose row is edited again and again.
@@ -315,11 +314,4 @@ def _is_as_left(change: Change, row: Row) -> bool:
     """
     left = {**change.before, **change.after}
     known = [name for name in row if name in left and name not in SYSTEM_COLUMNS]
-    return all(_is_same(left[name], row[name]) for name in known)
-
-
-def _is_same(ours: JSON, theirs: JSON) -> bool:
-    if ours == theirs:
-        return True
-    at = parse_time(ours)
-    return at is not None and at == parse_time(theirs)
+    return all(is_same(left[name], row[name]) for name in known)

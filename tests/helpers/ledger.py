@@ -6,12 +6,10 @@ nothing of the agent's insides.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ermpoll.sandbox.http.messages import Request
 from tests.end_to_end.chaos.referee import Entry, Machine, Referee, Row
 from tests.end_to_end.chaos.table import TABLE
 from tests.helpers.stepping import BEGUN
@@ -65,6 +63,8 @@ class Judge:
         self._claimed: dict[tuple[str, str | None], Entry] = {}
         self._touched: dict[str, float] = {}
         self._edited: dict[str, set[str]] = defaultdict(set)
+        #: Rows that people made ready again.
+        self._set_back = 0
         #: What each agent's login has written: agent and kind, to RIDs.
         self.written: dict[tuple[str, str], list[str]] = defaultdict(list)
 
@@ -99,6 +99,7 @@ class Judge:
         if entry.who in self.people:
             changed = {name for name in after if after[name] != before[name]}
             self._edited[entry.rid] |= changed
+            self._set_back += (before["state"], after["state"]) == ("hold", "new")
             return
         step = (before["state"], after["state"])
         judge = {
@@ -151,15 +152,19 @@ class Judge:
             return
         self.written[entry.who, "failed"].append(entry.rid)
         self._in_time(entry, before)
-        worked = self._worked.get((entry.rid, before["owner"]), [])
-        text = str(after["error"])
-        own = any(one.error and one.error in text for one in worked)
-        if not own and not (self._excused and self._excused in text):
-            self._find(f"failed by another's fault ({text[:80]})", entry)
+        own = self._own_failure(entry, before, str(after["error"]))
         if own and after["attempts"] < MAX_ATTEMPTS:
             self._find("failed before its last attempt", entry)
 
+    def _own_failure(self, entry: Entry, before: Row, text: str) -> bool:
+        worked = self._worked.get((entry.rid, before["owner"]), [])
+        own = any(one.error and one.error in text for one in worked)
+        if not own and not (self._excused and self._excused in text):
+            self._find(f"failed by another's fault ({text[:80]})", entry)
+        return own
+
     def _rejected(self, entry: Entry, before: Row, after: Row) -> None:
+        self.written[entry.who, "failed"].append(entry.rid)
         if not (self._excused and self._excused in str(after["error"])):
             self._find("failed without a claim", entry)
 
@@ -169,6 +174,7 @@ class Judge:
             self.written[entry.who, "rescued"].append(entry.rid)
         elif after["retry_at"] != before["retry_at"]:
             self.written[entry.who, "retried"].append(entry.rid)
+            self._own_failure(entry, before, str(after["error"]))
         elif after["attempts"] < before["attempts"]:
             self.written[entry.who, "released"].append(entry.rid)
         else:
@@ -209,7 +215,9 @@ class Judge:
         for kind, n in said.items():
             wrote = len(self.written[name, kind])
             silent = wrote - n
-            if n > wrote:
+            # a row that a person set back looks as a release would have left it
+            alike = self._set_back if kind == "released" else 0
+            if n > wrote + alike:
                 self.faults.append(f"{name} said {n} {kind}, wrote {wrote}")
             elif silent > status.lost + status.unknown and name not in self._silent:
                 self.faults.append(f"{name} wrote {wrote} {kind}, said {n}")
@@ -259,7 +267,5 @@ def _seconds(world: World, text: str) -> float:
 
 def final_states(world: World) -> Mapping[str, Any]:
     """The state of each row, by its code."""
-    path = f"/ermrest/catalog/{world.id}/attribute/{TABLE}/code,state"
-    headers = {"Authorization": "Bearer owner"}
-    answer = world.service.answer(Request(method="GET", path=path, headers=headers))
-    return {row["code"]: row["state"] for row in json.loads(answer.body)}
+    rows = world.read(f"attribute/{TABLE}/code,state")
+    return {row["code"]: row["state"] for row in rows}

@@ -198,6 +198,8 @@ class SteppedAgent:
         self.due = self.began = world.time.now
         self.ended: float | None = None
         self.silent: list[str] = []
+        #: The rows that were claimed under its name when it had stopped.
+        self.left: list[str] = []
         #: Until when it gets to nothing.
         self.frozen_until = 0.0
         self._idle = 0
@@ -217,6 +219,7 @@ class SteppedAgent:
         self.due = self.world.time.now + wait_s
         if self.life.phase is Phase.STOPPED:
             self.ended = self.world.time.now
+            self.left = self.world.claimed_by(self.name)
         status = self.agent.status
         if status.state == "backing off" and not status.reason:
             self.silent.append(f"{self.name} backs off at {before:.2f} without a word")
@@ -306,6 +309,20 @@ class World:
         """Do what a request asks, and write the answer."""
         answer = self.service.answer(request)
         return as_bytes(answer, self.date, cut=cut)
+
+    def read(self, path: str) -> list[dict[str, Any]]:
+        """Read rows behind everybody's back."""
+        whole = f"/ermrest/catalog/{self.id}/{path}"
+        headers = {"Authorization": "Bearer owner"}
+        request = Request(method="GET", path=whole, headers=headers)
+        rows: list[dict[str, Any]] = json.loads(self.service.answer(request).body)
+        return rows
+
+    def claimed_by(self, name: str) -> list[str]:
+        """The rows that are claimed under a name."""
+        rows = self.read(f"attribute/{TABLE}/state=claimed/RID,owner")
+        holders = {row["RID"]: str(row["owner"]).partition("~")[0] for row in rows}
+        return [rid for rid, held in holders.items() if held.split(" ")[-1] == name]
 
     @property
     def date(self) -> str:

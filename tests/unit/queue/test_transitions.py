@@ -201,6 +201,7 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
         (transitions.complete(FULL, HELD, {}), {"owner": "x", "state": "done"}, False),
         (transitions.release(FULL, HELD), {"owner": None, "state": None}, True),
         (transitions.release(FULL, HELD), {"owner": TOKEN, "state": "busy"}, False),
+        (transitions.release(FULL, HELD), {"owner": None, "state": "hold"}, False),
         (transitions.renew(FULL, HELD), {"owner": TOKEN, "state": "busy"}, True),
         (claim(BARE), {"state": "busy"}, None),
     ],
