@@ -1,4 +1,4 @@
-"""Play seeds: ``python -m tests.end_to_end.schedules --seed N [--seeds K]``."""
+"""``python -m tests.end_to_end.schedules --seed N [--seeds K]``: play K seeds."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from tests.helpers.wire_faults import KINDS, WORDS, Fault
 
 #: Seconds of storm, and of calm after it, at most.
 STORM_S, CALM_S = 60.0, 9000.0
+NOTHING: Mapping[str, int] = {}
 WORKS = ("ok", "num", "none", "once", "fail")
 #: Those that strike once a connection is made.
 FAULTS = {name: one for name, one in KINDS.items() if one.instead is not None}
@@ -32,17 +33,28 @@ class Played:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Until when requests fail, what share of them, which, and how."""
+
+    until: float
+    share: float
+    methods: str
+    fault: Fault
+
+
 class Game:
     """A world in which things happen by chance."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, weights: Mapping[str, int] = NOTHING) -> None:
         self.world, self.chance = world, world.random
+        self._weights = weights
         self.person = Person(world)
         self.lease_s = self.chance.choice((12.0, 30.0, 60.0))
         self.rids: list[str] = []
         self.counts: Counter[str] = Counter()
-        #: Until when each agent's requests fail, how often, and how.
-        self.away: dict[str, tuple[float, float, Fault]] = {}
+        #: What each agent's requests meet.
+        self.away: dict[str, Outage] = {}
         #: Agents that were stopped short: what they say is out of date.
         self.crashed: set[str] = set()
         self._nested = False
@@ -57,23 +69,23 @@ class Game:
         self._add_rows(chance.randint(4, 12))
         for _ in range(chance.randint(1, 3)):
             self._add_agent()
-        acts: dict[Callable[[], object], int] = {
-            self._edit: 6,
-            self._take: 3,
-            self._set_back: 3,
-            self._stop_one: 1,
-            self._crash: 1,
-            self._freeze: 1,
-            self._break_executor: 1,
-            lambda: self._add_rows(chance.randint(1, 4)): 3,
+        acts = {
+            "edit": 6,
+            "take": 3,
+            "set_back": 3,
+            "stop_one": 2,
+            "crash": 1,
+            "freeze": 1,
+            "break_executor": 1,
+            "add_rows": 3,
+            "go_away": 4 if chance.random() < 0.7 else 0,
+            **self._weights,
         }
-        if chance.random() < 0.7:
-            acts[self._go_away] = 4
         for _ in range(chance.randint(3, 16)):
-            act = chance.choices(list(acts), list(acts.values()))[0]
-            world.at(chance.uniform(0.0, STORM_S), act)
+            name = chance.choices(list(acts), list(acts.values()))[0]
+            world.at(chance.uniform(0.0, STORM_S), getattr(self, f"_{name}"))
 
-    def _add_rows(self, n: int) -> None:
+    def _add_rows(self, n: int = 3) -> None:
         rows = []
         for _ in range(n):
             kind = self.chance.choice(WORKS)
@@ -153,18 +165,21 @@ class Game:
             share = self.chance.choice((0.1, 0.5, 1.0))
             fault = FAULTS[self.chance.choice(list(FAULTS))]
             name = self.chance.choice(self.living).name
-            self.away[name] = (until, share, fault)
+            methods = self.chance.choice(("PUT", "GET", "GET PUT", "GET PUT"))
+            self.away[name] = Outage(until, share, methods, fault)
 
     def _serve(self, request: Request, real: Callable[[], bytes]) -> bytes:
         world = self.world
         who = world.requests[-1][0]
         self._interleave(who, request)
-        until, share, fault = self.away.get(who, (0.0, 0.0, Fault()))
-        if world.time.now < until and self.chance.random() < share:
-            self.counts["faults"] += 1
-            assert fault.instead is not None
-            return fault.instead(world, request)
-        return real()
+        away = self.away.get(who)
+        if away is None or world.time.now >= away.until:
+            return real()
+        if request.method not in away.methods or self.chance.random() >= away.share:
+            return real()
+        self.counts["faults"] += 1
+        assert away.fault.instead is not None
+        return away.fault.instead(world, request)
 
     def _interleave(self, who: str, request: Request) -> None:
         """Let another agent look before this request is answered."""
@@ -210,18 +225,21 @@ class Game:
         for one in self.world.agents:
             if one.ended is None:
                 broken.append(f"{one.name} has not stopped")
+            status = one.agent.status
+            if len(one.left) > status.lost + status.unknown:
+                broken.append(f"{one.name} stopped and left rows claimed: {one.left}")
             calm = not (self.crashed or self.counts["outages"])
             if calm:
                 broken += neglected(judge, one, self.lease_s)
-        if left := list(judge.left_so_far(*self.world.agents)):
+        if left := judge.left_so_far(*self.world.agents):
             broken.append(f"all have stopped and left rows claimed: {left}")
         return broken
 
 
-def play(seed: int) -> Played:
-    """Play a seed and judge it."""
+def play(seed: int, **weights: int) -> Played:
+    """Play a seed and judge it; ``weights`` make some acts likelier than others."""
     with World.open(seed) as world:
-        game = Game(world)
+        game = Game(world, weights)
         game.set_up()
         broken: list[str] = []
         try:

@@ -140,8 +140,7 @@ class Sweep:
     def _check(self, world: World, agent: SteppedAgent) -> Iterator[str]:
         if agent.ended is None:
             yield f"wedged: it has not stopped ({agent.agent.status.state})"
-        lost = agent.told("lost")
-        left = [r for r in Judge(world).left_so_far(agent) if r not in lost]
+        left = set(agent.left) - set(agent.told("lost"))
         # whoever comes after it finds nothing that it can't finish
         heir = world.add_agent("heir", lease_s=LEASE_S)
         world.run(200, lambda: is_over(world))
@@ -152,7 +151,7 @@ class Sweep:
         yield from judge.judge()
         yield from neglected(judge, agent, LEASE_S)
         if left:
-            yield f"it stopped and left rows claimed: {left}"
+            yield f"it stopped and left rows claimed: {sorted(left)}"
         yield from self._check_ends(final_states(world))
         yield from self._check_counts(world)
 
