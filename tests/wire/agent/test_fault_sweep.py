@@ -242,6 +242,4 @@ def test_a_call_that_fails_once_forgets_no_row(calls: list[str], kind: str) -> N
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_call_may_fail_in_each_way(calls: list[str], kind: str) -> None:
-    numbers = [n for n, line in enumerate(calls) if line]
-
-    assert [broken for n in numbers for broken in swept(calls, n, kind)] == []
+    assert [broken for n in places(calls) for broken in swept(calls, n, kind)] == []
