@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from ermpoll.agent import settler
+from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.agent.settler import Effect, RowFate
+from ermpoll.queue.guarded_put import GuardedPut
 from ermpoll.queue.tokens import mark_of
 from ermpoll.sandbox.http.messages import Request
 from tests.end_to_end.chaos.table import TABLE
@@ -243,3 +247,43 @@ def test_a_call_that_fails_once_forgets_no_row(calls: list[str], kind: str) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_call_may_fail_in_each_way(calls: list[str], kind: str) -> None:
     assert [broken for n in places(calls) for broken in swept(calls, n, kind)] == []
+
+
+def never_reads_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(GuardedPut, "_traces", lambda *_: {})
+
+
+def forgets_what_ended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(HeldJobs, "requeue_finished", lambda *_: None)
+
+
+def gives_up_a_renewal(patch: pytest.MonkeyPatch) -> None:
+    real = settler._refused
+
+    def refused(spec: Any, row: RowFate) -> Effect:
+        lost = row.step.kind == "renew"
+        return settler._lost(row.step.rid, "refused") if lost else real(spec, row)
+
+    patch.setattr(settler, "_refused", refused)
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind", "call"),
+    [
+        (never_reads_back, "done, answer dropped", "PUT"),
+        (forgets_what_ended, "500", "GET entity/Chaos:Job/state/retry_at"),
+        (gives_up_a_renewal, "409", "PUT attributegroup/Chaos:Job/RID,RMT;owner"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_planted_fault_is_found(
+    calls: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    plant: Callable[[pytest.MonkeyPatch], None],
+    kind: str,
+    call: str,
+) -> None:
+    plant(monkeypatch)
+    chosen = [n for n in places(calls) if shape(calls[n]).startswith(call)]
+
+    assert any(swept(calls, n, kind) for n in chosen)
