@@ -27,7 +27,6 @@ COLUMN_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
     # without its zone a time of the catalog can't be compared with any other
     "retry_at": (("timestamptz",), "timestamptz"),
     "error": (("text",), "text"),
-    "claimed_lease_s": (("float8",), "float8"),
 }
 
 
@@ -53,7 +52,6 @@ class QueueDefinition:
     error: str | None = None
     attempts: str | None = None
     retry_at: str | None = None
-    claimed_lease_s: str | None = None
     lease_s: float = 600
     max_attempts: int = 3
     #: Other state words that are meant, however near to one of the queue's.

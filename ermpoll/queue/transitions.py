@@ -72,8 +72,6 @@ def claim(definition: QueueDefinition, row: Row, extra: Row) -> Transition:
         after[definition.owner] = None
     if definition.attempts:
         after[definition.attempts] = attempts_before(definition, row) + 1
-    if definition.claimed_lease_s:
-        after[definition.claimed_lease_s] = definition.lease_s
     return _of_row("claim", row, after)
 
 
