@@ -60,8 +60,8 @@ def backoff_s(failures: int, base_s: float, cap_s: float) -> float:
 
 
 def jittered_s(failures: int, base_s: float, cap_s: float, rand: float) -> float:
-    """Give a wait with equal jitter: at least half of the longest one."""
-    return (1 + rand) / 2 * backoff_s(failures, base_s, cap_s)
+    """Give a wait with full jitter: ``rand``, in [0, 1), of the longest one."""
+    return rand * backoff_s(failures, base_s, cap_s)
 
 
 class Deadline:
