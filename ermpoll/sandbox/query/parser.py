@@ -33,7 +33,7 @@ from ermpoll.sandbox.query.syntax import (
 
 #: How deeply filters may nest; SQLite itself gives up not much later.
 _DEEPEST = 30
-_OPERATORS = {"ne": "<>", "lt": "<", "leq": "<=", "gt": ">", "geq": ">="}
+_OPERATORS = {"lt": "<", "leq": "<=", "gt": ">", "geq": ">="}
 _PATTERNS = ("regexp", "ciregexp")
 
 

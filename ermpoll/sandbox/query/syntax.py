@@ -45,7 +45,7 @@ class Compare:
     """One column against one or more values."""
 
     column: Name
-    #: ``= <> < <= > >= regexp ciregexp``
+    #: ``= < <= > >= regexp ciregexp``
     operator: str
     values: tuple[str, ...]
     #: How several values count, or None for a single value.
