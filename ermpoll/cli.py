@@ -1,6 +1,7 @@
 """The command ``ermpoll``: reads arguments and hands over; knows no rules.
 
-Exit codes: 0 done or stopped, 1 a row failed, 2 the call can't be right.
+Exit codes: 0 done or stopped, 1 a row failed, 2 the call can't be right, 3 what it
+needs (catalog, login, executor) is not there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import ermpoll
-from ermpoll.errors import ErmpollError, UsageError
+from ermpoll.errors import CatalogError, ErmpollError, ExecutorError, UsageError
 from ermpoll.redact import printable
 
 if TYPE_CHECKING:
@@ -38,14 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     words, rest = _split(words)
-    options = _parser().parse_args(words)
+    options, unknown = _parser().parse_known_args(words)
+    if unknown:
+        # by the command, whose usage it shows
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if rest and options.command != "lab":
         _parser().error(f"only `ermpoll lab` takes options after --: {' '.join(rest)}")
     try:
         return int(_COMMANDS[options.command](options, rest))
     except ErmpollError as error:
         print(f"ermpoll {options.command}: {printable(str(error))}", file=sys.stderr)
-        return 2
+        return 3 if isinstance(error, (CatalogError, ExecutorError)) else 2
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
@@ -80,6 +84,7 @@ def _add_lab(commands: _Commands) -> None:
         help="start a sandbox and JupyterLab on the notebooks",
         usage="ermpoll lab [--catalog URL] [--no-browser] [-- JUPYTER OPTIONS]",
     )
+    lab.set_defaults(parser=lab)
     lab.add_argument("--catalog", metavar="URL", help="the catalog for 05_real_catalog")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
 
@@ -91,6 +96,7 @@ def _add_sandbox(commands: _Commands) -> None:
         description="Serve a small ERMrest on this machine until stopped. The first"
         " line printed is JSON: url, amqp, pid.",
     )
+    box.set_defaults(parser=box)
     for name in ("--port", "--amqp-port"):
         box.add_argument(
             name, type=int, default=0, metavar="P", help="0: any free one (default)"
@@ -126,8 +132,11 @@ def _add_run(commands: _Commands) -> None:
         "run",
         help="run an agent without a notebook",
         description="Run an agent until it is told to stop (SIGTERM, Ctrl-C): it then"
-        " finishes or releases what it holds. Exit code 1: a row failed.",
+        " finishes or releases what it holds. Exit code 0: fine; 1: a row failed; 2:"
+        " the call can't be right; 3: the catalog, the login or the executor is not"
+        " there.",
     )
+    run.set_defaults(parser=run)
     run.add_argument("agent", metavar="MODULE:AGENT", help="e.g. tiles:agent")
     until = run.add_mutually_exclusive_group()
     until.add_argument(
@@ -187,6 +196,10 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # each connection is ten lines of it, and what is wrong our own status says
+    logging.getLogger("pika").setLevel(logging.WARNING)
+    # at each end it takes the answer to its own cancel for an error
+    logging.getLogger("pika.channel").setLevel(logging.CRITICAL)
     agent = find_agent(options.agent)
     timeout_s = options.stop_timeout
     with _interrupted_by_signals() as signals:
@@ -198,12 +211,11 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         except KeyboardInterrupt:
             # the second one: the agent has given back what still runs
             signals.append(signal.SIGINT)
-    status = agent.status
-    _say(f"{agent.name}: {status.completed} done, {status.failed} failed")
+    _say(str(agent.summary))
     if signals:
         _leave_running_work()
         return 0
-    return 1 if status.failed else 0
+    return agent.summary.exit_code
 
 
 def _leave_running_work() -> None:

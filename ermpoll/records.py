@@ -251,6 +251,66 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What one run of an agent came to; as text, what is said of it at the end."""
+
+    name: str
+    #: Rows that were completed, and that failed for good.
+    done: int = 0
+    failed: int = 0
+    #: Times that work raised and the row was made ready again.
+    retried: int = 0
+    #: Rows that the catalog refuses to write, left alone for now.
+    refused: int = 0
+    #: Rows that were lost to others.
+    lost: int = 0
+    #: Rows that stay claimed, since they could not be written or given back.
+    held: int = 0
+    #: Calls of work that still ran and were not waited for.
+    running: int = 0
+    #: True where there may be candidates left: it was stopped, or did one pass.
+    more: bool = False
+    #: When the next row of the queue is to be tried again, or None.
+    due_at: datetime | None = None
+    #: When the first claim of somebody else ends unless it is renewed, or None.
+    others_until: datetime | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a command returns for it: 1 where a row failed, else 0."""
+        return 1 if self.failed else 0
+
+    def __str__(self) -> str:
+        later = self.more or self.due_at is not None
+        waits = self.due_at and f"the next row is due at {_utc(self.due_at)}"
+        others = self.others_until and (
+            "others hold rows, the first claim ends at "
+            f"{_utc(self.others_until)}: not waited for"
+        )
+        parts = [
+            f"{self.done} done, {self.failed} failed",
+            self.retried
+            and f"{self.retried} raised, {'will be' if later else 'were'} retried",
+            self.refused
+            and f"{rows(self.refused)} refused by the catalog, left alone for now",
+            self.lost and f"{self.lost} lost to others",
+            self.held and f"{rows(self.held)} still claimed",
+            waits,
+            others,
+        ]
+        return f"{self.name}: " + "; ".join(part for part in parts if part)
+
+
+def rows(n: int) -> str:
+    """Return so many rows, in words: ``1 row``, ``2 rows``."""
+    return "1 row" if n == 1 else f"{n} rows"
+
+
+def _utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened, for listeners."""
 

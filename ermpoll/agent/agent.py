@@ -12,18 +12,28 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Literal
 
 from ermpoll.agent.context import AgentContext, Counters
 from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.daemon_pool import DaemonThreadPool
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.dry_run import DryRun, dry_run
-from ermpoll.agent.execution import check_options
+from ermpoll.agent.execution import check_options, longest_retry_s
 from ermpoll.agent.fetcher import Spread
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.agent.prefetch import Prefetch
-from ermpoll.agent.shutdown import ENDING, Lifecycle, Phase, Until
+from ermpoll.agent.shutdown import (
+    ENDING,
+    NO_WAIT,
+    Lifecycle,
+    Patience,
+    Phase,
+    Until,
+    still_worked_on,
+)
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.errors import ExecutorError, UsageError
 from ermpoll.notices.base import Notices
@@ -32,8 +42,12 @@ from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import LivePanel, Status, Transform, Work
+from ermpoll.records import LivePanel, RunSummary, Status, Transform, Work
 from ermpoll.redact import hidden, printable
+
+#: How long a run that ends when idle waits for a retry at most, in seconds, if it
+#: was not told.
+LONGEST_IDLE_WAIT_S = 60.0
 
 
 class Agent:
@@ -110,8 +124,11 @@ class Agent:
         notices = hidden(notices)
         self._workers = workers
         self._given = executor
+        self._clocks = clocks
         self._life: Lifecycle
         self._counters = Counters(clocks)
+        #: The counts before the last run in the foreground.
+        self._before = self._counters.of_now()
         changed = lambda: self._life.wake("more")  # noqa: E731
         self._held = HeldJobs(workers, changed, clocks)
         self._poller = Poller(
@@ -274,8 +291,13 @@ class Agent:
         self._poller.look_now()
 
     def run(
-        self, until_idle: bool = False, *, stop_timeout_s: float | None = None
-    ) -> None:
+        self,
+        until_idle: bool = False,
+        *,
+        wait_s: float | None = None,
+        wait_for: Literal["mine", "all"] = "mine",
+        stop_timeout_s: float | None = None,
+    ) -> RunSummary:
         """Run in the foreground until stopped; an interrupt finishes what runs.
 
         A second one gives back what runs, a third gives up what can't be given back
@@ -285,23 +307,37 @@ class Agent:
         Parameters
         ----------
         until_idle
-            Also ends when there is nothing left to take and all is written.
+            Also ends when there is nothing left to take, all is written, and no row
+            of this queue becomes due within ``wait_s``.
+        wait_s
+            Seconds; None for the longest wait of a retry that ``max_attempts``
+            gives, 60 at most. The summary says what is due later.
+        wait_for
+            "all" waits also for the claims of others, as long as they last; rows
+            that they give back, or don't finish within their lease, are done then.
         stop_timeout_s
             Seconds that running jobs have after an interrupt; then they are given
             back. None: as long as they take.
 
+        Returns
+        -------
+        RunSummary
+            What was done, what is left, and when it is due.
+
         Raises
         ------
         UsageError
-            The agent is running.
+            The agent is running, or an option can't be.
         ExecutorError
             With ``until_idle``: the executor failed again and again. What it had
             went back.
         """
         until = Until.IDLE if until_idle else Until.STOPPED
-        interrupts = self._run(self._poller, until, None, stop_timeout_s)
+        patience = self._patience(wait_s, wait_for)
+        interrupts = self._run(self._poller, until, None, stop_timeout_s, patience)
         if until_idle and not interrupts:
             self._check_executor()
+        return self.summary
 
     def run_once(
         self, rows: object = None, *, stop_timeout_s: float | None = None
@@ -341,6 +377,7 @@ class Agent:
         until: Until,
         rids: tuple[str, ...] | None,
         stop_timeout_s: float | None,
+        patience: Patience = NO_WAIT,
     ) -> int:
         if self._life.is_running:
             raise UsageError(f"{self.name} is running: stop() it first")
@@ -349,11 +386,45 @@ class Agent:
         if until is Until.ONCE and not self._dispatcher.wait_until_ready():
             self._dispatcher.end(wait_for_work=True)
             self._check_executor()
-        begin = partial(self._life.begin, driver, until, rids)
+        self._before = self._counters.of_now()
+        begin = partial(self._life.begin, driver, until, rids, patience)
         interrupts = self._life.run_here(begin, stop_timeout_s)
         if interrupts > 1:
             raise KeyboardInterrupt
         return interrupts
+
+    @property
+    def summary(self) -> RunSummary:
+        """What the last run in the foreground came to, or comes to so far."""
+        counts = self._counters.of_now() - self._before
+        left = self._cycle.left()
+        return RunSummary(
+            name=self.name,
+            done=counts["completed"],
+            failed=counts["failed"],
+            retried=counts["retried"],
+            lost=counts["lost"],
+            held=len(self._held),
+            running=self._held.busy + self._held.stuck,
+            more=left.unread,
+            due_at=self._in(left.retry_s),
+            others_until=self._in(left.lease_s),
+        )
+
+    def _in(self, seconds: float | None) -> datetime | None:
+        if seconds is None:
+            return None
+        # a century is as good as never, and fits into a datetime
+        return self._clocks.utc() + timedelta(seconds=min(seconds, 3e9))
+
+    def _patience(self, wait_s: float | None, wait_for: str) -> Patience:
+        if wait_for not in ("mine", "all"):
+            raise UsageError(f"wait_for: expected 'mine' or 'all', found {wait_for!r}")
+        if wait_s is not None and not wait_s >= 0:
+            raise UsageError(f"wait_s: expected 0 or more seconds, found {wait_s!r}")
+        if wait_s is None:
+            wait_s = min(longest_retry_s(self.jobs.definition), LONGEST_IDLE_WAIT_S)
+        return Patience(wait_s=wait_s, for_all=wait_for == "all")
 
     def __enter__(self) -> Agent:
         return self.start()
@@ -372,7 +443,7 @@ class Agent:
         if status.state == "stopped":
             return status
         if self._life.phase in ENDING:
-            reason = f"{status.held} rows are still worked on" if status.held else ""
+            reason = still_worked_on(status.held) if status.held else ""
             return replace(status, state="stopping", reason=reason)
         trouble = self._dispatcher.reason
         if self._life.phase is Phase.PAUSED:

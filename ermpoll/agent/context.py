@@ -42,6 +42,11 @@ class Counters:
         with self._lock:
             self._failures.appendleft(failure)
 
+    def of_now(self) -> Counter[str]:
+        """Return the counts as they are now."""
+        with self._lock:
+            return Counter(self._counts)
+
     @property
     def finished(self) -> int:
         """Rows that were completed or have failed."""

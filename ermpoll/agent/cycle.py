@@ -44,6 +44,20 @@ class Finishing:
     steps: tuple[Transition, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What the last look has left, for who would end a run with it."""
+
+    #: There may be candidates that were not read, or something is unsettled.
+    unread: bool = True
+    #: Seconds until a row of the queue is to be tried again, or None.
+    retry_s: float | None = None
+    #: Seconds until the first claim of others ends, or None.
+    lease_s: float | None = None
+    #: Whether the executor is to be tried, or a row that it had is passed over.
+    executor: bool = False
+
+
 class Cycle:
     """The looks of one agent."""
 
@@ -59,6 +73,8 @@ class Cycle:
         self._rejects: tuple[Transition, ...] = ()
         #: Whether the last look that read the candidates found some.
         self._contested = False
+        #: Whether the last look may have left candidates unread, or is unsettled.
+        self._unread = True
         #: Why nothing could be read or written lately, or "".
         self._trouble = ""
 
@@ -105,6 +121,15 @@ class Cycle:
             self._trouble = one_line(error)
             raise
         return self._result(fetch, write)
+
+    def left(self) -> Left:
+        """Return what the last look has left."""
+        return Left(
+            unread=self._unread,
+            retry_s=self._fetcher.retry_s(),
+            lease_s=self._fetcher.lease_s(),
+            executor=self._context.dispatcher.due_s() is not None,
+        )
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
@@ -160,6 +185,9 @@ class Cycle:
         if not claiming:
             return Fetch(full=True)
         room = self.prefetch.capacity - context.held.busy - context.held.stuck
+        if room > 0 and len(finish.steps) >= BATCH:
+            # that PUT is full: what there is to take is for the next look
+            return Fetch(full=True, looked=True)
         room = min(room, BATCH - len(finish.steps))
         if rids is not None:
             return self._fetcher.fetch_these(room, rids)
@@ -205,6 +233,7 @@ class Cycle:
     def _result(self, fetch: Fetch, write: Settled) -> LookResult:
         done, context = write.done, self._context
         self._trouble = trouble_of(done)
+        self._unread = not (fetch.unchanged or is_idle(fetch, write))
         self._rejects = (*fetch.rejects, *write.rejects)
         self._fetcher.keep(fetch, idle=is_idle(fetch, write))
         if fetch.looked:
@@ -252,7 +281,7 @@ def is_unsettled(fetch: Fetch, write: Settled) -> bool:
 def is_idle(fetch: Fetch, write: Settled) -> bool:
     """Whether a look that read the candidates has left nothing to do. Pure.
 
-    A row that was missed, or freed just now, is a candidate that it did not read.
+    A row that was missed, freed or made ready just now is one that it did not read.
     """
     unread = is_unread(fetch, write.done)
     return fetch.looked and not (unread or is_unsettled(fetch, write))
@@ -260,7 +289,8 @@ def is_idle(fetch: Fetch, write: Settled) -> bool:
 
 def is_unread(fetch: Fetch, done: WriteResult) -> bool:
     """Whether there may be candidates that a look has not read. Pure."""
-    return bool(fetch.full or Fate.MISSED in done.fates or done.written("rescue"))
+    freed = done.written("rescue", "retry later")
+    return bool(fetch.full or Fate.MISSED in done.fates or freed)
 
 
 def lapse_reason(state: JobState, trouble: str) -> str:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
-from ermpoll.backoff import jittered_s
+from ermpoll.backoff import backoff_s, jittered_s
 from ermpoll.catalog import write_permission
 from ermpoll.catalog.values import read_changes
 from ermpoll.errors import Unreadable, UsageError
@@ -116,6 +116,13 @@ def fault_of(future: Future[Any]) -> str:
     except (CancelledError, asyncio.CancelledError):
         return "the call was cancelled by somebody else"
     return "" if error is None else one_line(error)
+
+
+def longest_retry_s(spec: QueueDefinition) -> float:
+    """Return the longest that a failed row waits to be tried again, in seconds."""
+    if not spec.attempts or spec.max_attempts < 2:
+        return 0.0
+    return backoff_s(spec.max_attempts - 1, RETRY_FIRST_S, RETRY_LONGEST_S)
 
 
 def finishing_step(

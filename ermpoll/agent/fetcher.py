@@ -91,7 +91,14 @@ class Fetch:
     etag: str | None = None
     #: Whether that ETag was another one than at the read before.
     moved: bool = False
-    due_s: float | None = None
+    #: Seconds until a retry, and the end of somebody's claim; None: none is to come.
+    retry_s: float | None = None
+    lease_s: float | None = None
+
+    @property
+    def due_s(self) -> float | None:
+        """Seconds until the first time that is stored in a row comes, or None."""
+        return _first(self.retry_s, self.lease_s)
 
 
 class Fetcher:
@@ -110,6 +117,9 @@ class Fetcher:
             monotonic=context.clocks.monotonic,
         )
         self._rescued_at = float("-inf")
+        #: When a retry is due, and somebody's claim ends, on the clock.
+        self._retry_at: float | None = None
+        self._lease_at: float | None = None
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
@@ -119,6 +129,17 @@ class Fetcher:
         """Take note of how a look ended: with ``idle`` nothing is left to do."""
         if fetch.looked:
             self._reader.keep(fetch.etag if idle else None, fetch.due_s)
+            now = self._clocks.monotonic()
+            self._retry_at = None if fetch.retry_s is None else now + fetch.retry_s
+            self._lease_at = None if fetch.lease_s is None else now + fetch.lease_s
+
+    def retry_s(self) -> float | None:
+        """Return the seconds until the next row is to be tried again, or None."""
+        return self._left_s(self._retry_at)
+
+    def lease_s(self) -> float | None:
+        """Return the seconds until the first claim of others ends, or None."""
+        return self._left_s(self._lease_at)
 
     def due_s(self) -> float | None:
         """Return the seconds until a time that is stored in a row comes, or None."""
@@ -143,9 +164,13 @@ class Fetcher:
         rows = _Rows(self._new_rows(page, wanted, skip))
         chosen = context.jobs.selector.claims(rows, room, context.transform)
         full = not rows.exhausted
-        rescued, due_s = self._overdue() if self._is_rescue_due(full) else ([], None)
-        found = Fetch(full=full, looked=True, etag=page.etag, moved=moved, due_s=due_s)
-        return replace(self._parted(found, chosen), rescues=tuple(rescued))
+        found = Fetch(full=full, looked=True, etag=page.etag, moved=moved)
+        if self._is_rescue_due(full):
+            rescues, lease_s = self._overdue()
+            found = replace(
+                found, rescues=rescues, lease_s=lease_s, retry_s=self._next_retry_s()
+            )
+        return self._parted(found, chosen)
 
     def fetch_these(self, room: int, rids: Sequence[str]) -> Fetch:
         """Decide which of these rows to claim, so many at most."""
@@ -205,16 +230,18 @@ class Fetcher:
         self._rescued_at = now
         return True
 
-    def _overdue(self) -> tuple[list[Transition], float | None]:
-        """Find claims to rescue, and when the next one or the next retry is due."""
+    def _next_retry_s(self) -> float | None:
+        """Find out in how many seconds the next row is to be tried again."""
+        now = self._catalog.now()
+        path = self._context.jobs.queries.next_retry(now)
+        rows = self._catalog.rows(path, "RID") if path is not None else ()
+        return _first(*(transitions.due_s(self._spec, row, now) for row in rows))
+
+    def _overdue(self) -> tuple[tuple[Transition, ...], float | None]:
+        """Find claims to rescue, and when the next one is due."""
         spec, jobs = self._spec, self._context.jobs
         now = self._catalog.now()
         due: list[float] = []
-        path = jobs.queries.next_retry(now)
-        if path is not None:
-            rows = self._catalog.rows(path, "RID")
-            retries = (transitions.due_s(spec, row, now) for row in rows)
-            due += [seconds for seconds in retries if seconds is not None]
         over: dict[str, JSON] = {}
         for row in jobs.own_claims() if spec.owner else ():
             rid = str(row["RID"])
@@ -229,11 +256,12 @@ class Fetcher:
                 due.append(-overdue_s)
         # whole rows of those alone, if they are still as they were listed
         found = jobs.read_rows(over) if over else {}
-        return [
+        rescued = tuple(
             transitions.rescue(spec, row)
             for rid, row in found.items()
             if row["RMT"] == over[rid]
-        ], min(due, default=None)
+        )
+        return rescued, min(due, default=None)
 
     def _surely_overdue_s(self, row: Row) -> float:
         """Return for how long a lease is over for certain; negative: ask again then."""
@@ -243,6 +271,13 @@ class Fetcher:
             self._context.wrote()
             sure_s = transitions.surely_overdue_s(spec, row, catalog.own_time)
         return -ASK_TIME_EVERY_S if sure_s is None else sure_s
+
+    def _left_s(self, at: float | None) -> float | None:
+        return None if at is None else max(at - self._clocks.monotonic(), 0.0)
+
+
+def _first(*seconds: float | None) -> float | None:
+    return min((s for s in seconds if s is not None), default=None)
 
 
 class _Rows:

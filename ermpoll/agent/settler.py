@@ -22,7 +22,7 @@ from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import JSON, EventKind, Failure, Row
+from ermpoll.records import JSON, EventKind, Failure, Row, rows
 from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
@@ -119,15 +119,15 @@ class Settler:
             and rid in context.held
         ]
         asked, jobs = [*unconfirmed.claims, *doubted], context.jobs
-        rows = jobs.try_rows(asked) if asked else {}
+        now_rows = jobs.try_rows(asked) if asked else {}
         now, at = context.clocks.monotonic(), context.clocks.utc()
         found: list[Held] = []
-        if rows is not None:
-            found, unconfirmed = unconfirmed.sorted_out(spec, rows, now)
-        unread = set(doubted) if rows is None else set()
+        if now_rows is not None:
+            found, unconfirmed = unconfirmed.sorted_out(spec, now_rows, now)
+        unread = set(doubted) if now_rows is None else set()
         effects = [Effect(claimed=held, count="claimed") for held in found] + [
             effect_of(spec, fate, sent_at, at)
-            for fate in self._fates(done, ended, rows or {}, unread)
+            for fate in self._fates(done, ended, now_rows or {}, unread)
         ]
         waited_s = self._waited_s(done)
         # from here on nothing can fail: half of a write must not be forgotten
@@ -152,7 +152,7 @@ class Settler:
         self,
         done: WriteResult,
         ended: Sequence[Finished],
-        rows: Mapping[str, dict[str, JSON]],
+        now_rows: Mapping[str, dict[str, JSON]],
         unread: set[str],
     ) -> Iterator[RowFate]:
         finished = {one.held.rid: one for one in ended}
@@ -166,7 +166,7 @@ class Settler:
                 reason=result.reason,
                 held=held.get(rid),
                 finished=finished.get(rid),
-                row=rows.get(rid),
+                row=now_rows.get(rid),
             )
 
     def _waited_s(self, done: WriteResult) -> float:
@@ -201,7 +201,7 @@ class Settler:
         if claimed:
             n = len(claimed)
             extra = {"event": "claimed", "rows": n, "queue_age_s": waited_s}
-            logger.info("%s: claimed %d rows", name, n, extra=extra)
+            logger.info("%s: claimed %s", name, rows(n), extra=extra)
         for one in effects:
             if one.event:
                 emit(one.event, one.reason, one.gone)

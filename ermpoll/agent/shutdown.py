@@ -11,10 +11,11 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from ermpoll.agent import execution, program_end
-from ermpoll.agent.cycle import Cycle
+from ermpoll.agent.cycle import Cycle, Left
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.backoff import REAL, Clocks
@@ -22,7 +23,7 @@ from ermpoll.catalog import write_permission
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue.transitions import Held
-from ermpoll.records import Event, LookResult, WakeReason
+from ermpoll.records import Event, LookResult, WakeReason, rows
 from ermpoll.redact import traceback_places
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,24 @@ class Until(Enum):
     ONCE = "once"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """What a run that ends when idle waits for."""
+
+    #: Seconds in which a row of the queue may become due.
+    wait_s: float = 0.0
+    #: Whether for the claims of others to end as well.
+    for_all: bool = False
+
+    def is_over(self, left: Left) -> bool:
+        """Whether nothing is left that is worth the wait. Pure."""
+        if left.unread or left.executor:
+            return False
+        soon = left.retry_s is not None and left.retry_s <= self.wait_s
+        return not (soon or (self.for_all and left.lease_s is not None))
+
+
+NO_WAIT = Patience()
 #: The phases in which it ends once nothing is held any more.
 ENDING = (Phase.FINISHING, Phase.DRAINING, Phase.ABANDONING)
 
@@ -93,6 +112,7 @@ class Lifecycle:
         self._lock = threading.Lock()
         self.phase = Phase.STOPPED
         self._until = Until.STOPPED
+        self._patience = NO_WAIT
         self._rids: Sequence[str] | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,11 +128,13 @@ class Lifecycle:
         driver: Poller,
         until: Until = Until.STOPPED,
         rids: Sequence[str] | None = None,
+        patience: Patience = NO_WAIT,
     ) -> None:
         """Begin to run on the driver's thread; a run that is ending goes on instead."""
         with self._lock:
             self._driver = driver
             self.phase, self._until, self._rids = Phase.RUNNING, until, rids
+            self._patience = patience
             self._left = self._failing = self._claim_error = None
             self._halt.clear()
             self._ended.clear()
@@ -233,7 +255,7 @@ class Lifecycle:
         to_end = self.phase is Phase.RUNNING and self._until is Until.IDLE
         if not to_end or looked is None:
             return False
-        return looked.due_s is None and not looked.more
+        return not looked.more and self._patience.is_over(self._cycle.left())
 
     def leave(self, error: BaseException) -> None:
         """End the run, since somebody's function has left its thread; say so."""
@@ -272,8 +294,7 @@ class Lifecycle:
             self.abandon()
             ended = self._wait(max(timeout_s, ABANDON_S))
         if not ended:
-            left = len(self._held)
-            logger.warning("%s: %d rows are still worked on", self._name, left)
+            logger.warning("%s: %s", self._name, still_worked_on(len(self._held)))
         return ended
 
     def run_here(self, begin: Callable[[], None], timeout_s: float | None) -> int:
@@ -352,4 +373,10 @@ def what_stays(held: Sequence[Held], now: float) -> str:
     until = "until somebody rescues them"
     if left_s < math.inf:
         until = f"for another {max(left_s, 0):.0f} s, then any agent rescues them"
-    return f"{len(held)} rows stay claimed, {until}: {rids}"
+    stay = "stays" if len(held) == 1 else "stay"
+    return f"{rows(len(held))} {stay} claimed, {until}: {rids}"
+
+
+def still_worked_on(n: int) -> str:
+    """Say of so many rows that work goes on. Pure."""
+    return f"{rows(n)} {'is' if n == 1 else 'are'} still worked on"

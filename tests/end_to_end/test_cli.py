@@ -140,6 +140,77 @@ def test_run_once_ends_by_itself(tmp_path: Path, box: ermpoll.sandbox.Box) -> No
     assert "0 failed" in done.stdout
 
 
+def test_run_once_names_each_job_that_raised_and_says_that_it_is_retried(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    rids = box.add(2, Specimen="T1")
+    (tmp_path / "tiles.py").write_text(
+        AGENT.format(work="raise ValueError('no such image')")
+        .replace("max_attempts=1", "attempts='Attempts'")
+        .replace("poll_s=60", "poll_s=60, workers=2")
+    )
+
+    done = run(tmp_path, "run", "tiles:agent", "--once", environment=announced(box))
+
+    assert done.returncode == 0, done.stderr
+    assert "0 done, 0 failed; 2 raised, will be retried" in done.stdout
+    lines = done.stderr.splitlines()
+    for rid in rids:
+        [line] = [line for line in lines if f" {rid}: " in line]
+        assert "ValueError: no such image" in line
+
+
+def test_run_says_nothing_of_the_brokers_library_and_no_error_at_a_stop(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    box.add(1, Specimen="T1")
+    write_agent(
+        tmp_path,
+        f"""
+        import pathlib
+        pathlib.Path({str(tmp_path / "working")!r}).touch()
+        """,
+    )
+
+    with started(tmp_path, "run", "tiles:agent", environment=announced(box)) as process:
+        wait_for_file(tmp_path / "working", process)
+        let_pass(0.5)
+        process.send_signal(signal.SIGINT)
+        said, log = process.communicate(timeout=40)
+
+    assert (process.returncode, "1 done" in said) == (0, True), log
+    assert " pika" not in log
+    assert " ERROR " not in log
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("http://localhost:1/ermrest/catalog/1", 3), ("no address", 2)],
+    ids=["catalog away", "no address"],
+)
+def test_a_catalog_that_is_not_there_has_an_exit_code_of_its_own(
+    tmp_path: Path, url: str, code: int
+) -> None:
+    (tmp_path / "tiles.py").write_text(
+        f"import ermpoll\ncatalog = ermpoll.connect({url!r})\n"
+        "agent = ermpoll.Agent(ermpoll.Queue(catalog, 'Ops:Job'), print)\n"
+    )
+
+    done = run(tmp_path, "run", "tiles:agent", "--once")
+
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_option_shows_the_usage_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["sandbox", "--bogus"])
+
+    assert "usage: ermpoll sandbox" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "stop",
     [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)],
@@ -233,7 +304,7 @@ def test_run_ends_in_time_while_the_catalog_is_away_and_says_what_stays_claimed(
         took_s = time.monotonic() - begun
 
     assert took_s < 4, log
-    assert "1 rows stay claimed, for another" in log
+    assert "1 row stays claimed, for another" in log
     assert rid in log
 
 

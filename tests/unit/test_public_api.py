@@ -72,7 +72,7 @@ SIGNATURES = {
     "Agent.start": "self",
     "Agent.stop": "self, timeout_s=30",
     "Agent.run_once": "self, rows=None",
-    "Agent.run": "self, until_idle=False",
+    "Agent.run": "self, until_idle=False, *, wait_s=None, wait_for='mine'",
     "Agent.pause": "self",
     "Agent.resume": "self",
     "Agent.subscribe": "self, listener",

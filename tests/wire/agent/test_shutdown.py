@@ -105,7 +105,7 @@ def test_an_interrupt_while_the_catalog_is_away_ends_within_the_stop_time_out(
 
     assert took_s < 4
     [line] = [r.getMessage() for r in caplog.records if "gave up" in r.getMessage()]
-    assert "1 rows stay claimed, for another" in line
+    assert "1 row stays claimed, for another" in line
     assert rid in line
     wait_until(lambda: agent.status.state == "stopped")
 
@@ -177,8 +177,8 @@ def test_what_a_run_held_when_it_gave_up_is_written_by_the_next_one(
     [
         ([], "no row stays claimed"),
         ([70, 40], "2 rows stay claimed, for another 60 s, then any agent rescues"),
-        ([5], "1 rows stay claimed, for another 0 s"),
-        ([float("inf")], "1 rows stay claimed, until somebody rescues them: R0"),
+        ([5], "1 row stays claimed, for another 0 s"),
+        ([float("inf")], "1 row stays claimed, until somebody rescues them: R0"),
     ],
 )
 def test_what_stays_claimed_is_told_with_its_time(deadlines, text):
