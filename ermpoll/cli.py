@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from ermpoll.agent import Agent
 
 _STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT")
+    if hasattr(signal, name)
 )
+#: Seconds behind the stop time-out for whoever waits by it to end by itself.
+_MARGIN_S = 1.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,7 +206,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     logging.getLogger("pika.channel").setLevel(logging.CRITICAL)
     agent = find_agent(options.agent)
     timeout_s = options.stop_timeout
-    with _interrupted_by_signals() as signals:
+    with _interrupted_by_signals(lambda: _end_in(timeout_s + _MARGIN_S)) as signals:
         try:
             if options.once:
                 agent.run_once(stop_timeout_s=timeout_s)
@@ -211,19 +215,25 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
         except KeyboardInterrupt:
             # the second one: the agent has given back what still runs
             signals.append(signal.SIGINT)
-    _say(str(agent.summary))
-    if signals:
-        _leave_running_work()
-        return 0
-    return agent.summary.exit_code
+        summary = agent.summary
+        _say(str(summary))
+        if signals and summary.running:
+            # Python would wait for it for ever
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)
+    return 0 if signals else summary.exit_code
 
 
-def _leave_running_work() -> None:
-    """End the process where work still runs: Python would wait for it for ever."""
-    if any(thread.name.startswith("ermpoll-work") for thread in threading.enumerate()):
-        logging.shutdown()
-        sys.stdout.flush()
+def _end_in(seconds: float) -> None:
+    """End the process by then, whatever holds it: work, an executor, a listener."""
+
+    def end() -> None:
         os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def find_agent(text: str) -> Agent:
@@ -261,20 +271,24 @@ def find_agent(text: str) -> Agent:
 
 
 @contextmanager
-def _interrupted_by_signals() -> Iterator[list[int]]:
+def _interrupted_by_signals(
+    first: Callable[[], object] = lambda: None,
+) -> Iterator[list[int]]:
     """Let the signals that stop a service do what Ctrl-C does; yields those that came.
 
     One that was ignored when the command began (``nohup``) stays ignored, and a child
-    of work's own ends by them as without us.
+    of work's own ends by them as without us. ``first`` is called at the first one.
     """
     came: list[int] = []
     here = os.getpid()
 
     def interrupt(number: int, frame: object) -> None:
         if os.getpid() != here:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
             os.kill(os.getpid(), number)
             return
+        if not came:
+            first()
         came.append(number)
         raise KeyboardInterrupt
 

@@ -66,8 +66,17 @@ def do(work: Work, row: dict[str, Any], home: str, agent: str = "") -> Report:
     Raises nothing. ``home`` is the process that asked, as `here` names it, and
     ``agent`` who asked there.
     """
+    pid = os.getpid()
     with write_permission.real(), acting_for(agent):
-        return _reported(work, row, home)
+        report = _reported(work, row, home)
+    if os.getpid() != pid:
+        # a fork of work's own has come back: it is no worker, and has no agent
+        os._exit(_exit_status(report))
+    return report
+
+
+def _exit_status(report: Report) -> int:
+    return 0 if report.error in ("", "SystemExit", "SystemExit: 0") else 1
 
 
 def do_dry(work: Work, row: dict[str, Any], home: str) -> tuple[Report, list[str]]:

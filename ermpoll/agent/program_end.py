@@ -41,6 +41,8 @@ def watch(agent: _Drains) -> None:
     """Drain this agent once the program's main thread has ended."""
     global _pid
     with _lock:
+        if _pid is None and hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forget)
         if _pid != os.getpid():
             _watched.clear()
             # registered late, so called before what was there when it began
@@ -51,6 +53,15 @@ def watch(agent: _Drains) -> None:
             thread.start()
             _pid = os.getpid()
         _watched.add(agent)
+
+
+def _forget() -> None:
+    """Have no agents: their threads, and the rows, are the parent's."""
+    global _lock
+    # whoever held it is not here
+    _lock = threading.Lock()
+    _watched.clear()
+    registry.forget()
 
 
 def _drain_after_main() -> None:

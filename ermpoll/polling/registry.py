@@ -55,6 +55,14 @@ def leave(thing: Runs) -> None:
             del _running[thing.name]
 
 
+def forget() -> None:
+    """List nothing, in a process that was forked: what ran has no thread there."""
+    global _lock
+    # whoever held it is not here
+    _lock = threading.Lock()
+    _running.clear()
+
+
 class RunningThings(list[Runs]):
     """What runs, as a list; a notebook shows it as a table, a line each."""
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,167 @@ def test_a_pool_of_the_user_that_ends_with_the_program_burns_no_row(
         ended(process)
 
     assert burnt(catalog) == []
+
+
+FORKS = {
+    "ends": "sys.exit(0)",
+    "comes back": "return None",
+    "raises": "raise ValueError",
+}
+
+
+@pytest.mark.parametrize("how", FORKS)
+def test_a_fork_in_work_ends_soon_and_works_no_row(tmp_path, catalog, how):
+    add(catalog, NEW)
+    body = f"""
+    import os
+
+    def forks(row):
+        child = os.fork()
+        if not child:
+            {FORKS[how]}
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return {{"result": "ended"}}
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        return {{"result": "hung"}}
+
+    ermpoll.Agent(jobs, forks).run(until_idle=True)
+    """
+    with program(tmp_path, catalog, body) as process:
+        ended(process)
+
+    [row] = rows(catalog)
+    assert (row["state"], row["result"]) == ("complete", "ended")
+
+
+def test_a_fork_beside_an_agent_has_no_agents_and_ends_soon(tmp_path, catalog):
+    add(catalog, *[NEW] * 3)
+    body = """
+    import os
+
+    agent = ermpoll.Agent(jobs, long, workers=1).start()
+    working.wait()
+    begun = time.monotonic()
+    child = os.fork()
+    if not child:
+        sys.exit(len(ermpoll.agents()))
+    status = os.waitpid(child, 0)[1]
+    print(status, time.monotonic() - begun < 2, flush=True)
+    """
+    with program(tmp_path, catalog, body) as process:
+        said = process.communicate(timeout=20)[0]
+
+    assert "0 True" in said
+    assert burnt(catalog) == []
+
+
+AGENT = """
+import ermpoll, threading, time, sys
+from concurrent.futures import ThreadPoolExecutor
+from tests.end_to_end.test_program_end import children, never
+
+jobs = ermpoll.Queue(ermpoll.connect({url!r}), "Ops:Job", owner="owner",
+                     error="error", attempts="attempts")
+print('begins', flush=True)
+agent = ermpoll.Agent(jobs, {work}, executor={executor})
+"""
+
+
+def never(row: object) -> None:
+    """Work that is stuck for ever."""
+    sys.stdout.write("working\n")
+    sys.stdout.flush()
+    threading.Event().wait()
+
+
+@contextmanager
+def command(
+    folder: Path, catalog: ermpoll.Catalog, work: str = "never", executor: str = "None"
+) -> Iterator[subprocess.Popen[str]]:
+    """`ermpoll run`, with SIGHUP and SIGINT ignored, once its work has begun."""
+    text = AGENT.format(url=catalog.url, executor=executor, work=work)
+    (folder / "stuck.py").write_text(text)
+    ignored = [signal.signal(n, signal.SIG_IGN) for n in IGNORED]
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ermpoll", "run", "stuck:agent", *TIME_OUT],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+        )
+    finally:
+        for number, handler in zip(IGNORED, ignored, strict=True):
+            signal.signal(number, handler)
+    with process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            wait_until(lambda: rows(catalog)[0]["state"] != "actionable", 15)
+            yield process
+        finally:
+            process.kill()
+
+
+IGNORED = (signal.SIGHUP, signal.SIGINT)
+TIME_OUT = ("--stop-timeout", "1")
+
+
+@pytest.mark.parametrize("executor", ["None", "ThreadPoolExecutor(1)"])
+def test_a_command_whose_work_is_stuck_exits_within_its_time_out(
+    tmp_path, catalog, executor
+):
+    add(catalog, NEW)
+    with command(tmp_path, catalog, executor=executor) as process:
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+
+    assert (process.returncode, time.monotonic() - begun < 4) == (0, True)
+    assert [row["state"] for row in rows(catalog)] == ["actionable"]
+    assert burnt(catalog) == []
+
+
+@pytest.mark.parametrize("number", IGNORED, ids=str)
+def test_a_signal_that_the_command_was_started_to_ignore_ends_nothing(
+    tmp_path, catalog, number
+):
+    add(catalog, NEW)
+    with command(tmp_path, catalog) as process:
+        process.send_signal(number)
+        let_pass(1.5)
+        assert process.poll() is None
+        assert [row["state"] for row in rows(catalog)] == ["claimed"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+
+
+def children(row: object) -> None:
+    """Work with child processes, one of which it ends."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("fork")
+    child = context.Process(target=never, args=(row,))
+    child.start()
+    child.terminate()
+    child.join(5)
+    with context.Pool(1) as pool:
+        assert pool.map(abs, [-1]) == [1]
+    assert child.exitcode == -signal.SIGTERM
+
+
+def test_work_under_the_command_ends_its_own_children_as_ever(tmp_path, catalog):
+    add(catalog, NEW)
+    with command(tmp_path, catalog, work="children") as process:
+        wait_until(lambda: rows(catalog)[0]["state"] in ("complete", "failed"), 15)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=15)
+
+    assert [row["state"] for row in rows(catalog)] == ["complete"]
 
 
 def test_claiming_stops_with_the_main_thread_though_other_threads_go_on(
