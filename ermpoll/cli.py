@@ -124,7 +124,8 @@ def _add_sandbox(commands: _Commands) -> None:
     box.add_argument(
         "--price",
         action="store_true",
-        help="take as long for each request as a real service does",
+        help="take as long for each request as a real service does; writers that "
+        "overlap abort as there",
     )
     box.add_argument(
         "--control", action="store_true", help="let clients cause faults over HTTP"

@@ -60,8 +60,9 @@ class User:
         UsageError
             When the text is of another form.
         """
-        name, *more = text.split(":")
-        if not re.fullmatch(r"[\w.-]+", name) or len(more) > 2:
+        # the id of a group may be an address, with colons of its own
+        name, *more = text.split(":", 2)
+        if not re.fullmatch(r"[\w.-]+", name):
             raise UsageError(
                 f"A user is NAME[:TOKEN][:GROUP,...], of letters, digits, _ . and -;"
                 f" not {name[:40]!r}."

@@ -191,7 +191,14 @@ def test_a_process_takes_users() -> None:
         assert client.get("/authn/session").json["client"]["id"] == BOB
 
 
-@pytest.mark.parametrize("text", ["", "a b", "bob:x:y:z", "/etc"])
+def test_a_group_may_be_called_by_an_address() -> None:
+    user = User.parse("bob::https://auth.example.org/id/1,students")
+
+    assert user.token == "bob"
+    assert user.groups == {"https://auth.example.org/id/1", "students"}
+
+
+@pytest.mark.parametrize("text", ["", "a b", "/etc"])
 def test_what_is_no_user_is_a_message(text: str) -> None:
     code, message = refused(token="own", users=[text])
 
