@@ -129,6 +129,8 @@ def running_lab(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         env=environment,
         cwd=folder,
+        # what a shell starts in the background ignores Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process

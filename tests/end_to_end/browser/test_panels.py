@@ -177,7 +177,8 @@ def test_a_console_at_600_pixels_is_reached_by_keys_and_names_the_zone(open_book
 
 def test_no_payload_of_a_catalog_runs_in_the_page(open_book):
     cells = [
-        "import ermpoll\nfrom tests import tables\nbox = ermpoll.sandbox.start()\n"
+        "import ermpoll\nfrom tests.helpers import tables\n"
+        "box = ermpoll.sandbox.start()\n"
         f"text = {PAYLOAD!r}\n"
         "names = {n: f'{n} {text}' for n in ('state', 'owner', 'error', 'name')}\n"
         "catalog = ermpoll.connect(box.new_catalog())\n"

@@ -9,6 +9,7 @@ import pytest
 from pika import frame, spec
 
 from ermpoll.sandbox.broker.frames import FRAME_MAX, Frames
+from tests.helpers import loops
 
 
 class _Transport:
@@ -43,7 +44,7 @@ def _read(*chunks: bytes) -> list[tuple[int, Any, bytes]]:
         frames, _ = _frames(*chunks)
         return [item async for item in frames.arriving()]
 
-    return asyncio.run(run())
+    return loops.run(run())
 
 
 def _begun(channel: int, size: int, exchange: str = "e") -> bytes:
@@ -94,7 +95,7 @@ def test_what_is_sent_stands_in_frames_that_are_not_too_large(size: int) -> None
         frames.send(1, spec.Basic.Deliver("t", 1, False, "e", ""), b"x" * size)
         return writer.written
 
-    data, sizes, body = asyncio.run(run()), [], b""
+    data, sizes, body = loops.run(run()), [], b""
     while data:
         used, item = frame.decode_frame(data)
         sizes.append(used)

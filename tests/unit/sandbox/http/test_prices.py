@@ -8,6 +8,7 @@ import time
 
 from ermpoll.sandbox.http.messages import Answer, Request
 from ermpoll.sandbox.http.prices import Machine, Prices
+from tests.helpers import loops
 
 
 def _put(table: str, rows: int = 1, connection: int = 0) -> Request:
@@ -37,16 +38,16 @@ async def _all(*requests: Request, aborts: bool = True) -> list[bool]:
 
 
 def test_of_two_writers_of_a_table_one_wins() -> None:
-    assert sorted(asyncio.run(_all(_put("Job"), _put("Job")))) == [False, True]
+    assert sorted(loops.run(_all(_put("Job"), _put("Job")))) == [False, True]
 
 
 def test_the_first_to_commit_wins_and_not_the_first_to_start() -> None:
     # 300 rows are 0.14 s of work, one row is done in 0.02 s.
-    assert asyncio.run(_all(_put("Job", 300), _put("Job"))) == [False, True]
+    assert loops.run(_all(_put("Job", 300), _put("Job"))) == [False, True]
 
 
 def test_writers_of_different_tables_abort_each_other_too() -> None:
-    assert asyncio.run(_all(_put("Job", 100), _put("Other"))) == [False, True]
+    assert loops.run(_all(_put("Job", 100), _put("Other"))) == [False, True]
 
 
 def test_writers_one_after_the_other_all_win() -> None:
@@ -54,7 +55,7 @@ def test_writers_one_after_the_other_all_win() -> None:
         prices = Prices(_done)
         return [await prices.respond(_put("Job")) is not None for _ in range(4)]
 
-    assert asyncio.run(turns()) == [True] * 4
+    assert loops.run(turns()) == [True] * 4
 
 
 def test_neither_a_reader_nor_a_refused_write_aborts_another() -> None:
@@ -63,13 +64,13 @@ def test_neither_a_reader_nor_a_refused_write_aborts_another() -> None:
         requests = _put("Job"), _put("Job"), _get()
         return list(await asyncio.gather(*map(prices.respond, requests)))
 
-    assert None not in asyncio.run(together())
+    assert None not in loops.run(together())
 
 
 def test_aborts_can_be_turned_off() -> None:
     requests = [_put("Job") for _ in range(4)]
 
-    assert asyncio.run(_all(*requests, aborts=False)) == [True] * 4
+    assert loops.run(_all(*requests, aborts=False)) == [True] * 4
 
 
 def test_an_aborted_connection_pays_on_its_next_request() -> None:
@@ -84,7 +85,7 @@ def test_an_aborted_connection_pays_on_its_next_request() -> None:
             spans.append(time.monotonic() - begun)
         return spans
 
-    after_an_abort, other = asyncio.run(took())
+    after_an_abort, other = loops.run(took())
     assert after_an_abort >= 0.0199
     assert other >= 0.0079
 
@@ -97,7 +98,7 @@ def test_more_work_than_processors_takes_its_time() -> None:
         return time.monotonic() - begun
 
     # Four times 0.04 s of work on two processors.
-    assert asyncio.run(four()) >= 0.079
+    assert loops.run(four()) >= 0.079
 
 
 def test_a_stale_tag_is_found_before_a_conflict() -> None:
@@ -108,7 +109,7 @@ def test_a_stale_tag_is_found_before_a_conflict() -> None:
         both = prices.respond(_put("Job", 100)), prices.respond(stale)
         return list(await asyncio.gather(*both))
 
-    done, refused = asyncio.run(late())
+    done, refused = loops.run(late())
     assert done is not None
     assert refused is not None
     assert (done.status, refused.status) == (200, 412)
