@@ -265,13 +265,20 @@ def test_a_signal_that_the_command_was_started_to_ignore_ends_nothing(
         process.wait(timeout=15)
 
 
+def begin_and_stay(begun: Any) -> None:
+    begun.set()
+    signal.pause()
+
+
 def children(row: object) -> None:
     """Work with child processes, one of which it ends."""
     import multiprocessing
 
     context = multiprocessing.get_context("fork")
-    child = context.Process(target=never, args=(row,))
+    begun = context.Event()
+    child = context.Process(target=begin_and_stay, args=(begun,))
     child.start()
+    assert begun.wait(5)
     child.terminate()
     child.join(5)
     with context.Pool(1) as pool:
