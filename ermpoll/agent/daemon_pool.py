@@ -68,8 +68,7 @@ class DaemonThreadPool(Executor):
                     break
                 if call is not None:
                     call[0].cancel()
-            for _ in self._threads:
-                self._calls.put(None)
+            self._calls.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
@@ -95,6 +94,8 @@ class DaemonThreadPool(Executor):
             _do(*call)
             # an idle thread must not keep the last result alive
             del call
+        # handed on: one that an interrupt kept from being listed ends as well
+        self._calls.put(None)
 
     def _next(self) -> _Call | None:
         try:

@@ -67,3 +67,27 @@ def test_a_shutdown_of_own_threads_can_cancel_what_was_not_begun():
     assert first.result(5) is None
     assert second.cancelled()
     pool.shutdown()
+
+
+def test_own_threads_end_though_an_interrupt_met_the_beginning_of_one(monkeypatch):
+    """Ctrl-C, or a dry run that is cancelled, between its start and our note of it."""
+    pool = DaemonThreadPool(2, "ermpoll-interrupted")
+    start, begun = threading.Thread.start, threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        assert begun.wait(5)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.submit(begun.set)
+    assert pool.submit(int).result(5) == 0
+    pool.shutdown()
+
+    def running() -> list[str]:
+        names = (thread.name for thread in threading.enumerate())
+        return [name for name in names if name.startswith("ermpoll-interrupted")]
+
+    wait_until(lambda: not running())
