@@ -140,8 +140,12 @@ class QueueTable:
         self, rids: Iterable[str], columns: Iterable[str]
     ) -> dict[str, dict[str, JSON]]:
         """Read version and some columns of rows: ``{RID: row}``."""
-        pages = [self.catalog.get(path) for path in self.queries.marks(rids, columns)]
-        return {str(row["RID"]): row for page in pages if page for row in page.rows}
+        columns = tuple(columns)
+        return {
+            str(row["RID"]): row
+            for path in self.queries.marks(rids, columns)
+            for row in self.catalog.rows(path, "RID", "RMT", *columns)
+        }
 
     def columns_at(self, version: str, rid: str, columns: Iterable[str]) -> Row:
         """Read columns of a row as they were at a version; empty where none tells."""

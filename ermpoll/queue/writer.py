@@ -291,18 +291,12 @@ class _Sending:
         for step in steps.values():
             columns |= dict.fromkeys((*step.change.before, *step.change.after))
         names = [name for name in columns if name not in SYSTEM_COLUMNS]
-        table = self._table
-        rows = {
-            str(row["RID"]): row
-            for path in table.queries.marks(steps, names)
-            for row in table.catalog.rows(path, "RID", "RMT", *names)
-        }
         return {
             rid: Trace(
                 rmt=str(row["RMT"]) if _is_as_left(steps[rid].change, row) else "",
                 is_ours=is_marked(definition, steps[rid], row),
             )
-            for rid, row in rows.items()
+            for rid, row in self._table.read_columns(steps, names).items()
         }
 
 
