@@ -55,8 +55,6 @@ class Poller:
         For an owner (an agent): fills in its half of each Status.
     listed_as
         For an owner: what is listed under the name instead of the poller.
-    idle
-        For an owner: False keeps ``run(until_idle=True)`` going.
 
     Raises
     ------
@@ -77,7 +75,6 @@ class Poller:
         clocks: Clocks = REAL,
         decorate: Decorate | None = None,
         listed_as: registry.Runs | None = None,
-        idle: Callable[[], bool] | None = None,
     ) -> None:
         notices = hidden(notices)
         schedule = Schedule(
@@ -88,7 +85,6 @@ class Poller:
         self.name = printable(name or "") or f"poller {next(_numbers)}"
         self._listed = name is not None
         self._entry: registry.Runs = listed_as or self
-        self._idle = idle or (lambda: True)
         self._clocks = clocks
         self._timetable = Timetable(schedule, clocks.monotonic)
         #: What it says of itself; an owner (an agent) says more there.
@@ -271,7 +267,7 @@ class Poller:
                 wait_s = self.tick()
                 if self.board.left is not None:
                     raise self.board.left
-                if until_idle and self._timetable.schedule.is_idle and self._idle():
+                if until_idle and self._timetable.schedule.is_idle:
                     return
                 self._wait(wait_s, stop)
         finally:
