@@ -7,6 +7,7 @@ waits. So an interrupt can cut off no write.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import threading
@@ -18,7 +19,7 @@ from ermpoll.agent import execution, program_end
 from ermpoll.agent.cycle import Cycle, Left
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
-from ermpoll.backoff import REAL, Clocks
+from ermpoll.backoff import REAL, Clocks, backoff_s
 from ermpoll.catalog import write_permission
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
@@ -33,6 +34,9 @@ ABANDON_S = 5.0
 #: With no work left and no write that gets through for so many seconds, a run in
 #: the foreground that was to end does.
 PATIENCE_S = 25.0
+#: The first of the waits that one for a run is made of; each is twice as long as the
+#: one before. A signal that comes while a wait begins is heard only when that ends.
+FIRST_WAIT_S = 0.05
 
 
 class Phase(Enum):
@@ -337,12 +341,14 @@ class Lifecycle:
 
     def _wait(self, seconds: float | None) -> bool:
         """Wait until the run has ended; without a time, until it is to be given up."""
-        if seconds is not None:
-            ended = self._clocks.wait(self._ended, seconds)
-        else:
-            while not (ended := self._clocks.wait(self._ended, PATIENCE_S)):
-                if self._is_hopeless() or not self.is_running:
-                    break
+        left_s, ended = math.inf if seconds is None else seconds, False
+        for nth in itertools.count(1):
+            wait_s = min(backoff_s(nth, FIRST_WAIT_S, PATIENCE_S), left_s)
+            ended = self._clocks.wait(self._ended, wait_s)
+            left_s -= wait_s
+            lost = seconds is None and (self._is_hopeless() or not self.is_running)
+            if ended or lost or left_s <= 0:
+                break
         if ended and self._thread is not None:
             self._thread.join(ABANDON_S)
         return ended

@@ -268,12 +268,13 @@ def test_the_work_of_one_agent_waits_for_the_stop_of_another(catalog):
 def test_a_job_that_ends_when_the_wait_for_it_is_over_leaves_nothing_stopping(
     catalog, work
 ):
-    [rid] = add(catalog, NEW)
+    [rid], here, waited = add(catalog, NEW), threading.current_thread(), [0.0]
 
     def late(event: threading.Event, seconds: float) -> bool:
         """Let the job end after the wait, and before anybody hears of that."""
         ended = REAL.wait(event, seconds)
-        if seconds == 0.25 and not ended:
+        waited[0] += seconds if threading.current_thread() is here else 0
+        if waited[0] > 0.249 and not ended:
             work.go.set()
             wait_until(lambda: read(catalog, rid)["state"] == "complete")
             wait_until(lambda: agent.status.held == 0)
@@ -289,6 +290,31 @@ def test_a_job_that_ends_when_the_wait_for_it_is_over_leaves_nothing_stopping(
     agent.stop(timeout_s=0.25)
 
     wait_until(lambda: agent.status.state == "stopped", 2)
+
+
+def test_an_interrupt_that_meets_a_wait_as_it_begins_is_soon_heard(catalog):
+    """Python hears a signal between two instructions, or where it cuts a wait short."""
+    add(catalog, NEW)
+    slices: list[float] = []
+
+    def met(event: threading.Event, seconds: float) -> bool:
+        if threading.current_thread() is not threading.main_thread() or slices:
+            return REAL.wait(event, seconds)
+        slices.append(seconds)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.raise_signal(signal.SIGINT)
+        ended = REAL.wait(event, min(seconds, 1))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        return ended
+
+    agent = ermpoll.Agent(
+        queue(catalog), lambda row: {}, clocks=replace(REAL, wait=met)
+    )
+
+    agent.run(stop_timeout_s=5)
+
+    assert slices[0] < 1
+    assert agent.status.state == "stopped"
 
 
 # an exit from within
