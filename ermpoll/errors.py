@@ -12,9 +12,11 @@ that no caller has to parse text. Whose fault one is, `fault_of` says::
     │   ├── NotFound                     404
     │   ├── Conflict                     409
     │   ├── PreconditionFailed           412: somebody wrote in between
+    │   ├── NoHistory                    nothing is known of that time
     │   └── Unavailable                  429, 5xx, network, time limit
     │       └── Aborted                  nothing happened; try again
     ├── WriteRefused                     read-only, or a dry run is on
+    ├── ReadingStopped                   a long reading was stopped
     ├── ExecutorError                    the executor of an agent does no work
     ├── TransformError                   your function failed on a row
     └── NoticeError                      a notice source that can't be
@@ -101,6 +103,10 @@ class PreconditionFailed(CatalogError):
     """Somebody wrote to the catalog since it was read (412); nothing was written."""
 
 
+class NoHistory(CatalogError):
+    """The catalog has nothing to tell of that time."""
+
+
 class Unavailable(CatalogError):
     """The catalog can't be reached or can't answer now.
 
@@ -134,6 +140,10 @@ class Aborted(Unavailable):
 
 class WriteRefused(ErmpollError):
     """No write was sent: the catalog is read-only here, or a dry run is going on."""
+
+
+class ReadingStopped(ErmpollError):
+    """The reading was stopped before its end, as somebody asked."""
 
 
 class ExecutorError(ErmpollError):
@@ -194,6 +204,7 @@ _FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
     (Unreadable, Fault.ROW),
     (TransformError, Fault.ROW),
     (WriteRefused, Fault.CALLER),
+    (ReadingStopped, Fault.CALLER),
     (UsageError, Fault.CALLER),
     (Exception, Fault.ROW),
 )

@@ -30,7 +30,7 @@ from ermpoll.catalog.credentials import (
     of_deriva,
     session_of,
 )
-from ermpoll.catalog.etags import etag_time
+from ermpoll.catalog.etags import etag_time, snapshot_of, snapshot_time
 from ermpoll.catalog.shared import shared_of
 from ermpoll.catalog.transport import Reply, Transport, with_columns
 from ermpoll.catalog.values import body_of
@@ -145,7 +145,34 @@ class Catalog:
     @property
     def is_snapshot(self) -> bool:
         """Whether it is the catalog as it was at some time: nobody writes there."""
-        return "@" in self.url.rpartition("/")[2].replace("%40", "@")
+        return bool(self._parts[1])
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """The address without a snapshot, and the ``@`` of one with its name."""
+        server, slash, last = self.url.rpartition("/")
+        number, at, snapshot = last.replace("%40", "@").partition("@")
+        return f"{server}{slash}{number}", at + snapshot
+
+    def at(self, moment: datetime) -> Catalog:
+        """Return the catalog as it was at a moment: the same login, nobody writes.
+
+        Nothing is sent. Its time (`now`) is that moment, to which leases and times
+        to try again are to be held.
+        """
+        return self._beside(f"{self._parts[0]}@{snapshot_of(moment)}")
+
+    @property
+    def live(self) -> Catalog:
+        """The catalog as it is now: itself, unless it is a snapshot."""
+        return self._beside(self._parts[0]) if self.is_snapshot else self
+
+    def _beside(self, url: str) -> Catalog:
+        transport = self._transport
+        login, timeout_s, ca = transport.login, transport.timeout_s, transport.ca
+        other = Catalog(url, login, read_only=True, timeout_s=timeout_s, ca=ca)
+        other._transport = transport.beside(url)
+        return other
 
     @property
     def read_only(self) -> bool:
@@ -244,8 +271,11 @@ class Catalog:
         return session.name if session else None
 
     def now(self) -> datetime:
-        """Return the catalog's time (UTC): to show, and to wake by."""
-        return self.clock.now()
+        """Return the catalog's time (UTC): to show, and to wake by.
+
+        Of a snapshot it is the moment that the snapshot is of.
+        """
+        return snapshot_time(self._parts[1][1:]) or self.clock.now()
 
     def own_time(self, max_age_s: float) -> datetime | None:
         """Return the catalog's time as an own write told it, to judge others by.

@@ -66,7 +66,7 @@ def etag_time(etag: str | None) -> datetime | None:
     if match is None:
         return None
     version = match["version"]
-    return parse_time(version) or _snapshot_time(version)
+    return parse_time(version) or snapshot_time(version)
 
 
 def etag_login(etag: str | None) -> str | None:
@@ -78,8 +78,11 @@ def etag_login(etag: str | None) -> str | None:
 def snapshot_id(version: str) -> str | None:
     """Return what names the catalog as it was at a time; None where it is no time."""
     at = parse_time(version)
-    if at is None:
-        return None
+    return None if at is None else snapshot_of(at)
+
+
+def snapshot_of(at: datetime) -> str:
+    """Return what names the catalog as it was at a moment."""
     passed = at - datetime(1970, 1, 1, tzinfo=UTC)
     value, digits = 2 * (passed // timedelta(microseconds=1)), ""
     while value > 0:
@@ -89,7 +92,8 @@ def snapshot_id(version: str) -> str | None:
     return "-".join(reversed(parts))
 
 
-def _snapshot_time(text: str) -> datetime | None:
+def snapshot_time(text: str) -> datetime | None:
+    """Return the moment that names a snapshot; None where the text is no such name."""
     digits = text.replace("-", "").upper()
     if not digits or any(digit not in _BASE32 for digit in digits):
         return None

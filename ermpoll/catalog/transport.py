@@ -246,6 +246,12 @@ class Transport:
             )
         return reply
 
+    def beside(self, url: str) -> Transport:
+        """Return one to another address of the server, over the same connections."""
+        other = Transport(url, self.login, timeout_s=self.timeout_s, ca=self.ca)
+        other._sessions = self._sessions
+        return other
+
     def _error(self, method: str, url: str, answer: requests.Response) -> CatalogError:
         try:
             page = _body(answer, LARGEST_PAGE)[:LARGEST_PAGE].decode(errors="replace")

@@ -33,6 +33,11 @@ def why(table: QueueTable, rid: str) -> str:
     reason = _waits(table, row, now) or _filtered(table, rid, now)
     if reason:
         return f"{rid} is not taken: {reason}."
+    if table.catalog.is_snapshot:
+        return (
+            f"{rid} was a candidate then, which nothing kept a claim from taking; "
+            f"{table.why_not_writable}."
+        )
     if table.why_not_writable:
         nobody = "" if table.catalog.read_only else _nobody(table)
         return (

@@ -21,6 +21,7 @@ from ermpoll.queue import explain, operations, transitions
 from ermpoll.queue.definition import QueueDefinition, words_of
 from ermpoll.queue.plan import error_text, finishing_changes
 from ermpoll.queue.reading.queries import Queries
+from ermpoll.queue.reading.tenses import Tenses
 from ermpoll.queue.results import Claim, Outcome, Plan
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.selection import Selector
@@ -36,7 +37,7 @@ from ermpoll.redact import printable
 CLAIMS_PAGE = 1000
 
 
-class Queue(QueueTable):
+class Queue(QueueTable, Tenses):
     """A table to take jobs from.
 
     Parameters
@@ -135,6 +136,13 @@ class Queue(QueueTable):
             warnings.warn(self.why_not_writable, stacklevel=2)
         if misspelt := misspelt_ready(self):
             warnings.warn(misspelt, stacklevel=2)
+
+    @classmethod
+    def of(cls, definition: QueueDefinition, catalog: Catalog) -> Queue:
+        """Return the queue of a definition that was checked already."""
+        jobs = cls.__new__(cls)
+        QueueTable.__init__(jobs, definition, Queries(definition), catalog)
+        return jobs
 
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"

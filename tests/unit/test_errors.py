@@ -44,6 +44,7 @@ def answer(status: int, words: str = "") -> ErmpollError:
         (errors.TransformError(), Fault.ROW),
         (errors.WriteRefused(), Fault.CALLER),
         (errors.UsageError(), Fault.CALLER),
+        (errors.ReadingStopped(), Fault.CALLER),
         (ValueError("bad image"), Fault.ROW),
         (ConnectionError("another service"), Fault.ROW),
         (MemoryError(), Fault.ROW),

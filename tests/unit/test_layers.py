@@ -48,6 +48,7 @@ WRONG = {
     "queue/plan": "ermpoll.polling",
     "render/frames": "ermpoll.catalog",
     "polling/schedule": "ermpoll.agent",
+    "history/past": "ermpoll.history.versions",
     "sandbox/__init__": "ermpoll.render.frames",
     "sandbox/query/scope": "ermpoll.sandbox.schema",
     "agent/agent": "ermpoll.sandbox",

@@ -1,0 +1,37 @@
+"""A queue's past, told from the catalog alone: what was, who did it, was it right.
+
+ERMrest keeps each version of each row. This package reads them, slowly and with leave
+to stop, and judges them by the words that the queue was declared with; it writes
+nothing, and needs no record of its own, so any catalog can be told of.
+
+Open `past` first: how a moment is read, at which pace, and what may be missing. Then
+`model_then` (a table under the names of then), `versions` (a row's life, and all that
+rows went through in a period) and `queue_then` (``jobs.at``).
+
+The reader, for what else wants to know the past::
+
+    past = Past(jobs.catalog, rate=5)               # paced; progress=, stop=
+    period = past.period("24 h")                    # clamped to what is known
+    table = TablePast(past, jobs.definition)
+    read_versions(table, period).steps()            # by time: before and after
+    read_life(table, "1-A2BC")                      # one row, back to its first
+    past.told, past.requests                        # what to know of it, its cost
+"""
+
+from ermpoll.history.model_then import TablePast
+from ermpoll.history.past import Past, PastPeriod, ReadingProgress
+from ermpoll.history.queue_then import queue_at
+from ermpoll.history.versions import Step, Version, Versions, read_life, read_versions
+
+__all__ = [
+    "Past",
+    "PastPeriod",
+    "ReadingProgress",
+    "Step",
+    "TablePast",
+    "Version",
+    "Versions",
+    "queue_at",
+    "read_life",
+    "read_versions",
+]
