@@ -41,6 +41,11 @@ class Hearer:
         wait_until(lambda: self.notices.status.state == state, timeout_s)
         return self.notices.status
 
+    def wait_for_word_of(self, state: str) -> NoticesStatus:
+        """Return the last word of a state, which may be over by now."""
+        wait_until(lambda: state in [status.state for status in self.told])
+        return [status for status in self.told if status.state == state][-1]
+
 
 @contextmanager
 def hearing(url: str, **options: object) -> Iterator[Hearer]:
@@ -312,8 +317,7 @@ def test_notices_come_back_after_the_broker_closed_the_connection(rabbit: Rabbit
         hearer.wait_for_state("push")
 
         rabbit.ctl("close_all_connections", "maintenance at noon")
-        wait_until(lambda: hearer.told[-1].state != "push")
-        down = hearer.told[-1]
+        down = hearer.wait_for_word_of("down")
         hearer.wait_for_state("push")
         rabbit.publish()
         wait_until(lambda: hearer.heard == 1)
@@ -330,8 +334,7 @@ def test_notices_come_back_after_the_queue_was_deleted(rabbit: Rabbit):
 
         (queue,) = rabbit.queues()
         rabbit.ctl("delete_queue", queue)
-        wait_until(lambda: hearer.told[-1].state == "down")
-        down = hearer.told[-1]
+        down = hearer.wait_for_word_of("down")
         hearer.wait_for_state("push")
         rabbit.publish()
         wait_until(lambda: hearer.heard == 1)
@@ -345,7 +348,7 @@ def test_a_connection_that_is_cut_comes_back(rabbit: Rabbit):
         hearer.wait_for_state("push")
 
         between.cut()
-        wait_until(lambda: hearer.told[-1].state == "down")
+        hearer.wait_for_word_of("down")
         hearer.wait_for_state("push")
         rabbit.publish()
         wait_until(lambda: hearer.heard == 1)
