@@ -108,6 +108,29 @@ def test_a_holder_may_finish_what_a_daemon_took_under_its_token(
     assert record.end() == []
 
 
+def test_a_holder_may_renew_what_a_daemon_took_under_its_token(
+    record: Record,
+) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("a", state="claimed")
+    record.write("daemon", state="done")
+
+    assert record.end() == []
+
+
+def test_nobody_else_may_renew_what_a_daemon_took(record: Record) -> None:
+    record.claim()
+    record.write("person", state="hold")
+    record.write("person", state="new")
+    record.write("daemon", state="claimed")
+    record.write("b", state="claimed")
+
+    assert record.kinds == ["two holders"]
+
+
 def test_nobody_else_may_finish_what_a_daemon_took(record: Record) -> None:
     record.claim()
     record.write("person", state="hold")

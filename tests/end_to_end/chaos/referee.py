@@ -247,8 +247,14 @@ class Referee:
 
     def _renew(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         owner, holder = self._machine.owner, track.holder
-        if holder is None or entry.who != holder.who or after[owner] != before[owner]:
-            self._find("two holders", entry, f"{entry.who} writes a row that is held")
+        same = after[owner] == before[owner]
+        if holder and self._is_under_token_of_before(entry, holder, after) and same:
+            self.counts["renewed by the token of before"] += 1
+            return
+        if holder is None or entry.who != holder.who or not same:
+            whose = holder and f"{holder.who}'s, under {holder.token}"
+            told = f"{entry.who} writes a row that is held: {whose}; token kept: {same}"
+            self._find("two holders", entry, told)
             return
         holder.at = entry.at
         self.counts["renewals"] += 1
@@ -263,9 +269,7 @@ class Referee:
         if given_up and (other or (holder and holder.token)):
             self._taken_over(entry, track, holder)
             return
-        if holder and other and not holder.token and self._has_own_token(entry, after):
-            # a person set the row back, token and all, and a daemon took it then:
-            # the row is as its first holder left it
+        if holder and self._is_under_token_of_before(entry, holder, after):
             self.counts["finished by the token of before"] += 1
             track.robbed.add(holder.who)
             return
@@ -281,8 +285,15 @@ class Referee:
         if holder is not None and entry.at - holder.at > holder.lease_s:
             self.counts["finished late, unchallenged"] += 1
 
-    def _has_own_token(self, entry: Entry, row: Row) -> bool:
-        return self._tokens.get(str(row[self._machine.owner])) == entry.who
+    def _is_under_token_of_before(
+        self, entry: Entry, holder: _Holder, row: Row
+    ) -> bool:
+        """Whether its first holder finds the row as it left it.
+
+        A person set it back, token and all, and a daemon took it then.
+        """
+        own = self._tokens.get(str(row[self._machine.owner])) == entry.who
+        return entry.who != holder.who and not holder.token and own
 
     def _give_back(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         m = self._machine
