@@ -20,6 +20,7 @@ import ermpoll
 from ermpoll import cli
 from ermpoll.errors import UsageError
 from tests.helpers.conditions import let_pass
+from tests.helpers.shares import mostly_long
 
 #: The rows of these tests have a specimen of their own, so that one failure is one.
 AGENT = """
@@ -277,7 +278,7 @@ def test_run_releases_what_does_not_finish(
     assert states_of(box, added) == dict.fromkeys(added, "new")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=str)
+@pytest.mark.parametrize("stop", mostly_long([signal.SIGTERM, signal.SIGINT]), ids=str)
 def test_run_ends_in_time_while_the_catalog_is_away_and_says_what_stays_claimed(
     tmp_path: Path, box: ermpoll.sandbox.Box, stop: signal.Signals
 ) -> None:

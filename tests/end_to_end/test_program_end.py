@@ -18,6 +18,7 @@ import pytest
 
 import ermpoll
 from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add
 
 NEW = {"state": "actionable", "attempts": 0}
@@ -93,7 +94,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-@pytest.mark.parametrize("work", ["long", "quick"])
+@pytest.mark.parametrize("work", mostly_long(["long", "quick"]))
 def test_a_program_that_ends_without_a_stop_burns_no_row(tmp_path, catalog, how, work):
     add(catalog, *[NEW] * 60)
     body = f"""

@@ -14,6 +14,7 @@ import ermpoll
 from ermpoll.errors import ExecutorError
 from tests.helpers import picklable_work
 from tests.helpers.conditions import let_pass, wait_until
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add, queue, read
 
 NEW = {"state": "actionable", "attempts": 0}
@@ -113,7 +114,7 @@ def test_rows_that_a_broken_executor_did_not_do_stay_ready(catalog, make):
     assert len(rids) == 60
 
 
-@pytest.mark.parametrize("make", BROKEN)
+@pytest.mark.parametrize("make", mostly_long(BROKEN, keep=2))
 def test_a_run_that_is_to_end_by_itself_ends_with_the_executors_reason(catalog, make):
     add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 9)
     with make() as pool:
@@ -236,6 +237,7 @@ def test_an_interrupt_that_reaches_a_process_of_the_pool_fails_no_row(catalog):
     assert all(is_untouched(row) for row in rows(catalog))
 
 
+@pytest.mark.long
 def test_one_deadly_row_does_not_keep_the_others_from_being_done(catalog):
     [deadly, *others] = add(catalog, {**NEW, "name": "deadly"}, *[NEW] * 5)
     pools = [ProcessPoolExecutor(1)]

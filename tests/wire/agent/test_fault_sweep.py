@@ -29,7 +29,7 @@ from tests.helpers.wire_faults import KINDS, WORDS, Fault
 
 LEASE_S = 30.0
 #: Each kind of failure is tried at every so manieth place, each from another one on.
-SHARE = 8
+SHARE = 16
 #: Those that may be of a row: then that row may fail, with these words.
 OF_THE_ROW = ("400", "409")
 

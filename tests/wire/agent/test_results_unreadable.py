@@ -14,6 +14,7 @@ from ermpoll.catalog.clock import parse_time
 from ermpoll.errors import TransformError, UsageError
 from tests.helpers.bad_results import BAD, Mute, by_name
 from tests.helpers.conditions import wait_until
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add, queue, read
 
 NEW = {"state": "actionable"}
@@ -22,7 +23,7 @@ NAMES = [*BAD, "good"]
 bad = pytest.mark.parametrize("name", list(BAD))
 
 
-@pytest.fixture(params=["threads", "processes"])
+@pytest.fixture(params=mostly_long(["threads", "processes"]))
 def pool(request: pytest.FixtureRequest) -> Iterator[Executor]:
     with (
         ThreadPoolExecutor(3)

@@ -20,6 +20,7 @@ from ermpoll.notices.base import LocalNotices
 from ermpoll.queue.transitions import Held
 from tests.helpers.conditions import wait_until
 from tests.helpers.relay import Relay, relay
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add, queue, read
 
 NEW = {"state": "actionable", "attempts": 0}
@@ -82,7 +83,7 @@ def given_back(catalog: ermpoll.Catalog, rid: str) -> bool:
 # an interrupt while the catalog is away
 
 
-@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("once", mostly_long([True, False]))
 def test_an_interrupt_while_the_catalog_is_away_ends_within_the_stop_time_out(
     catalog, way, door, work, caplog, once
 ):
@@ -388,7 +389,7 @@ def test_an_agent_that_an_exit_ended_can_be_started_again(catalog):
 # results that can't be written
 
 
-@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("ends", mostly_long([True, False]))
 def test_what_was_lost_since_the_catalog_was_away_is_told_as_that_and_once(
     catalog, way, door, work, caplog, ends
 ):

@@ -11,6 +11,7 @@ import pytest
 import ermpoll
 from ermpoll.notices.base import LocalNotices
 from tests.helpers.relay import Fault, Relay, relay
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
@@ -24,7 +25,9 @@ FAULTS: dict[str, Fault] = {
     "cut": ConnectionError(),
 }
 
-faulty = pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
+faulty = pytest.mark.parametrize(
+    "fault", mostly_long(FAULTS.values(), keep=2), ids=list(FAULTS)
+)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from ermpoll.catalog import transport
 from ermpoll.catalog.conditional import ConditionalReader
 from ermpoll.errors import Aborted, Unavailable
 from tests.helpers.peers import Reply, serving
+from tests.helpers.shares import mostly_long
 
 PATHS = [
     "entity/S:T",
@@ -114,7 +115,7 @@ def test_an_error_s_page_without_an_end_is_cut_off():
     [OK + b"\r\n", OK + b"Content-Length: 1000000\r\n\r\n", OK + b"X-Long: ", b""],
     ids=["body", "known length", "a header", "the first line"],
 )
-@pytest.mark.parametrize("method", ["get", "put"])
+@pytest.mark.parametrize("method", mostly_long(["get", "put"]))
 def test_an_answer_that_drips_ends_in_time(head, method):
     with sending(head, b" " if b"\r\n\r\n" in head else b"H", every_s=0.05) as url:
         door = ermpoll.connect(url, {}, timeout_s=0.25)

@@ -21,6 +21,7 @@ from tests.helpers.rabbitmq import (
     free_port,
     proxy,
 )
+from tests.helpers.shares import mostly_long
 
 needs_rabbitmq = pytest.mark.rabbitmq
 
@@ -472,11 +473,16 @@ def _through(between: Proxy) -> str:
 @needs_rabbitmq
 @pytest.mark.parametrize(
     ("limit", "words"),
-    [
-        (("set_vhost_limits", "-p", "tight", '{"max-connections": 0}'), "connection"),
-        (("set_user_limits", "few", '{"max-connections": 0}'), "connection"),
-        (("set_user_limits", "few", '{"max-channels": 0}'), "channels"),
-    ],
+    mostly_long(
+        [
+            (
+                ("set_vhost_limits", "-p", "tight", '{"max-connections": 0}'),
+                "connection",
+            ),
+            (("set_user_limits", "few", '{"max-connections": 0}'), "connection"),
+            (("set_user_limits", "few", '{"max-channels": 0}'), "channels"),
+        ]
+    ),
     ids=["connections of a virtual host", "connections of a user", "channels"],
 )
 def test_a_limit_is_told_in_the_broker_s_own_word(rabbit: Rabbit, limit, words):
