@@ -5,7 +5,6 @@ Time, chance and waiting come from outside, so that a test can give its own.
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ermpoll.errors import Unavailable, UsageError
+from ermpoll.errors import Unavailable
 
 #: The first wait of a `Deadline`, in seconds; it doubles with each try ...
 FIRST_WAIT_S = 0.04
@@ -37,20 +36,6 @@ class Clocks:
 
 #: Those of this machine.
 REAL = Clocks()
-
-
-def seconds(name: str, value: float) -> float:
-    """Check a duration that a caller gave.
-
-    Raises
-    ------
-    UsageError
-        When it is not a finite number above zero.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise UsageError(f"{name} is {value!r}: give a number of seconds above 0.")
-    return float(value)
 
 
 def backoff_s(failures: int, base_s: float, cap_s: float) -> float:

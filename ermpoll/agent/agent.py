@@ -34,12 +34,14 @@ from ermpoll.agent.shutdown import (
     Until,
     still_worked_on,
 )
+from ermpoll.arguments import whole
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.errors import ExecutorError, UsageError
 from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
+from ermpoll.queue.queue import checked_queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
 from ermpoll.records import LivePanel, RunSummary, Status, Transform, Work
@@ -93,8 +95,8 @@ class Agent:
     Raises
     ------
     UsageError
-        ``work`` can't be called or can't travel to the executor; a number that
-        can't be.
+        ``jobs`` is no queue; ``work`` can't be called or can't travel to the
+        executor; a number that can't be.
     NoticeError
         The address of the notices is none.
     """
@@ -117,7 +119,7 @@ class Agent:
         clocks: Clocks = REAL,
     ) -> None:
         check_options(work, executor, workers, prefetch, time_limit_s)
-        self.jobs = jobs
+        self.jobs = checked_queue(jobs)
         self.work = work
         self.transform = transform
         self.name = printable(name or _default_name(jobs))
@@ -226,8 +228,7 @@ class Agent:
         ExecutorError
             The executor did not call work.
         """
-        if limit < 1:
-            raise UsageError(f"limit: expected 1 or more rows, found {limit}")
+        limit = whole("limit", limit, "rows")
         pool = self._given or DaemonThreadPool(self._workers, "ermpoll-dry")
         try:
             function = self.work if work else None

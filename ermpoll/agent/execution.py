@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
+from ermpoll.arguments import seconds, whole
 from ermpoll.backoff import backoff_s, jittered_s
 from ermpoll.catalog import write_permission
 from ermpoll.catalog.values import read_changes
@@ -183,14 +184,11 @@ def check_options(
         Work can't be called or travel to the executor, or a number can't be.
     """
     _check_work(work, executor)
-    if count < 1:
-        raise UsageError(f"workers: expected 1 or more, found {count}")
-    if prefetch is not None and prefetch < 0:
-        raise UsageError(f"prefetch: expected 0 or more rows, found {prefetch}")
-    if time_limit_s is not None and time_limit_s <= 0:
-        raise UsageError(
-            f"time_limit_s: expected more than 0 seconds, found {time_limit_s}"
-        )
+    whole("workers", count)
+    if prefetch is not None:
+        whole("prefetch", prefetch, "rows", least=0)
+    if time_limit_s is not None:
+        seconds("time_limit_s", time_limit_s)
 
 
 def _check_work(work: object, executor: Executor | None) -> None:

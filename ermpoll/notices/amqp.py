@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Literal
 from weakref import WeakValueDictionary
 
-from ermpoll.backoff import REAL, Clocks, jittered_s, seconds
+from ermpoll.arguments import seconds
+from ermpoll.backoff import REAL, Clocks, jittered_s
 from ermpoll.notices.amqp_connection import Link
 from ermpoll.notices.amqp_url import Address
 from ermpoll.notices.base import Notices

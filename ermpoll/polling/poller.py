@@ -12,7 +12,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from ermpoll.backoff import REAL, Clocks, seconds
+from ermpoll.arguments import seconds
+from ermpoll.backoff import REAL, Clocks
 from ermpoll.notices import Notices, open_notices
 from ermpoll.polling import registry
 from ermpoll.polling.loop import Look, PollLoop, Timetable

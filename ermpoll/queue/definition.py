@@ -19,6 +19,8 @@ from ermpoll.records import JSON
 ERROR_LENGTH = 4000
 
 
+#: The state column's name, unless another one is given.
+DEFAULT_STATE = "state"
 #: The columns that claiming itself reads and writes: of which types, and in words.
 COLUMN_TYPES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "state": (("text",), "text"),

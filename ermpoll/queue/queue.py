@@ -12,23 +12,24 @@ from dataclasses import replace
 from threading import Event
 from typing import get_args
 
+from ermpoll.arguments import by_rid, whole
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.model import read_table
 from ermpoll.errors import UsageError
 from ermpoll.queue import explain, operations, transitions
-from ermpoll.queue.definition import QueueDefinition, words_of
+from ermpoll.queue.definition import DEFAULT_STATE, QueueDefinition, words_of
 from ermpoll.queue.plan import error_text, finishing_changes
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.reading.tenses import Tenses
-from ermpoll.queue.results import Claim, Outcome, Plan
+from ermpoll.queue.results import Claim, Outcome, Plan, check_claim
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.selection import Selector
 from ermpoll.queue.table import Candidates, QueueTable
 from ermpoll.queue.tokens import token_source
 from ermpoll.queue.transitions import Transition
-from ermpoll.queue.validation import check, misspelt_ready
+from ermpoll.queue.validation import check, check_told, misspelt_ready, names_of
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import JSON, OnEdit, Row, Transform
 from ermpoll.redact import printable
@@ -93,7 +94,7 @@ class Queue(QueueTable, Tenses):
         catalog: Catalog,
         table: str,
         *,
-        state: str = "state",
+        state: str = DEFAULT_STATE,
         ready: str | Sequence[str | None] | None = "actionable",
         claimed: str = "claimed",
         done: str = "complete",
@@ -110,7 +111,7 @@ class Queue(QueueTable, Tenses):
         max_attempts: int = 3,
         words: Sequence[str] = (),
     ) -> None:
-        _check_told(catalog, table, where, order, path)
+        check_told(catalog, table, where, order, path)
         definition = QueueDefinition(
             table=read_table(catalog, table),
             state=state,
@@ -121,14 +122,14 @@ class Queue(QueueTable, Tenses):
             where=where.strip("/"),
             order=paths.Order(order),
             path=path.strip("/").removeprefix("entity/") if path else None,
-            columns=tuple(columns) if columns is not None else None,
+            columns=names_of("columns", columns) if columns is not None else None,
             owner=owner,
             error=error,
             attempts=attempts,
             retry_at=retry_at,
             lease_s=lease_s,
             max_attempts=max_attempts,
-            words=tuple(words),
+            words=names_of("words", words),
         )
         super().__init__(definition, Queries(definition), catalog)
         check(self)
@@ -169,7 +170,7 @@ class Queue(QueueTable, Tenses):
         limit
             Rows at most; ``more`` says whether there are others.
         """
-        _check_limit(limit)
+        limit = whole("limit", limit, "rows")
         path = self.queries.candidates(self.catalog.now(), limit + 1)
         return self.read("candidates", path, limit)
 
@@ -200,7 +201,7 @@ class Queue(QueueTable, Tenses):
 
     def failures(self, limit: int = 50) -> Candidates:
         """Read the failed rows within the path and filter, the newest first."""
-        _check_limit(limit)
+        limit = whole("limit", limit, "rows")
         path = self.queries.failures(limit + 1)
         return self.read("failures", path, limit)
 
@@ -285,7 +286,7 @@ class Queue(QueueTable, Tenses):
             of them that are candidates. Rows that are none of this queue's are
             problems.
         """
-        _check_limit(limit)
+        limit = whole("limit", limit, "rows")
         return operations.plan(self, "apply", self._chosen(transform, limit, rows))
 
     def _chosen(
@@ -376,7 +377,7 @@ class Queue(QueueTable, Tenses):
         Denied
             This login has no right to write.
         """
-        _check_limit(limit)
+        limit = whole("limit", limit, "rows")
         return operations.claim(self, limit, rows, transform, token)
 
     def complete(
@@ -407,13 +408,15 @@ class Queue(QueueTable, Tenses):
             A row that the claim doesn't hold, or changes that can't be written;
             nothing was written.
         """
-        _check_claim(claim)
+        check_claim(claim)
         if on_edit not in get_args(OnEdit):
             raise UsageError(
                 "on_edit: expected 'keep', 'overwrite' or 'fail', found "
                 f"{on_edit!r}; nothing was written"
             )
-        named = dict.fromkeys(claim.unfinished) if changes is None else changes
+        named = dict.fromkeys(claim.unfinished)
+        if changes is not None:
+            named = dict(by_rid("changes", changes, "changes"))
         wanted = {rid: self._finishing(rid, asked) for rid, asked in named.items()}
         steps = [
             transitions.complete(self.definition, claim.holding(rid), asked, on_edit)
@@ -423,16 +426,16 @@ class Queue(QueueTable, Tenses):
 
     def fail(self, claim: Claim, errors: Mapping[str, object]) -> Outcome:
         """Mark rows of a claim as failed: ``{RID: error}``, a text or an exception."""
-        _check_claim(claim)
+        check_claim(claim)
         steps = [
             transitions.fail(self.definition, claim.holding(rid), error_text(error))
-            for rid, error in errors.items()
+            for rid, error in by_rid("errors", errors, "error").items()
         ]
         return operations.finish(self, "fail", claim, steps)
 
     def release(self, claim: Claim, rows: object = None) -> Outcome:
         """Give unfinished rows back, all or these; the attempt does not count."""
-        _check_claim(claim)
+        check_claim(claim)
         return operations.release(self, claim, rows)
 
     def renew(self, claim: Claim) -> Outcome:
@@ -440,7 +443,7 @@ class Queue(QueueTable, Tenses):
 
         A lease that is over can't be renewed: the row may be somebody else's.
         """
-        _check_claim(claim)
+        check_claim(claim)
         held = map(claim.holding, claim.unfinished)
         steps = [transitions.renew(self.definition, one) for one in held]
         return operations.finish(self, "renew", claim, steps)
@@ -488,33 +491,20 @@ class Queue(QueueTable, Tenses):
             raise UsageError(f"{rid}: {error}; nothing was written") from error
 
 
-def _check_told(catalog: object, table: object, *texts: object) -> None:
-    if not isinstance(catalog, Catalog):
-        raise UsageError(
-            "catalog: expected what ermpoll.connect returns, found "
-            f"{type(catalog).__name__}; make one with ermpoll.connect(url)"
-        )
-    if not isinstance(table, str):
-        parts = [str(part) for part in table] if isinstance(table, tuple | list) else []
-        meant = f"; did you mean {':'.join(parts)!r}?" if len(parts) == 2 else ""
-        raise UsageError(f"table: expected 'Schema:Table', found {table!r:.80}" + meant)
-    for what, text in zip(("where", "order", "path"), texts, strict=True):
-        if not isinstance(text, str) and not (what == "path" and text is None):
-            parts = (
-                [str(part) for part in text] if isinstance(text, tuple | list) else []
-            )
-            joined = {"order": ",", "where": "/", "path": "/"}[what].join(parts)
-            meant = f"; did you mean {joined!r}?" if parts else ""
-            raise UsageError(f"{what}: expected a text, found {text!r:.80}{meant}")
+def checked_queue(jobs: object) -> Queue:
+    """Return a queue that a caller gave.
 
-
-def _check_claim(claim: object) -> None:
-    if not isinstance(claim, Claim):
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if not isinstance(jobs, Queue):
         raise UsageError(
-            "claim: expected what claim() returned, found "
-            f"{type(claim).__name__}; only who claimed rows can finish or give them "
-            "back: keep it, as in `with jobs.claim(5) as claim`, or rescue() the rows"
+            f"jobs: expected an ermpoll.Queue, found {type(jobs).__name__}; "
+            "make one with ermpoll.Queue(catalog, table, ...)"
         )
+    return jobs
 
 
 def _check_known(table: QueueTable, rids: Sequence[str], known: Container[str]) -> None:
@@ -524,10 +514,3 @@ def _check_known(table: QueueTable, rids: Sequence[str], known: Container[str]) 
             f"rows: expected rows of {table.title}, found {', '.join(strange[:5])}, "
             "which it does not have; were they deleted, or are they of another table?"
         )
-
-
-def _check_limit(limit: object) -> None:
-    if isinstance(limit, bool) or not isinstance(limit, int):
-        raise UsageError(f"limit: expected a number of rows, found {limit!r:.80}")
-    if limit < 1:
-        raise UsageError(f"limit: expected 1 or more rows, found {limit}")

@@ -281,3 +281,13 @@ class Claim:
 
     def _repr_html_(self) -> str:
         return render.claim(self)
+
+
+def check_claim(claim: object) -> None:
+    """Check that it is what `Queue.claim` returned; UsageError if it isn't."""
+    if not isinstance(claim, Claim):
+        raise UsageError(
+            "claim: expected what claim() returned, found "
+            f"{type(claim).__name__}; only who claimed rows can finish or give them "
+            "back: keep it, as in `with jobs.claim(5) as claim`, or rescue() the rows"
+        )

@@ -6,14 +6,47 @@ Each check raises before anything is written.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from ermpoll.catalog import paths
+from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.model import Column
 from ermpoll.errors import BadRequest, Conflict, UsageError
-from ermpoll.queue.definition import COLUMN_TYPES, QueueDefinition
+from ermpoll.queue.definition import COLUMN_TYPES, DEFAULT_STATE, QueueDefinition
 from ermpoll.queue.reading import reach
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import LONGEST_LEASE_S
+
+
+def check_told(catalog: object, table: object, *texts: object) -> None:
+    """Check catalog, table, and the texts ``where``, ``order`` and ``path``."""
+    if not isinstance(catalog, Catalog):
+        raise UsageError(
+            "catalog: expected what ermpoll.connect returns, found "
+            f"{type(catalog).__name__}; make one with ermpoll.connect(url)"
+        )
+    if not isinstance(table, str):
+        parts = [str(part) for part in table] if isinstance(table, tuple | list) else []
+        meant = f"; did you mean {':'.join(parts)!r}?" if len(parts) == 2 else ""
+        raise UsageError(f"table: expected 'Schema:Table', found {table!r:.80}" + meant)
+    for what, text in zip(("where", "order", "path"), texts, strict=True):
+        if not isinstance(text, str) and not (what == "path" and text is None):
+            parts = (
+                [str(part) for part in text] if isinstance(text, tuple | list) else []
+            )
+            joined = {"order": ",", "where": "/", "path": "/"}[what].join(parts)
+            meant = f"; did you mean {joined!r}?" if parts else ""
+            raise UsageError(f"{what}: expected a text, found {text!r:.80}{meant}")
+
+
+def names_of(what: str, names: object) -> tuple[str, ...]:
+    """Return a list of names as a tuple."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UsageError(
+            f"{what}: expected a list of names, found {names!r:.80}; did you mean "
+            f"[{names!r:.80}]?"
+        )
+    return tuple(names)
 
 
 def check(table: QueueTable) -> None:
@@ -70,8 +103,8 @@ def _check_path(definition: QueueDefinition) -> None:
         if re.search(r"[?@\s]", text):
             raise UsageError(
                 f"{what}: expected ERMrest path text without '@', '?' and spaces, "
-                f"found {text!r}; write a condition as column=value, use order= and "
-                "limit=, and percent-encode values"
+                f"found {text!r}; write a condition as column=value, with one '=' and "
+                "without quotes, use order= and limit=, and percent-encode values"
             )
     if definition.path is not None and definition.where:
         raise UsageError("expected where or path, found both; put the filter in path")
@@ -85,6 +118,7 @@ def _check_path(definition: QueueDefinition) -> None:
 
 
 def _check_columns(definition: QueueDefinition) -> None:
+    _check_state(definition)
     for use, (bases, wanted) in COLUMN_TYPES.items():
         name = getattr(definition, use)
         if name is not None:
@@ -99,6 +133,20 @@ def _check_columns(definition: QueueDefinition) -> None:
             definition.table.column(name, what)
     _check_distinct(definition)
     _check_unique(definition)
+
+
+def _check_state(definition: QueueDefinition) -> None:
+    table = definition.table
+    if definition.state in table.columns or definition.state != DEFAULT_STATE:
+        return
+    # nobody named it: a column's name is no misspelling of a word not written
+    texts = [one.name for one in table.columns.values() if one.base == "text"]
+    likely = [name for name in texts if "stat" in name.casefold()] or texts
+    raise UsageError(
+        f"state: expected the name of the column of {table.label} that says what "
+        f"happens to a row next, as none is called {DEFAULT_STATE!r}; of type text are "
+        + ", ".join(map(repr, likely))
+    )
 
 
 def _check_type(column: Column, what: str, bases: tuple[str, ...], wanted: str) -> None:
@@ -203,20 +251,20 @@ def _check_query(table: QueueTable) -> None:
     try:
         catalog.get(table.queries.candidates(catalog.now(), 0))
     except (BadRequest, Conflict) as error:
-        what = "path" if definition.path else "where"
+        what, text = "where", definition.where
+        if definition.path:
+            what, text = "path", definition.path
+        told = [error.detail.rstrip("."), *_strange(definition)]
         raise UsageError(
-            f"{what}: expected a filter the catalog understands, found "
-            f"{definition.path or definition.where!r}; it says: {error.detail}"
-            + _meant(definition)
+            f"{what}: expected a filter the catalog understands, found {text!r}; "
+            f"it says: {'; '.join(told)}"
         ) from error
 
 
-def _meant(definition: QueueDefinition) -> str:
-    """Name the closest columns of those in the filter that the table hasn't."""
-    told = []
+def _strange(definition: QueueDefinition) -> Iterator[str]:
+    """Name the columns in the filter that the table hasn't, and what is meant."""
     for name in sorted(reach.columns_of(definition.where)):
         try:
             definition.table.column(name, "where")
         except UsageError as error:
-            told.append(f". {error}")
-    return "".join(told)
+            yield str(error)

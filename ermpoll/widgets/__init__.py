@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ermpoll.arguments import whole
 from ermpoll.errors import UsageError
 from ermpoll.redact import hidden
 from ermpoll.widgets.base import Panel
@@ -52,6 +53,7 @@ def preview(jobs: Queue, *, limit: int = 500, table: str = "plain") -> PreviewPa
     CatalogError
         The candidates can't be read.
     """
+    limit = whole("limit", limit, "rows")
     return PreviewPanel(_queue(jobs), limit=limit, table=table)
 
 
@@ -79,6 +81,7 @@ def dry_run(
         The rows to try it on (RIDs, Candidates, what a preview has selected), or
         None for those that come next.
     """
+    limit = whole("limit", limit, "rows")
     panel = DryRunPanel(_queue(jobs), transform, limit=limit, rows=lambda: rows)
     panel.begin()
     return panel
@@ -151,11 +154,6 @@ def _no_work(work: object, options: dict[str, Any]) -> None:
 
 
 def _queue(jobs: object) -> Queue:
-    from ermpoll.queue import Queue
+    from ermpoll.queue.queue import checked_queue
 
-    if not isinstance(jobs, Queue):
-        raise UsageError(
-            f"expected an ermpoll.Queue, found {type(jobs).__name__}; "
-            "make one with ermpoll.Queue(catalog, table, ...)"
-        )
-    return jobs
+    return checked_queue(jobs)

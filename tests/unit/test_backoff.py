@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.backoff import Clocks, Deadline, backoff_s, jittered_s, seconds
-from ermpoll.errors import UsageError
+from ermpoll.backoff import Clocks, Deadline, backoff_s, jittered_s
 
 
 class Virtual:
@@ -35,12 +34,6 @@ def test_a_back_off_doubles_up_to_its_cap(failures):
 @given(st.integers(-5, 10**12), st.floats(0, 0.999))
 def test_no_number_of_failures_is_too_large(failures, rand):
     assert 0 <= jittered_s(failures, 10.0, 3600.0, rand) < 3600.0
-
-
-@pytest.mark.parametrize("wrong", [0, -1, math.nan, math.inf, True, "1", None])
-def test_a_time_that_is_none_is_refused(wrong):
-    with pytest.raises(UsageError, match=r"poll_s is .*: give a number of seconds"):
-        seconds("poll_s", wrong)
 
 
 def test_a_deadline_waits_longer_each_time_and_never_past_its_end():

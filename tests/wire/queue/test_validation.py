@@ -68,11 +68,19 @@ def test_what_cant_be_is_refused_when_the_queue_is_made(catalog, options, messag
         (lambda c, r: queue(c, order=("a", "RCT")), "did you mean 'a,RCT'"),
         (lambda c, r: queue(c, where="name == 'K1'"), "column=value"),
         (lambda c, r: queue(c, where="nam=K1"), "did you mean 'name'"),
+        (lambda c, r: queue(c, columns="name"), r"did you mean \['name'\]"),
         (lambda c, r: queue(c).candidates("5"), "a number of rows, found '5'"),
         (lambda c, r: queue(c).claim(True), "a number of rows, found True"),
         (lambda c, r: queue(c).complete([r]), "what claim.. returned, found list"),
         (lambda c, r: queue(c).fail(r, {r: "e"}), "what claim.. returned, found str"),
         (lambda c, r: queue(c).release([r]), "what claim.. returned"),
+        (lambda c, r: queue(c).fail(queue(c).claim(), "e"), "RID: error}, found str"),
+        (lambda c, r: queue(c).complete(queue(c).claim(), [1]), "RID: changes}, fou"),
+        (lambda c, r: ermpoll.Agent(c, print), "expected an ermpoll.Queue, found Cata"),
+        (lambda c, r: ermpoll.console(c, print), "expected an ermpoll.Queue, found"),
+        (lambda c, r: ermpoll.Agent(queue(c), print, workers="3"), "number, found '3'"),
+        (lambda c, r: ermpoll.dry_run(queue(c), limit="all"), "of rows, found 'all'"),
+        (lambda c, r: ermpoll.Agent(queue(c), print).dry_run("all"), "found 'all'"),
         (lambda c, r: queue(c).renew([r]), "what claim.. returned"),
         (lambda c, r: queue(c).retry([r.lower()]), "did you mean"),
         (lambda c, r: queue(c).claim(rows=f" {r} "), "did you mean"),
@@ -103,6 +111,13 @@ def test_rows_that_are_no_candidates_are_named_by_a_claim(catalog):
     assert outcome.reasons == {
         rid: "is no candidate: state is 'complete'", "ZZZZ": "is not there",
     }  # fmt: skip
+
+
+def test_a_state_column_that_nobody_named_is_asked_for(box):
+    with pytest.raises(
+        UsageError, match=r"state: .* type text are 'Processing_Status'"
+    ):
+        ermpoll.Queue(box.catalog(), "Imaging:Image")
 
 
 def test_a_column_that_a_transform_misspells_is_named(catalog):
