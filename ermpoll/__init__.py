@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         WriteRefused,
     )
+    from ermpoll.history import History, Proof, Timeline
     from ermpoll.polling import Poller
     from ermpoll.polling.registry import agents
     from ermpoll.queue import Queue
@@ -35,6 +36,9 @@ _HOMES = {
     "connect": "catalog",
     "Catalog": "catalog",
     "Queue": "queue",
+    "History": "history",
+    "Timeline": "history",
+    "Proof": "history",
     "Agent": "agent",
     "agents": "polling.registry",
     "Poller": "polling",
@@ -60,10 +64,13 @@ __all__ = [
     "Catalog",
     "CatalogError",
     "ErmpollError",
+    "History",
     "NoticeError",
     "Poller",
     "PreconditionFailed",
+    "Proof",
     "Queue",
+    "Timeline",
     "TransformError",
     "UsageError",
     "WriteRefused",

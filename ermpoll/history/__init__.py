@@ -6,7 +6,9 @@ nothing, and needs no record of its own, so any catalog can be told of.
 
 Open `past` first: how a moment is read, at which pace, and what may be missing. Then
 `model_then` (a table under the names of then), `versions` (a row's life, and all that
-rows went through in a period) and `queue_then` (``jobs.at``).
+rows went through in a period) and `queue_then` (``jobs.at``). What is told stands on
+these: `machine` and `follow` (what a step was), `life` (``jobs.history``), `timeline`
+with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches` (``jobs.prove``).
 
 The reader, for what else wants to know the past::
 
@@ -18,20 +20,43 @@ The reader, for what else wants to know the past::
     past.told, past.requests                        # what to know of it, its cost
 """
 
+from ermpoll.history.breaches import Breach, Finding
+from ermpoll.history.follow import ClaimEnd, ClaimTold, StepKind
+from ermpoll.history.life import History, StateSpan, VersionTold, read_history
+from ermpoll.history.machine import Machine, Phase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, ReadingProgress
+from ermpoll.history.proof import Proof, prove
 from ermpoll.history.queue_then import queue_at
+from ermpoll.history.spreads import Spread
+from ermpoll.history.timeline import Timeline, read_timeline
 from ermpoll.history.versions import Step, Version, Versions, read_life, read_versions
 
 __all__ = [
+    "Breach",
+    "ClaimEnd",
+    "ClaimTold",
+    "Finding",
+    "History",
+    "Machine",
     "Past",
     "PastPeriod",
+    "Phase",
+    "Proof",
     "ReadingProgress",
+    "Spread",
+    "StateSpan",
     "Step",
+    "StepKind",
     "TablePast",
+    "Timeline",
     "Version",
+    "VersionTold",
     "Versions",
+    "prove",
     "queue_at",
+    "read_history",
     "read_life",
+    "read_timeline",
     "read_versions",
 ]

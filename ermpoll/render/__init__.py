@@ -7,7 +7,8 @@ shown in UTC, which is named once. jinja2 has its one door in `page`, pandas in
 
 Open `page` first: how a template is filled, and kept small. Then `values` (one value
 as text), `tables` (rows and changes), `detail` (one row in full), `live` (a status),
-`shapes` (what is asked of the objects that are drawn), `frames` and `plain`.
+`pasts` (what the catalog tells of its past), `shapes` (what is asked of the objects
+that are drawn), `frames` and `plain`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from markupsafe import Markup
 from ermpoll.records import Status
 from ermpoll.render import detail, live
 from ermpoll.render.page import Caps, fill, fitted, standalone
+from ermpoll.render.pasts import (
+    history,
+    history_text,
+    proof,
+    timeline,
+    timeline_svg,
+)
 from ermpoll.render.shapes import (
     CandidatesLike,
     ClaimLike,
@@ -247,7 +255,12 @@ __all__ = [
     "candidates",
     "claim",
     "dry_run",
+    "history",
+    "history_text",
     "outcome",
     "plan",
+    "proof",
     "status",
+    "timeline",
+    "timeline_svg",
 ]

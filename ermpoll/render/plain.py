@@ -8,6 +8,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 _CUT = 32
+#: What is not read out: of drawings, the words that stand beside them.
+_SILENT = ("style", "title", "text")
 _BLOCKS = ("p", "div", "li", "tr", "table", "caption", "pre", "details", "summary")
 
 
@@ -36,7 +38,7 @@ class _PageReader(HTMLParser):
         return self._lines
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag == "style":
+        if tag in _SILENT:
             self._silent = True
         elif tag in ("del", "ins"):
             self._words.append("-" if tag == "del" else "+")
@@ -51,7 +53,7 @@ class _PageReader(HTMLParser):
             self._table = []
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "style":
+        if tag in _SILENT:
             self._silent = False
         elif tag in ("td", "th") and self._table is not None:
             self._table[-1].append(self._taken())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
@@ -19,6 +19,8 @@ RIDS = 100
 LONGEST = 3800
 #: Bytes that a list of columns may take in a path; where it takes more, all are read.
 LONGEST_COLUMNS = 2000
+#: The resolution of the catalog's times.
+ONE_US = timedelta(microseconds=1)
 
 
 class Queries:
@@ -130,6 +132,20 @@ class Queries:
         word = f"word:={paths.quote(self._definition.state)}"
         # a join may find a row more than once
         return paths.join("attributegroup", self._reach, f"{word};n:=cnt_d(RID)")
+
+    def per_interval(
+        self, column: str, since: datetime, until: datetime, intervals: int
+    ) -> str:
+        """Rows per state word and interval in which a time of theirs is.
+
+        ``word``, ``part`` (its number from 1, begin and end), ``n``. An interval begins
+        just after the one before it.
+        """
+        ends = (time_text(at + ONE_US) for at in (since, until))
+        bounds = ";".join(map(paths.literal, ends))
+        part = f"part:=bin({paths.quote(column)};{intervals};{bounds})"
+        word = f"word:={paths.quote(self._definition.state)}"
+        return paths.join("attributegroup", self._reach, f"{word},{part};n:=cnt_d(RID)")
 
     def words(self, *words: JSON) -> str:
         """Which of these state words occur in the table; without any, the first 200."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from ermpoll.render.shapes import HistoryLike, ProofLike, TimelineLike
+
 
 class Tenses:
     """What a queue was like, and what became of its rows: by reading only.
@@ -45,6 +47,164 @@ class Tenses:
             The reading was stopped.
         """
         made: Self = _history().queue_at(self, when, **reading)
+        return made
+
+    def history(
+        self,
+        rid: str,
+        since: datetime | timedelta | str | None = None,
+        until: datetime | timedelta | str | None = None,
+        *,
+        most: int = 1000,
+        **reading: Any,
+    ) -> HistoryLike:
+        """Tell one row's life: each version, its states and how long, every claim.
+
+        A request for each version, from the newest back to the first.
+
+        Parameters
+        ----------
+        since, until
+            The part of its life that is read; None: all of it, until now.
+        most
+            Versions at most, the newest.
+
+        Returns
+        -------
+        History
+            ``.versions``, ``.states``, ``.claims``, ``.frame``, ``.claims_frame``, as
+            text by ``print``; what should be known of it in ``.told``.
+
+        Raises
+        ------
+        UsageError
+            The table has no such row, and never had.
+        NoHistory
+            The catalog tells no history, or nothing of that time.
+        ReadingStopped
+            The reading was stopped.
+
+        Notes
+        -----
+        Versions can't tell a renewal from somebody's empty save, nor, without an
+        attempts column, a release from a rescue by force. A deleted row is told until
+        then; by whom it was deleted isn't kept. Of a RID that was made again after
+        that, the later life is told.
+
+        Examples
+        --------
+        >>> print(jobs.history("1-A2BC"))  # doctest: +SKIP
+        """
+        made: HistoryLike = _history().read_history(
+            self, rid, since, until, most=most, **reading
+        )
+        return made
+
+    def timeline(
+        self,
+        since: datetime | timedelta | str,
+        until: datetime | timedelta | str | None = None,
+        *,
+        points: int = 60,
+        sample: int = 500,
+        sample_requests: int = 30,
+        **reading: Any,
+    ) -> TimelineLike:
+        """Tell of the queue over time: rows per state, what came and was finished.
+
+        Parameters
+        ----------
+        points
+            Moments at which the rows are counted, a request each.
+        sample, sample_requests
+            Rows, and requests, at most, to learn how long rows waited and were worked
+            on.
+
+        Returns
+        -------
+        Timeline
+            ``.at``, ``.counts``, ``.arrivals``, ``.completions``, ``.failures``,
+            ``.waiting``, ``.working``, ``.frame``, ``.svg``.
+
+        Raises
+        ------
+        UsageError
+            The period ends before it begins, or has fewer than 2 points.
+        NoHistory
+            The catalog tells no history, or nothing of that time.
+        ReadingStopped
+            The reading was stopped.
+
+        Notes
+        -----
+        Counts are exact at each moment. Completions and failures are counted by each
+        row's last change.
+        """
+        made: TimelineLike = _history().read_timeline(
+            self,
+            since,
+            until,
+            points=points,
+            sample=sample,
+            sample_requests=sample_requests,
+            **reading,
+        )
+        return made
+
+    def prove(
+        self,
+        since: datetime | timedelta | str,
+        until: datetime | timedelta | str | None = None,
+        *,
+        windows: int | None = None,
+        most_rows: int = 50_000,
+        **reading: Any,
+    ) -> ProofLike:
+        """Hold a period of history against the declared machine, independently.
+
+        Found are rows held by two at once, finishes without the claim's token, states
+        left without a right, edits overwritten, rows orphaned, and attempts counted
+        wrong.
+
+        Parameters
+        ----------
+        windows
+            None: every version is read, with a request for each time at which
+            something was written. A number: so many parts are read, and only what
+            shows that it misses something is looked for; cheaper, and blind for what
+            came and went inside a part.
+        most_rows
+            Of more rows that changed a sample is read.
+
+        Returns
+        -------
+        Proof
+            True when nothing was found. ``.findings``, ``.frame``, ``.how`` it was
+            read.
+
+        Raises
+        ------
+        UsageError
+            The period ends before it begins.
+        NoHistory
+            The catalog tells no history, or nothing of that time.
+        ReadingStopped
+            The reading was stopped.
+
+        Notes
+        -----
+        Not told: claims that were lost and writes that were refused, which leave
+        nothing; what a person of the holder's own login did; a rescue by force, which
+        is named as one before its time. Claims without an ermpoll token, and those of
+        another queue of the table, are not judged.
+
+        Examples
+        --------
+        >>> assert jobs.prove("24 h")  # doctest: +SKIP
+        """
+        made: ProofLike = _history().prove(
+            self, since, until, windows=windows, most_rows=most_rows, **reading
+        )
         return made
 
 

@@ -1,0 +1,242 @@
+"""What of a row's steps the declared machine does not allow. Pure.
+
+It shares nothing with the code that writes: steps are told apart by `follow`, tokens
+are taken apart by `machine`. What versions can't tell it leaves alone, so that what it
+names is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TypeAlias
+
+from ermpoll.catalog.clock import time_text
+from ermpoll.history.follow import Followed, StepKind, follow, kind_of
+from ermpoll.history.machine import Machine, Mark, Phase
+from ermpoll.history.versions import Step, Version, Versions
+from ermpoll.records import Row, same
+
+#: How much earlier than allowed something must be to be early: the catalog's time was
+#: estimated by who did it.
+MARGIN = timedelta(seconds=1)
+
+
+class Breach(Enum):
+    """What the machine does not allow."""
+
+    TWO_HOLDERS = "held by two at once"
+    NO_TOKEN = "finished without the claim's token"
+    NO_RIGHT = "left a state without a right"
+    OVERWRITTEN = "edit overwritten"
+    ORPHANED = "orphaned"
+    ATTEMPTS = "attempts counted wrong"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was not right."""
+
+    breach: Breach
+    rid: str
+    at: datetime
+    #: The login that wrote it, an id; of an orphan, the one that wrote it last.
+    by: str
+    #: What was expected and what was found; no values but of the queue's own columns.
+    detail: str
+
+    def __str__(self) -> str:
+        at = time_text(self.at)[:19]
+        return (
+            f"{self.rid} at {at} UTC by {self.by}: {self.breach.value}: {self.detail}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found in a period."""
+
+    findings: tuple[Finding, ...]
+    #: Steps that were judged, and how many of them were claims.
+    steps: int
+    claims: int
+
+
+#: What a rule names.
+_Named: TypeAlias = Iterator[tuple[Breach, str]]
+_CLAIMS = (StepKind.CLAIMED, StepKind.OVERTAKEN)
+_FINISHES = (StepKind.COMPLETED, StepKind.FAILED)
+#: What only the holder does, under the guard of what it claimed.
+_HOLDERS = (*_FINISHES, StepKind.LATER, StepKind.RELEASED)
+
+
+def judge(machine: Machine, versions: Versions) -> Verdict:
+    """Hold all steps of a period against the machine; findings by time."""
+    found: list[Finding] = []
+    tokens: dict[str, tuple[str, set[str]]] = {}
+    steps = claims = 0
+    for one in _followed(machine, versions):
+        steps += 1
+        before, after = one.step.before, one.step.after
+        if before is None or after is None:
+            continue
+        named = [*_breaches(machine, one, before, after)]
+        if one.kind in _CLAIMS:
+            claims += 1
+            named += _used_twice(machine.mark(after.row), after, tokens)
+        found += [
+            Finding(breach=breach, rid=after.rid, at=after.at, by=after.by, detail=told)
+            for breach, told in named
+        ]
+    found.sort(key=lambda one: (one.at, one.rid))
+    return Verdict(findings=tuple(found), steps=steps, claims=claims)
+
+
+def orphans(machine: Machine, held: Iterable[Row], until: datetime) -> list[Finding]:
+    """Find the claims that nobody ended among the rows claimed at a moment."""
+    found = []
+    for row in held:
+        mark, over_s = machine.mark(row), machine.over_s(row, until)
+        if mark and machine.is_ours(mark) and over_s is not None and over_s > 0:
+            told = (
+                f"the lease of {mark.name} ended {over_s:.0f} s before; nobody freed it"
+            )
+            by, rid = str(row.get("RMB") or ""), str(row["RID"])
+            found.append(
+                Finding(breach=Breach.ORPHANED, rid=rid, at=until, by=by, detail=told)
+            )
+    return found
+
+
+def may_miss(machine: Machine, before: Version | None, after: Version) -> bool:
+    """Whether a step is none of one write, so that versions between are missing."""
+    if before is None:
+        return not after.is_first
+    step = Step(rid=after.rid, at=after.at, before=before, after=after)
+    was, now = machine.phase(before.row), machine.phase(after.row)
+    if was is not now:
+        return not _is_one_write(machine, kind_of(machine, step, None), before, after)
+    # what was claimed and given back leaves a ready row as it was
+    changed = machine.changed(before.row, after.row)
+    return was is Phase.READY or any(map(machine.is_own, changed))
+
+
+def _is_one_write(
+    machine: Machine, kind: StepKind, before: Version, after: Version
+) -> bool:
+    """Whether a step from one phase to another is one that the machine knows."""
+    was, now = before.row, after.row
+    if kind is StepKind.CLAIMED:
+        right = machine.phase(was) is Phase.READY
+        return right and machine.tried(now) == _next_attempt(machine, was)
+    if kind in _FINISHES:
+        kept = machine.owner_of(was) == machine.owner_of(now)
+        return kept and machine.tried(was) == machine.tried(now)
+    return kind not in (StepKind.REJECTED, StepKind.BY_HAND)
+
+
+def _followed(machine: Machine, versions: Versions) -> Iterator[Followed]:
+    steps: dict[str, list[Step]] = {rid: [] for rid in versions.by_rid}
+    for step in versions.steps():
+        steps[step.rid].append(step)
+    for rid, found in versions.by_rid.items():
+        yield from follow(machine, steps[rid], None if found[0].is_first else found[0])
+
+
+def _breaches(
+    machine: Machine, one: Followed, before: Version, after: Version
+) -> _Named:
+    if one.kind in _CLAIMS:
+        mark = machine.mark(after.row)
+        rule = _overtaken if one.kind is StepKind.OVERTAKEN else _claim
+        if mark and machine.is_ours(mark):
+            yield from rule(machine, before.row, after)
+    elif one.before and machine.phase(after.row) is not Phase.CLAIMED:
+        mark = machine.mark(before.row)
+        # of a claim without a token the machine knows nothing more
+        if mark and machine.is_ours(mark):
+            yield from _right(machine, one, mark, after)
+            yield from _kept(machine, one, before.row, after.row)
+
+
+def _overtaken(machine: Machine, before: Row, after: Version) -> _Named:
+    over_s = machine.over_s(before, after.at)
+    if over_s is not None and over_s > 0:
+        yield Breach.NO_RIGHT, "claimed from another whose lease was over, not rescued"
+    else:
+        yield Breach.TWO_HOLDERS, f"claimed while another held it{_left(over_s)}"
+
+
+def _claim(machine: Machine, before: Row, after: Version) -> _Named:
+    if machine.phase(before) is not Phase.READY:
+        word = machine.word(before)
+        yield Breach.NO_RIGHT, f"claimed from {word!r}, which is not ready"
+        return
+    due = machine.time(before, machine.retry_at)
+    if due and due > after.at + MARGIN:
+        early_s = (due - after.at).total_seconds()
+        yield Breach.NO_RIGHT, f"claimed {early_s:.0f} s before it was due again"
+    right, found = _next_attempt(machine, before), machine.tried(after.row)
+    if machine.attempts and found != right:
+        yield Breach.ATTEMPTS, f"expected {right} at the claim, found {found}"
+    elif machine.attempts and right > machine.max_attempts:
+        yield Breach.NO_RIGHT, f"claimed for attempt {right} of {machine.max_attempts}"
+
+
+def _right(machine: Machine, one: Followed, mark: Mark, after: Version) -> _Named:
+    """Who ends a claim has its token, or found it overdue."""
+    assert one.step.before is not None
+    over_s = machine.over_s(one.step.before.row, after.at)
+    runs = over_s is not None and over_s <= 0
+    owner, finished = machine.owner_of(after.row), one.kind in _FINISHES
+    if finished and owner != mark.text:
+        found = "none" if owner is None else "another"
+        yield Breach.NO_TOKEN, f"expected that of {mark.name}, found {found}"
+    elif runs and one.kind in (StepKind.RESCUED, StepKind.GIVEN_UP):
+        yield Breach.NO_RIGHT, f"freed{_left(over_s)}; a rescue by force looks the same"
+    elif runs and _is_strangers(machine, one, after):
+        word = machine.word(after.row)
+        yield Breach.NO_RIGHT, f"set to {word!r} by who did not hold it{_left(over_s)}"
+
+
+def _is_strangers(machine: Machine, one: Followed, after: Version) -> bool:
+    """Whether somebody else finished a row or gave it back; to set it aside is free."""
+    holder = one.before.by if one.before else None
+    if machine.phase(after.row) is Phase.OTHER:
+        return False
+    return one.kind is StepKind.BY_HAND or holder not in (None, after.by)
+
+
+def _kept(machine: Machine, one: Followed, before: Row, after: Row) -> _Named:
+    """Who ends a claim leaves the attempts and the edits of others as they are."""
+    was, found = machine.tried(before), machine.tried(after)
+    counts = one.kind not in (StepKind.RELEASED, StepKind.BY_HAND)
+    if machine.attempts and counts and was != found:
+        yield Breach.ATTEMPTS, f"expected {was} to stay at the end, found {found}"
+    edits = one.before.edits if one.before and one.kind in _HOLDERS else {}
+    for name, value in edits.items():
+        if name in after and not same(value, after[name]):
+            yield Breach.OVERWRITTEN, f"of {name}, made while the row was held"
+
+
+def _used_twice(
+    mark: Mark | None, after: Version, tokens: dict[str, tuple[str, set[str]]]
+) -> _Named:
+    """Find a token that was claimed with before; a PUT that was halved shares one."""
+    if mark is None:
+        return
+    by, rids = tokens.setdefault(mark.text, (after.by, set()))
+    if by != after.by or after.rid in rids:
+        yield Breach.TWO_HOLDERS, "its token had been used for another claim"
+    rids.add(after.rid)
+
+
+def _next_attempt(machine: Machine, before: Row) -> int:
+    """Return what a claim writes; a row set back by hand, token and all, is new."""
+    return 1 + (0 if machine.mark(before) else machine.tried(before))
+
+
+def _left(over_s: float | None) -> str:
+    return "" if over_s is None else f", {-over_s:.0f} s before its lease ended"
