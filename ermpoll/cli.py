@@ -1,7 +1,7 @@
 """The command ``ermpoll``: reads arguments and hands over; knows no rules.
 
-Exit codes: 0 done or stopped, 1 a row failed, 2 the call can't be right, 3 what it
-needs (catalog, login, executor) is not there.
+Exit codes: 0 done or stopped, 1 a row failed or history was not right, 2 the call can't
+be right, 3 what it needs (catalog, login, executor, history) is not there.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import ermpoll
 from ermpoll.errors import CatalogError, ErmpollError, ExecutorError, UsageError
 from ermpoll.redact import printable
 
 if TYPE_CHECKING:
-    from ermpoll.agent import Agent
+    from ermpoll.history import ReadingProgress
 
 _STOP_SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGHUP", "SIGINT")
     if hasattr(signal, name)
 )
+#: What people call them in their modules.
+_NAMED = {"Agent": "agent", "Queue": "jobs"}
 #: Seconds behind the stop time-out for whoever waits by it to end by itself.
 _MARGIN_S = 1.5
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_lab(commands)
     _add_sandbox(commands)
     _add_run(commands)
+    _add_prove(commands)
     return parser
 
 
@@ -157,6 +160,36 @@ def _add_run(commands: _Commands) -> None:
     )
 
 
+def _add_prove(commands: _Commands) -> None:
+    prove = commands.add_parser(
+        "prove",
+        help="hold a queue's history against what it was declared to be",
+        description="Read the catalog's history, write nothing, and name each row that"
+        " was held by two, finished without its token, left without a right,"
+        " overwritten, orphaned or miscounted. Exit code 0: none; 1: some; 2: the call"
+        " can't be right; 3: the catalog, its history or the login is not there.",
+    )
+    prove.set_defaults(parser=prove)
+    prove.add_argument("queue", metavar="MODULE:QUEUE", help="e.g. tiles:jobs")
+    prove.add_argument(
+        "--since", required=True, metavar="WHEN", help="'24 h' ago, or a time with zone"
+    )
+    prove.add_argument("--until", metavar="WHEN", help="now by default")
+    prove.add_argument(
+        "--windows",
+        type=int,
+        metavar="N",
+        help="read so many parts, and what they show to be missing; else all versions",
+    )
+    prove.add_argument(
+        "--rate",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="requests a second at most (default 5)",
+    )
+
+
 def _lab(options: argparse.Namespace, rest: list[str]) -> int:
     from ermpoll import lab
 
@@ -205,7 +238,7 @@ def _run(options: argparse.Namespace, rest: list[str]) -> int:
     logging.getLogger("pika").setLevel(logging.WARNING)
     # at each end it takes the answer to its own cancel for an error
     logging.getLogger("pika.channel").setLevel(logging.CRITICAL)
-    agent = find_agent(options.agent)
+    agent = find(options.agent, ermpoll.Agent)
     timeout_s = options.stop_timeout
     with _interrupted_by_signals(lambda: _end_in(timeout_s + _MARGIN_S)) as signals:
         try:
@@ -237,19 +270,49 @@ def _end_in(seconds: float) -> None:
     timer.start()
 
 
-def find_agent(text: str) -> Agent:
-    """Import the agent that ``MODULE:AGENT`` names.
+def _prove(options: argparse.Namespace, rest: list[str]) -> int:
+    jobs = find(options.queue, ermpoll.Queue)
+    shown = sys.stderr.isatty()
+
+    def progress(at: ReadingProgress) -> None:
+        of = f" of {at.of:,}" if at.of else ""
+        if shown:
+            print(f"\r{at.text}: {at.done:,}{of}\033[K", end="", file=sys.stderr)
+
+    proof = jobs.prove(
+        options.since,
+        options.until,
+        windows=options.windows,
+        rate=options.rate,
+        progress=progress,
+    )
+    if shown:
+        print("\r\033[K", end="", file=sys.stderr)
+    for told in (*str(proof).splitlines(), *proof.told):
+        _say(printable(told))
+    return 0 if proof else 1
+
+
+T = TypeVar("T")
+
+
+def find(text: str, kind: type[T]) -> T:
+    """Import the agent or queue that ``MODULE:NAME`` names.
 
     The directory where the command runs counts as a place to import from.
 
     Raises
     ------
     UsageError
-        The text is not of that form, or there is no such module or agent.
+        The text is not of that form, or there is no such module or object.
     """
     module_name, colon, name = text.partition(":")
+    word = kind.__name__
     if not (module_name and colon and name):
-        raise UsageError(f"expected MODULE:AGENT, such as tiles:agent; found {text!r}")
+        raise UsageError(
+            f"expected MODULE:{word.upper()}, such as tiles:{_NAMED[word]}; found "
+            f"{text!r}"
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -262,10 +325,10 @@ def find_agent(text: str) -> Agent:
             f" Run the command in the directory of {module_name}.py"
         ) from error
     found = getattr(module, name, None)
-    if not isinstance(found, ermpoll.Agent):
+    if not isinstance(found, kind):
         what = "nothing" if found is None else f"a {type(found).__name__}"
         raise UsageError(
-            f"expected an ermpoll.Agent as {name!r} in {module_name}, found {what}."
+            f"expected an ermpoll.{word} as {name!r} in {module_name}, found {what}."
             " Assign one to that name"
         )
     return found
@@ -309,4 +372,4 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {"lab": _lab, "sandbox": _sandbox, "run": _run}
+_COMMANDS = {"lab": _lab, "sandbox": _sandbox, "run": _run, "prove": _prove}

@@ -23,7 +23,7 @@ The reader, for what else wants to know the past::
 from ermpoll.history.breaches import Breach, Finding
 from ermpoll.history.follow import ClaimEnd, ClaimTold, StepKind
 from ermpoll.history.life import History, StateSpan, VersionTold, read_history
-from ermpoll.history.machine import Machine, Phase
+from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, ReadingProgress
 from ermpoll.history.proof import Proof, prove
@@ -36,14 +36,14 @@ __all__ = [
     "Breach",
     "ClaimEnd",
     "ClaimTold",
+    "DeclaredMachine",
     "Finding",
     "History",
-    "Machine",
     "Past",
     "PastPeriod",
-    "Phase",
     "Proof",
     "ReadingProgress",
+    "RowPhase",
     "Spread",
     "StateSpan",
     "Step",

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from ermpoll.catalog.clock import time_text
 from ermpoll.history.follow import Followed, StepKind, follow, kind_of
-from ermpoll.history.machine import Machine, Mark, Phase
+from ermpoll.history.machine import DeclaredMachine, Mark, RowPhase
 from ermpoll.history.versions import Step, Version, Versions
 from ermpoll.records import Row, same
 
@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Judgement:
     """What was found in a period."""
 
     findings: tuple[Finding, ...]
@@ -72,7 +72,7 @@ _FINISHES = (StepKind.COMPLETED, StepKind.FAILED)
 _HOLDERS = (*_FINISHES, StepKind.LATER, StepKind.RELEASED)
 
 
-def judge(machine: Machine, versions: Versions) -> Verdict:
+def judge(machine: DeclaredMachine, versions: Versions) -> Judgement:
     """Hold all steps of a period against the machine; findings by time."""
     found: list[Finding] = []
     tokens: dict[str, tuple[str, set[str]]] = {}
@@ -91,10 +91,12 @@ def judge(machine: Machine, versions: Versions) -> Verdict:
             for breach, told in named
         ]
     found.sort(key=lambda one: (one.at, one.rid))
-    return Verdict(findings=tuple(found), steps=steps, claims=claims)
+    return Judgement(findings=tuple(found), steps=steps, claims=claims)
 
 
-def orphans(machine: Machine, held: Iterable[Row], until: datetime) -> list[Finding]:
+def orphans(
+    machine: DeclaredMachine, held: Iterable[Row], until: datetime
+) -> list[Finding]:
     """Find the claims that nobody ended among the rows claimed at a moment."""
     found = []
     for row in held:
@@ -110,7 +112,7 @@ def orphans(machine: Machine, held: Iterable[Row], until: datetime) -> list[Find
     return found
 
 
-def may_miss(machine: Machine, before: Version | None, after: Version) -> bool:
+def may_miss(machine: DeclaredMachine, before: Version | None, after: Version) -> bool:
     """Whether a step is none of one write, so that versions between are missing."""
     if before is None:
         return not after.is_first
@@ -120,16 +122,16 @@ def may_miss(machine: Machine, before: Version | None, after: Version) -> bool:
         return not _is_one_write(machine, kind_of(machine, step, None), before, after)
     # what was claimed and given back leaves a ready row as it was
     changed = machine.changed(before.row, after.row)
-    return was is Phase.READY or any(map(machine.is_own, changed))
+    return was is RowPhase.READY or any(map(machine.is_own, changed))
 
 
 def _is_one_write(
-    machine: Machine, kind: StepKind, before: Version, after: Version
+    machine: DeclaredMachine, kind: StepKind, before: Version, after: Version
 ) -> bool:
     """Whether a step from one phase to another is one that the machine knows."""
     was, now = before.row, after.row
     if kind is StepKind.CLAIMED:
-        right = machine.phase(was) is Phase.READY
+        right = machine.phase(was) is RowPhase.READY
         return right and machine.tried(now) == _next_attempt(machine, was)
     if kind in _FINISHES:
         kept = machine.owner_of(was) == machine.owner_of(now)
@@ -137,7 +139,7 @@ def _is_one_write(
     return kind not in (StepKind.REJECTED, StepKind.BY_HAND)
 
 
-def _followed(machine: Machine, versions: Versions) -> Iterator[Followed]:
+def _followed(machine: DeclaredMachine, versions: Versions) -> Iterator[Followed]:
     steps: dict[str, list[Step]] = {rid: [] for rid in versions.by_rid}
     for step in versions.steps():
         steps[step.rid].append(step)
@@ -146,14 +148,14 @@ def _followed(machine: Machine, versions: Versions) -> Iterator[Followed]:
 
 
 def _breaches(
-    machine: Machine, one: Followed, before: Version, after: Version
+    machine: DeclaredMachine, one: Followed, before: Version, after: Version
 ) -> _Named:
     if one.kind in _CLAIMS:
         mark = machine.mark(after.row)
         rule = _overtaken if one.kind is StepKind.OVERTAKEN else _claim
         if mark and machine.is_ours(mark):
             yield from rule(machine, before.row, after)
-    elif one.before and machine.phase(after.row) is not Phase.CLAIMED:
+    elif one.before and machine.phase(after.row) is not RowPhase.CLAIMED:
         mark = machine.mark(before.row)
         # of a claim without a token the machine knows nothing more
         if mark and machine.is_ours(mark):
@@ -161,7 +163,7 @@ def _breaches(
             yield from _kept(machine, one, before.row, after.row)
 
 
-def _overtaken(machine: Machine, before: Row, after: Version) -> _Named:
+def _overtaken(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
     over_s = machine.over_s(before, after.at)
     if over_s is not None and over_s > 0:
         yield Breach.NO_RIGHT, "claimed from another whose lease was over, not rescued"
@@ -169,8 +171,8 @@ def _overtaken(machine: Machine, before: Row, after: Version) -> _Named:
         yield Breach.TWO_HOLDERS, f"claimed while another held it{_left(over_s)}"
 
 
-def _claim(machine: Machine, before: Row, after: Version) -> _Named:
-    if machine.phase(before) is not Phase.READY:
+def _claim(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
+    if machine.phase(before) is not RowPhase.READY:
         word = machine.word(before)
         yield Breach.NO_RIGHT, f"claimed from {word!r}, which is not ready"
         return
@@ -185,7 +187,9 @@ def _claim(machine: Machine, before: Row, after: Version) -> _Named:
         yield Breach.NO_RIGHT, f"claimed for attempt {right} of {machine.max_attempts}"
 
 
-def _right(machine: Machine, one: Followed, mark: Mark, after: Version) -> _Named:
+def _right(
+    machine: DeclaredMachine, one: Followed, mark: Mark, after: Version
+) -> _Named:
     """Who ends a claim has its token, or found it overdue."""
     assert one.step.before is not None
     over_s = machine.over_s(one.step.before.row, after.at)
@@ -201,15 +205,15 @@ def _right(machine: Machine, one: Followed, mark: Mark, after: Version) -> _Name
         yield Breach.NO_RIGHT, f"set to {word!r} by who did not hold it{_left(over_s)}"
 
 
-def _is_strangers(machine: Machine, one: Followed, after: Version) -> bool:
+def _is_strangers(machine: DeclaredMachine, one: Followed, after: Version) -> bool:
     """Whether somebody else finished a row or gave it back; to set it aside is free."""
     holder = one.before.by if one.before else None
-    if machine.phase(after.row) is Phase.OTHER:
+    if machine.phase(after.row) is RowPhase.OTHER:
         return False
     return one.kind is StepKind.BY_HAND or holder not in (None, after.by)
 
 
-def _kept(machine: Machine, one: Followed, before: Row, after: Row) -> _Named:
+def _kept(machine: DeclaredMachine, one: Followed, before: Row, after: Row) -> _Named:
     """Who ends a claim leaves the attempts and the edits of others as they are."""
     was, found = machine.tried(before), machine.tried(after)
     counts = one.kind not in (StepKind.RELEASED, StepKind.BY_HAND)
@@ -233,7 +237,7 @@ def _used_twice(
     rids.add(after.rid)
 
 
-def _next_attempt(machine: Machine, before: Row) -> int:
+def _next_attempt(machine: DeclaredMachine, before: Row) -> int:
     """Return what a claim writes; a row set back by hand, token and all, is new."""
     return 1 + (0 if machine.mark(before) else machine.tried(before))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
-from ermpoll.history.machine import Machine, Phase
+from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.versions import Step, Version
 from ermpoll.records import JSON, Row, same
 
@@ -115,7 +115,7 @@ class ClaimTold:
 
 
 def follow(
-    machine: Machine, steps: Iterable[Step], known: Version | None
+    machine: DeclaredMachine, steps: Iterable[Step], known: Version | None
 ) -> Iterator[Followed]:
     """Say what the steps of one row were, in the order of time.
 
@@ -133,7 +133,7 @@ def follow(
 
 
 def claims_of(
-    machine: Machine,
+    machine: DeclaredMachine,
     followed: Iterable[Followed],
     until: datetime,
     known: Version | None,
@@ -151,7 +151,7 @@ def claims_of(
     return told
 
 
-def kind_of(machine: Machine, step: Step, holding: Holding | None) -> StepKind:
+def kind_of(machine: DeclaredMachine, step: Step, holding: Holding | None) -> StepKind:
     """Say what a step was."""
     if step.after is None:
         return StepKind.DELETED
@@ -159,22 +159,22 @@ def kind_of(machine: Machine, step: Step, holding: Holding | None) -> StepKind:
         return StepKind.BORN
     before, after = step.before.row, step.after.row
     was, now = machine.phase(before), machine.phase(after)
-    if now is Phase.CLAIMED:
+    if now is RowPhase.CLAIMED:
         return _into_claimed(machine, step, was)
-    if was is Phase.CLAIMED:
+    if was is RowPhase.CLAIMED:
         return _out_of_claimed(machine, step, now, holding)
     if same(before.get(machine.state), after.get(machine.state)):
         return StepKind.EDITED
-    if (was, now) == (Phase.READY, Phase.FAILED):
+    if (was, now) == (RowPhase.READY, RowPhase.FAILED):
         return StepKind.REJECTED
-    if (was, now) == (Phase.FAILED, Phase.READY):
+    if (was, now) == (RowPhase.FAILED, RowPhase.READY):
         return StepKind.RETRIED
     return StepKind.BY_HAND
 
 
-def _into_claimed(machine: Machine, step: Step, was: Phase) -> StepKind:
+def _into_claimed(machine: DeclaredMachine, step: Step, was: RowPhase) -> StepKind:
     before, after = _rows(step)
-    if was is not Phase.CLAIMED:
+    if was is not RowPhase.CLAIMED:
         return StepKind.CLAIMED
     owner = machine.owner_of(after)
     if owner is not None and owner != machine.owner_of(before):
@@ -184,17 +184,17 @@ def _into_claimed(machine: Machine, step: Step, was: Phase) -> StepKind:
 
 
 def _out_of_claimed(
-    machine: Machine, step: Step, now: Phase, holding: Holding | None
+    machine: DeclaredMachine, step: Step, now: RowPhase, holding: Holding | None
 ) -> StepKind:
     before, after = _rows(step)
     kept = machine.owner_of(after) == machine.owner_of(before)
-    if now is Phase.READY:
+    if now is RowPhase.READY:
         return _given_back(machine, step, holding, kept=kept)
-    if now is Phase.FAILED and machine.mark(before) and not machine.owner_of(after):
+    if now is RowPhase.FAILED and machine.mark(before) and not machine.owner_of(after):
         return StepKind.GIVEN_UP
-    if now is Phase.DONE:
+    if now is RowPhase.DONE:
         return StepKind.COMPLETED
-    if now is Phase.FAILED:
+    if now is RowPhase.FAILED:
         return StepKind.FAILED
     by = step.after.by if step.after else ""
     stranger = holding is not None and holding.by not in (None, by)
@@ -203,7 +203,7 @@ def _out_of_claimed(
 
 
 def _given_back(
-    machine: Machine, step: Step, holding: Holding | None, *, kept: bool
+    machine: DeclaredMachine, step: Step, holding: Holding | None, *, kept: bool
 ) -> StepKind:
     before, after = _rows(step)
     if kept and machine.mark(before):
@@ -234,18 +234,18 @@ def _rows(step: Step) -> tuple[Row, Row]:
     return (before.row if before else {}), (after.row if after else {})
 
 
-def _held_at(machine: Machine, version: Version | None) -> Holding | None:
-    if version is None or machine.phase(version.row) is not Phase.CLAIMED:
+def _held_at(machine: DeclaredMachine, version: Version | None) -> Holding | None:
+    if version is None or machine.phase(version.row) is not RowPhase.CLAIMED:
         return None
     return Holding(claim=version, was=None, last=version)
 
 
 def _next(
-    machine: Machine, step: Step, kind: StepKind, holding: Holding | None
+    machine: DeclaredMachine, step: Step, kind: StepKind, holding: Holding | None
 ) -> Holding | None:
     """Return the claim that is under way after a step."""
     after = step.after
-    if after is None or machine.phase(after.row) is not Phase.CLAIMED:
+    if after is None or machine.phase(after.row) is not RowPhase.CLAIMED:
         return None
     if holding is None or kind in (StepKind.CLAIMED, StepKind.OVERTAKEN):
         return Holding(claim=after, was=step.before, last=after)
@@ -255,7 +255,7 @@ def _next(
     return replace(holding, last=after, edits={**holding.edits, **edits})
 
 
-def _claim(machine: Machine, holding: Holding) -> ClaimTold:
+def _claim(machine: DeclaredMachine, holding: Holding) -> ClaimTold:
     row = holding.claim.row
     mark, owner = machine.mark(row), machine.owner_of(row)
     return ClaimTold(
@@ -271,7 +271,7 @@ def _claim(machine: Machine, holding: Holding) -> ClaimTold:
     )
 
 
-def _ended(machine: Machine, holding: Holding, one: Followed) -> ClaimTold:
+def _ended(machine: DeclaredMachine, holding: Holding, one: Followed) -> ClaimTold:
     told = _claim(machine, holding)
     end = _ENDS.get(one.kind, ClaimEnd.BY_HAND)
     failed = end in (ClaimEnd.FAILED, ClaimEnd.LATER, ClaimEnd.GIVEN_UP)
@@ -279,7 +279,7 @@ def _ended(machine: Machine, holding: Holding, one: Followed) -> ClaimTold:
     return replace(told, until=one.step.at, end=end, reason=reason)
 
 
-def _reason(machine: Machine, step: Step) -> str:
+def _reason(machine: DeclaredMachine, step: Step) -> str:
     row = step.after.row if step.after else {}
     error = row.get(machine.error) if machine.error else None
     return str(error if error is not None else row.get(machine.state) or "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ermpoll import render
 from ermpoll.catalog.clock import time_text
 from ermpoll.history.follow import ClaimTold, StepKind, claims_of, follow
-from ermpoll.history.machine import Machine, Phase
+from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, When
 from ermpoll.history.versions import MOST_VERSIONS, Version, Versions, read_life
@@ -40,7 +40,7 @@ class StateSpan:
     """How long a row was in one state."""
 
     word: str
-    phase: Phase
+    phase: RowPhase
     since: datetime
     until: datetime
 
@@ -151,7 +151,7 @@ def read_history(
     names = past.names(
         version.by for found in versions.by_rid.values() for version in found
     )
-    told = told_of(Machine.of(jobs.definition), versions)
+    told = told_of(DeclaredMachine.of(jobs.definition), versions)
     [rid] = versions.by_rid
     return History(
         jobs=jobs,
@@ -168,7 +168,7 @@ def read_history(
 
 
 def told_of(
-    machine: Machine, versions: Versions
+    machine: DeclaredMachine, versions: Versions
 ) -> tuple[tuple[VersionTold, ...], tuple[StateSpan, ...], tuple[ClaimTold, ...]]:
     """Say what one row's versions were: each by itself, the states, the claims."""
     [(rid, found)] = versions.by_rid.items()
@@ -197,17 +197,17 @@ def _cells(version: VersionTold) -> list[tuple[str | None, tuple[JSON, JSON]]]:
 
 
 def _changes(before: Version | None, after: Version) -> dict[str, tuple[JSON, JSON]]:
-    old = before.row if before else {}
-    names = dict.fromkeys((*old, *after.row))
+    """Return what a version changed; a column that is gone is no change of it."""
+    old, new = before.row if before else {}, after.row
     return {
-        name: (old.get(name), after.row.get(name))
-        for name in names
-        if name not in SYSTEM_COLUMNS and not same(old.get(name), after.row.get(name))
+        name: (old.get(name), value)
+        for name, value in new.items()
+        if name not in SYSTEM_COLUMNS and not same(old.get(name), value)
     }
 
 
 def _spans(
-    machine: Machine, found: tuple[Version, ...], end: datetime
+    machine: DeclaredMachine, found: tuple[Version, ...], end: datetime
 ) -> list[StateSpan]:
     spans: list[StateSpan] = []
     for version in found:

@@ -18,7 +18,7 @@ from ermpoll.queue.definition import QueueDefinition
 from ermpoll.records import SYSTEM_COLUMNS, Row, same
 
 
-class Phase(Enum):
+class RowPhase(Enum):
     """What a state word means to the queue."""
 
     READY = "ready"
@@ -41,7 +41,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class DeclaredMachine:
     """The words and columns of a queue."""
 
     state: str
@@ -58,7 +58,7 @@ class Machine:
     max_attempts: int
 
     @classmethod
-    def of(cls, definition: QueueDefinition) -> Machine:
+    def of(cls, definition: QueueDefinition) -> DeclaredMachine:
         """Return the machine that a queue was declared to be."""
         pieces = (re.escape(piece) for piece in definition.failed.split("{error}"))
         return cls(
@@ -75,22 +75,22 @@ class Machine:
             max_attempts=definition.max_attempts,
         )
 
-    def phase(self, row: Row) -> Phase:
+    def phase(self, row: Row) -> RowPhase:
         """Return what the row's state means."""
         word = row.get(self.state)
         if word == self.claimed:
-            return Phase.CLAIMED
+            return RowPhase.CLAIMED
         if word in self.ready:
-            return Phase.READY
+            return RowPhase.READY
         if word == self.done:
-            return Phase.DONE
+            return RowPhase.DONE
         if isinstance(word, str) and self.failed.fullmatch(word):
-            return Phase.FAILED
-        return Phase.OTHER
+            return RowPhase.FAILED
+        return RowPhase.OTHER
 
     def word(self, row: Row) -> str:
         """Return the row's state for people: NULL has a name, all failures one."""
-        if self.phase(row) is Phase.FAILED:
+        if self.phase(row) is RowPhase.FAILED:
             return self.failed_label
         word = row.get(self.state)
         return "NULL" if word is None else str(word)

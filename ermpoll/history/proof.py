@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ermpoll import render
 from ermpoll.catalog.clock import time_text
 from ermpoll.history.breaches import Breach, Finding, judge, may_miss, orphans
-from ermpoll.history.machine import Machine
+from ermpoll.history.machine import DeclaredMachine
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, When
 from ermpoll.history.versions import MOST_ROWS, read_versions
@@ -107,7 +107,7 @@ def prove(
     """Hold a period of history against the declared machine; see `Queue.prove`."""
     past = Past(jobs.catalog, **reading)
     period = past.period(since, until)
-    machine = Machine.of(jobs.definition)
+    machine = DeclaredMachine.of(jobs.definition)
     table = TablePast(past, jobs.definition)
     versions = read_versions(
         table,

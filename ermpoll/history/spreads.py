@@ -15,7 +15,7 @@ from datetime import datetime
 from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import NoHistory
-from ermpoll.history.machine import Machine, Phase
+from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import ONE_US, PastPeriod
 from ermpoll.history.versions import Version, sample_of, version_of
@@ -58,7 +58,11 @@ def spread_of(seconds: Iterable[float], of: int) -> Spread:
 
 
 def read_spreads(
-    table: TablePast, machine: Machine, period: PastPeriod, most: int, requests: int
+    table: TablePast,
+    machine: DeclaredMachine,
+    period: PastPeriod,
+    most: int,
+    requests: int,
 ) -> tuple[Spread, Spread]:
     """Return how long rows that were finished in a period waited and were worked on.
 
@@ -82,7 +86,7 @@ def read_spreads(
 
 
 def _finished(
-    table: TablePast, machine: Machine, period: PastPeriod, most: int
+    table: TablePast, machine: DeclaredMachine, period: PastPeriod, most: int
 ) -> tuple[int, list[Version]]:
     """Return how many rows were finished, and a sample of them, drawn by lot."""
     later = f"RMT::gt::{paths.literal(time_text(period.since))}"
@@ -94,17 +98,19 @@ def _finished(
     except NoHistory:
         return 0, []
     versions = [version_of(row) for row in rows]
-    done = [v for v in versions if machine.phase(v.row) in (Phase.DONE, Phase.FAILED)]
+    done = [
+        v for v in versions if machine.phase(v.row) in (RowPhase.DONE, RowPhase.FAILED)
+    ]
     lot = random.Random(time_text(period.until))
     return of, lot.sample(done, min(most, len(done)))
 
 
-def _not_under_way(machine: Machine) -> str:
+def _not_under_way(machine: DeclaredMachine) -> str:
     open_ = paths.equals(machine.state, *machine.ready, machine.claimed)
     return f"!({open_})"
 
 
-def _columns(machine: Machine) -> tuple[str, ...]:
+def _columns(machine: DeclaredMachine) -> tuple[str, ...]:
     own = (machine.state, machine.owner)
     return (*SYSTEM_COLUMNS, *(name for name in own if name))
 
@@ -124,7 +130,7 @@ class _Life:
 
 
 def _walk(
-    table: TablePast, machine: Machine, finished: list[Version], requests: int
+    table: TablePast, machine: DeclaredMachine, finished: list[Version], requests: int
 ) -> list[_Life]:
     """Walk rows back to before their claims, until the requests are spent."""
     past, end = table.past, table.past.requests + requests
@@ -143,20 +149,22 @@ def _walk(
             }
             for version in _before(table, machine, at, there):
                 last, finish = there[version.rid]
-                if machine.phase(version.row) is Phase.CLAIMED:
+                if machine.phase(version.row) is RowPhase.CLAIMED:
                     walking[version.rid] = (version, finish)
                 elif last is not finish:
                     lives.append(_life(machine, version, last, finish))
     return lives
 
 
-def _life(machine: Machine, before: Version, claim: Version, finish: Version) -> _Life:
-    is_ready = machine.phase(before.row) is Phase.READY
+def _life(
+    machine: DeclaredMachine, before: Version, claim: Version, finish: Version
+) -> _Life:
+    is_ready = machine.phase(before.row) is RowPhase.READY
     return _Life(ready=before if is_ready else None, claim=claim, finish=finish)
 
 
 def _before(
-    table: TablePast, machine: Machine, at: datetime, rids: Iterable[str]
+    table: TablePast, machine: DeclaredMachine, at: datetime, rids: Iterable[str]
 ) -> list[Version]:
     try:
         rows = table.these(at - ONE_US, sorted(rids), _columns(machine))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ermpoll import render
 from ermpoll.catalog.clock import time_text
 from ermpoll.errors import NoHistory, UsageError
-from ermpoll.history.machine import Machine, Phase
+from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, When
 from ermpoll.history.spreads import Spread, read_spreads
@@ -40,7 +40,7 @@ class Timeline:
     #: Rows per state word at each of them; None where the catalog can't tell.
     counts: Mapping[str, tuple[int | None, ...]] = field(repr=False)
     #: What each word means to the queue.
-    phases: Mapping[str, Phase] = field(repr=False)
+    phases: Mapping[str, RowPhase] = field(repr=False)
     #: Rows that came, in the interval that ends at each moment; the first one is 0.
     arrivals: tuple[int, ...] = field(repr=False)
     #: Rows that are done, failed, by the interval of their last change.
@@ -99,7 +99,10 @@ def read_timeline(
         raise UsageError(f"points: expected 2 or more moments, found {points}")
     past = Past(jobs.catalog, **reading)
     period = past.period(since, until)
-    table, machine = TablePast(past, jobs.definition), Machine.of(jobs.definition)
+    table, machine = (
+        TablePast(past, jobs.definition),
+        DeclaredMachine.of(jobs.definition),
+    )
     table.compare(period.since, period.until)
     at = (period.since, *period.cut(points - 1))
     counted = [_count(table, at, number) for number in range(points)]
@@ -120,9 +123,9 @@ def read_timeline(
             for word in words
         },
         phases=phases,
-        arrivals=_sums(machine, came, points, [*Phase]),
-        completions=_sums(machine, ended, points, [Phase.DONE]),
-        failures=_sums(machine, ended, points, [Phase.FAILED]),
+        arrivals=_sums(machine, came, points, [*RowPhase]),
+        completions=_sums(machine, ended, points, [RowPhase.DONE]),
+        failures=_sums(machine, ended, points, [RowPhase.FAILED]),
         waiting=waiting,
         working=working,
         told=past.told,
@@ -173,7 +176,7 @@ def _number(value: JSON) -> int:
 
 
 def _sums(
-    machine: Machine, parts: _Parts, points: int, phases: Sequence[Phase]
+    machine: DeclaredMachine, parts: _Parts, points: int, phases: Sequence[RowPhase]
 ) -> tuple[int, ...]:
     """Add up what the intervals had of some phases; before the first there is none."""
     sums = [0] * points
@@ -183,8 +186,8 @@ def _sums(
     return tuple(sums)
 
 
-def _phase(machine: Machine, label: str) -> Phase:
+def _phase(machine: DeclaredMachine, label: str) -> RowPhase:
     """Return what a word means that counts are listed by."""
     if label == machine.failed_label:
-        return Phase.FAILED
+        return RowPhase.FAILED
     return machine.phase({machine.state: None if label == "NULL" else label})

@@ -150,6 +150,10 @@ def read_life(
             past.tell(f"only the newest {most:,} versions of {rid} were read")
             break
         version = _before(table, version)
+        if version and version.row.keys() != found[-1].row.keys():
+            # it was read as of later, when it had no column that is gone by now
+            table.compare(version.at, end)
+            found[-1] = _at(table, rid, found[-1].at) or found[-1]
         found += [version] if version else []
     begin = found[-1].at - ONE_US if found else past.first
     period = PastPeriod(since=max(since or begin, past.first), until=end)

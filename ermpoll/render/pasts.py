@@ -350,7 +350,7 @@ def _tick(at: datetime, whole: timedelta) -> str:
 def _spread(word: str, spread: SpreadLike) -> dict[str, str]:
     of = f"{spread.rows:,} of {counted(spread.of, 'row')} that were finished"
     if not spread.rows:
-        return {"word": word, "middle": "not known", "told": f"none of {of}"}
+        return {"word": word, "middle": "not known", "told": of}
     return {
         "word": word,
         "middle": duration(spread.p50_s),

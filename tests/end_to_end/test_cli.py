@@ -352,7 +352,7 @@ def states_of(box: ermpoll.sandbox.Box, rids: list[str]) -> dict[str, object]:
 )
 def test_an_agent_that_is_not_there_is_told(text: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
-        cli.find_agent(text)
+        cli.find(text, ermpoll.Agent)
 
 
 def test_a_fault_inside_the_module_is_not_taken_for_a_missing_one(
@@ -362,7 +362,7 @@ def test_a_fault_inside_the_module_is_not_taken_for_a_missing_one(
     (tmp_path / "half_written.py").write_text("import not_installed_anywhere\n")
 
     with pytest.raises(ModuleNotFoundError, match="not_installed_anywhere"):
-        cli.find_agent("half_written:agent")
+        cli.find("half_written:agent", ermpoll.Agent)
 
 
 def test_a_wrong_call_is_one_line_and_exit_code_two(
@@ -408,3 +408,37 @@ def test_help_names_the_three_commands(capsys: pytest.CaptureFixture[str]) -> No
 
     said = capsys.readouterr().out
     assert all(f"\n    {word} " in said for word in ("lab", "sandbox", "run"))
+
+
+PROVED = """
+import ermpoll
+
+jobs = ermpoll.sandbox.start().jobs()
+"""
+
+
+def test_prove_says_what_was_not_right_and_ends_by_it(
+    tmp_path: Path, box: ermpoll.sandbox.Box
+) -> None:
+    (tmp_path / "proved.py").write_text(PROVED)
+    jobs = box.jobs()
+    jobs.complete(jobs.claim(2))
+    asked = ("prove", "proved:jobs", "--since", "1 h", "--rate", "1000")
+
+    fine = run(tmp_path, *asked, environment=announced(box))
+    held = jobs.claim(1)
+    jobs.catalog.put(
+        "attributegroup/Imaging:Image/RID;Processing_Status,Processing_Owner",
+        [{"RID": held.rids[0], "Processing_Status": "success"}],
+    )
+    wrong = run(tmp_path, *asked, environment=announced(box))
+    late = run(tmp_path, *asked[:3], "noon", environment=announced(box))
+
+    assert fine.returncode == 0, fine.stderr
+    assert fine.stdout.startswith("0 of ")
+    assert wrong.returncode == 1, wrong.stderr
+    assert wrong.stdout.startswith("1 of ")
+    assert f"{held.rids[0]} at " in wrong.stdout
+    assert "finished without the claim's token" in wrong.stdout
+    assert late.returncode == 2
+    assert "expected a time with its zone" in late.stderr

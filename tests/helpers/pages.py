@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 from ermpoll.records import Change
 
-_TAGS = """a b br caption code del details div ins li p polyline pre rect span style
-summary svg table tbody td th thead time tr ul"""
-_ATTRIBUTES = """aria-hidden aria-label class colspan datetime fill height href open
-points preserveaspectratio rel role rx scope stroke stroke-width tabindex target viewbox
-width x y"""
+_TAGS = """a b br caption code del details div ins li line p polyline pre rect span
+style summary svg table tbody td text th thead time title tr ul"""
+_ATTRIBUTES = """aria-hidden aria-label class colspan datetime dominant-baseline fill
+font-size height href open points preserveaspectratio rel role rx scope stroke
+stroke-dasharray stroke-width tabindex target text-anchor viewbox width x x1 x2 xmlns
+y y1 y2"""
 TAGS, ATTRIBUTES = set(_TAGS.split()), set(_ATTRIBUTES.split())
 
 
