@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from ermpoll.catalog.clock import time_text
 from ermpoll.history.follow import Followed, StepKind, follow, kind_of
-from ermpoll.history.machine import DeclaredMachine, Mark, RowPhase
+from ermpoll.history.machine import DeclaredMachine, Mark, RowPhase, mark_in
 from ermpoll.history.versions import Step, Version, Versions
 from ermpoll.records import Row, same
 
@@ -62,10 +62,12 @@ class Judgement:
     #: Steps that were judged, and how many of them were claims.
     steps: int
     claims: int
+    #: Rows that are held at the end by who wrote no token: no lease is over there.
+    tokenless: frozenset[str] = frozenset()
 
 
 #: What a rule names.
-_Named: TypeAlias = Iterator[tuple[Breach, str]]
+_Rule: TypeAlias = Iterator[tuple[Breach, str]]
 _CLAIMS = (StepKind.CLAIMED, StepKind.OVERTAKEN)
 _FINISHES = (StepKind.COMPLETED, StepKind.FAILED)
 #: What only the holder does, under the guard of what it claimed.
@@ -74,24 +76,31 @@ _HOLDERS = (*_FINISHES, StepKind.LATER, StepKind.RELEASED)
 
 def judge(machine: DeclaredMachine, versions: Versions) -> Judgement:
     """Hold all steps of a period against the machine; findings by time."""
+    steps: dict[str, list[Step]] = {rid: [] for rid in versions.by_rid}
+    for step in versions.steps():
+        steps[step.rid].append(step)
     found: list[Finding] = []
     tokens: dict[str, tuple[str, set[str]]] = {}
-    steps = claims = 0
-    for one in _followed(machine, versions):
-        steps += 1
-        before, after = one.step.before, one.step.after
-        if before is None or after is None:
-            continue
-        named = [*_breaches(machine, one, before, after)]
-        if one.kind in _CLAIMS:
-            claims += 1
-            named += _used_twice(machine.mark(after.row), after, tokens)
-        found += [
-            Finding(breach=breach, rid=after.rid, at=after.at, by=after.by, detail=told)
-            for breach, told in named
-        ]
-    found.sort(key=lambda one: (one.at, one.rid))
-    return Judgement(findings=tuple(found), steps=steps, claims=claims)
+    tokenless, claims = set(), 0
+    for rid, known in versions.by_rid.items():
+        begin = None if known[0].is_first else known[0]
+        followed = list(follow(machine, steps[rid], begin))
+        for one, named in _named(machine, followed, tokens):
+            after = one.step.after or known[-1]
+            found += [
+                Finding(breach=breach, rid=rid, at=after.at, by=after.by, detail=told)
+                for breach, told in named
+            ]
+        claims += sum(one.kind in _CLAIMS for one in followed)
+        last = followed[-1].after if followed else None
+        if last and last.token is None:
+            tokenless.add(rid)
+    return Judgement(
+        findings=tuple(sorted(found, key=lambda one: (one.at, one.rid))),
+        steps=sum(map(len, steps.values())),
+        claims=claims,
+        tokenless=frozenset(tokenless),
+    )
 
 
 def orphans(
@@ -139,31 +148,35 @@ def _is_one_write(
     return kind not in (StepKind.REJECTED, StepKind.BY_HAND)
 
 
-def _followed(machine: DeclaredMachine, versions: Versions) -> Iterator[Followed]:
-    steps: dict[str, list[Step]] = {rid: [] for rid in versions.by_rid}
-    for step in versions.steps():
-        steps[step.rid].append(step)
-    for rid, found in versions.by_rid.items():
-        yield from follow(machine, steps[rid], None if found[0].is_first else found[0])
+def _named(
+    machine: DeclaredMachine,
+    followed: Iterable[Followed],
+    tokens: dict[str, tuple[str, set[str]]],
+) -> Iterator[tuple[Followed, list[tuple[Breach, str]]]]:
+    """Name what was wrong with the steps of one row."""
+    robbed: set[str | None] = set()
+    for one in followed:
+        before, after = one.step.before, one.step.after
+        if before is None or after is None:
+            continue
+        if one.kind in _CLAIMS and one.after:
+            mark = mark_in(one.after.token)
+            rule = _overtaken if one.kind is StepKind.OVERTAKEN else _claim
+            if mark and machine.is_ours(mark):
+                twice = _used_twice(mark, after, tokens) if one.after.by else ()
+                yield one, [*rule(machine, before.row, after), *twice]
+        elif one.before and one.after is None:
+            mark = mark_in(one.before.token)
+            if mark is None and one.before.by not in (None, after.by):
+                robbed.add(one.before.by)
+            # a daemon without tokens that ends late what was taken from it is no part
+            # of the machine, as its claims are none
+            elif mark and machine.is_ours(mark) and after.by not in robbed:
+                right = _right(machine, one, mark, after)
+                yield one, [*right, *_kept(machine, one, before.row, after.row)]
 
 
-def _breaches(
-    machine: DeclaredMachine, one: Followed, before: Version, after: Version
-) -> _Named:
-    if one.kind in _CLAIMS:
-        mark = machine.mark(after.row)
-        rule = _overtaken if one.kind is StepKind.OVERTAKEN else _claim
-        if mark and machine.is_ours(mark):
-            yield from rule(machine, before.row, after)
-    elif one.before and machine.phase(after.row) is not RowPhase.CLAIMED:
-        mark = machine.mark(before.row)
-        # of a claim without a token the machine knows nothing more
-        if mark and machine.is_ours(mark):
-            yield from _right(machine, one, mark, after)
-            yield from _kept(machine, one, before.row, after.row)
-
-
-def _overtaken(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
+def _overtaken(machine: DeclaredMachine, before: Row, after: Version) -> _Rule:
     over_s = machine.over_s(before, after.at)
     if over_s is not None and over_s > 0:
         yield Breach.NO_RIGHT, "claimed from another whose lease was over, not rescued"
@@ -171,7 +184,7 @@ def _overtaken(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
         yield Breach.TWO_HOLDERS, f"claimed while another held it{_left(over_s)}"
 
 
-def _claim(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
+def _claim(machine: DeclaredMachine, before: Row, after: Version) -> _Rule:
     if machine.phase(before) is not RowPhase.READY:
         word = machine.word(before)
         yield Breach.NO_RIGHT, f"claimed from {word!r}, which is not ready"
@@ -189,7 +202,7 @@ def _claim(machine: DeclaredMachine, before: Row, after: Version) -> _Named:
 
 def _right(
     machine: DeclaredMachine, one: Followed, mark: Mark, after: Version
-) -> _Named:
+) -> _Rule:
     """Who ends a claim has its token, or found it overdue."""
     assert one.step.before is not None
     over_s = machine.over_s(one.step.before.row, after.at)
@@ -213,7 +226,7 @@ def _is_strangers(machine: DeclaredMachine, one: Followed, after: Version) -> bo
     return one.kind is StepKind.BY_HAND or holder not in (None, after.by)
 
 
-def _kept(machine: DeclaredMachine, one: Followed, before: Row, after: Row) -> _Named:
+def _kept(machine: DeclaredMachine, one: Followed, before: Row, after: Row) -> _Rule:
     """Who ends a claim leaves the attempts and the edits of others as they are."""
     was, found = machine.tried(before), machine.tried(after)
     counts = one.kind not in (StepKind.RELEASED, StepKind.BY_HAND)
@@ -226,11 +239,9 @@ def _kept(machine: DeclaredMachine, one: Followed, before: Row, after: Row) -> _
 
 
 def _used_twice(
-    mark: Mark | None, after: Version, tokens: dict[str, tuple[str, set[str]]]
-) -> _Named:
+    mark: Mark, after: Version, tokens: dict[str, tuple[str, set[str]]]
+) -> _Rule:
     """Find a token that was claimed with before; a PUT that was halved shares one."""
-    if mark is None:
-        return
     by, rids = tokens.setdefault(mark.text, (after.by, set()))
     if by != after.by or after.rid in rids:
         yield Breach.TWO_HOLDERS, "its token had been used for another claim"

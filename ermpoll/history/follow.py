@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
-from ermpoll.history.machine import DeclaredMachine, RowPhase
+from ermpoll.history.machine import DeclaredMachine, RowPhase, mark_in
 from ermpoll.history.versions import Step, Version
 from ermpoll.records import JSON, Row, same
 
@@ -71,13 +71,13 @@ class Holding:
     was: Version | None
     #: The newest version under the claim.
     last: Version
+    #: The text that the claim itself put into the owner column; None: none. A daemon
+    #: that knows no tokens leaves one of before as it is.
+    token: str | None
+    #: The login that claimed; None: not known, since that version was not read.
+    by: str | None
     #: What others wrote meanwhile into columns that are not the claim's, by column.
     edits: Mapping[str, JSON] = field(default_factory=dict, repr=False)
-
-    @property
-    def by(self) -> str | None:
-        """The login that claimed; None: it did so before the period."""
-        return self.claim.by if self.was is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +145,9 @@ def claims_of(
             told.append(_ended(machine, one.before, one))
         holding = one.after
     if holding:
-        over_s = machine.over_s(holding.last.row, until)
+        over_s = machine.over_s(holding.last.row, until) if holding.token else None
         end = ClaimEnd.ORPHANED if over_s and over_s > 0 else ClaimEnd.RUNNING
-        told.append(replace(_claim(machine, holding), end=end))
+        told.append(replace(_claim(holding), end=end))
     return told
 
 
@@ -237,7 +237,8 @@ def _rows(step: Step) -> tuple[Row, Row]:
 def _held_at(machine: DeclaredMachine, version: Version | None) -> Holding | None:
     if version is None or machine.phase(version.row) is not RowPhase.CLAIMED:
         return None
-    return Holding(claim=version, was=None, last=version)
+    token = machine.owner_of(version.row)
+    return Holding(claim=version, was=None, last=version, token=token, by=None)
 
 
 def _next(
@@ -248,23 +249,25 @@ def _next(
     if after is None or machine.phase(after.row) is not RowPhase.CLAIMED:
         return None
     if holding is None or kind in (StepKind.CLAIMED, StepKind.OVERTAKEN):
-        return Holding(claim=after, was=step.before, last=after)
+        token, known = (machine.owner_of(row) for row in _rows(step)[::-1])
+        own = token if token != known else None
+        by = after.by if step.sure and step.before else None
+        return Holding(claim=after, was=step.before, last=after, token=own, by=by)
     before = holding.last.row
     written = machine.changed(before, after.row)
     edits = {name: after.row.get(name) for name in written if not machine.is_own(name)}
     return replace(holding, last=after, edits={**holding.edits, **edits})
 
 
-def _claim(machine: DeclaredMachine, holding: Holding) -> ClaimTold:
-    row = holding.claim.row
-    mark, owner = machine.mark(row), machine.owner_of(row)
+def _claim(holding: Holding) -> ClaimTold:
+    mark = mark_in(holding.token)
     return ClaimTold(
         rid=holding.claim.rid,
         since=holding.claim.at,
         until=None,
         by=holding.claim.by,
-        token=owner,
-        agent=mark.name if mark else owner or "",
+        token=holding.token,
+        agent=mark.name if mark else holding.token or "",
         lease_s=mark.lease_s if mark else None,
         end=ClaimEnd.RUNNING,
         whole=holding.was is not None or holding.claim.is_first,
@@ -272,7 +275,7 @@ def _claim(machine: DeclaredMachine, holding: Holding) -> ClaimTold:
 
 
 def _ended(machine: DeclaredMachine, holding: Holding, one: Followed) -> ClaimTold:
-    told = _claim(machine, holding)
+    told = _claim(holding)
     end = _ENDS.get(one.kind, ClaimEnd.BY_HAND)
     failed = end in (ClaimEnd.FAILED, ClaimEnd.LATER, ClaimEnd.GIVEN_UP)
     reason = _reason(machine, one.step) if failed else ""

@@ -55,6 +55,8 @@ class Step:
     before: Version | None
     #: None: it was deleted.
     after: Version | None
+    #: Whether nothing was between the two, as far as the catalog keeps it.
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class Versions:
     exact: bool = True
     #: Rows read, of how many that changed; None: all.
     sampled: tuple[int, int] | None = None
+    #: Versions (RID, time) before which others may have been that were not read.
+    unsure: frozenset[tuple[str, datetime]] = field(default=frozenset(), repr=False)
 
     def steps(self) -> list[Step]:
         """Return what became of the rows within the period, by time."""
@@ -81,7 +85,13 @@ class Versions:
         known = self.by_rid[rid]
         befores = (None, *known[:-1])
         steps = [
-            Step(rid=rid, at=after.at, before=before, after=after)
+            Step(
+                rid=rid,
+                at=after.at,
+                before=before,
+                after=after,
+                sure=(rid, after.at) not in self.unsure,
+            )
             for before, after in zip(befores, known, strict=True)
             if after.at > self.period.since and (before or after.is_first)
         ]
@@ -213,6 +223,7 @@ def read_versions(
     gap: Callable[[Version | None, Version], bool] = always,
     columns: Iterable[str] | None = None,
     most_rows: int = MOST_ROWS,
+    only: str = "",
 ) -> Versions:
     """Read what the rows of a table went through in a period.
 
@@ -229,13 +240,16 @@ def read_versions(
         Beside the system's and the queue's own; None: those the queue shows.
     most_rows
         Of more rows that changed a sample is walked, by the end of their RIDs.
+    only
+        A filter on columns that never change: other rows are not read.
 
     Notes
     -----
     A row that came and went inside the period leaves nothing to find; neither does
     what was written while the table's history was off.
     """
-    return _PeriodReading(table, period, gap, columns).read(windows, most_rows)
+    reading = _PeriodReading(table, period, gap, columns)
+    return reading.read(windows, most_rows, only)
 
 
 class _PeriodReading:
@@ -267,18 +281,19 @@ class _PeriodReading:
         self._deleted: dict[str, datetime] = {}
         self._told_dark = False
 
-    def read(self, windows: int | None, most_rows: int) -> Versions:
+    def read(self, windows: int | None, most_rows: int, only: str) -> Versions:
         """Read all; see `read_versions`."""
         self._table.compare(self._period.since, self._period.until)
-        changed = self._count_changed()
-        only = sample_of(changed, most_rows)
+        changed = self._count_changed(only)
+        sample = sample_of(changed, most_rows)
+        only = paths.join(only, sample)
         ends = [self._period.until] if windows is None else self._period.cut(windows)
         self._read_windows(ends, only)
         self._read_deleted(only)
         if windows is not None:
             self._read_begin()
         self._look_behind()
-        sampled = (len(self._found), changed) if only else None
+        sampled = (len(self._found), changed) if sample else None
         if sampled:
             self._past.tell(
                 f"a sample: {sampled[0]:,} of the {changed:,} rows that changed"
@@ -287,16 +302,22 @@ class _PeriodReading:
             period=self._period,
             by_rid={rid: self._sorted(rid) for rid in sorted(self._found)},
             deleted=self._deleted,
-            exact=windows is None and not only,
+            exact=windows is None and not sample,
             sampled=sampled,
+            unsure=frozenset(
+                (rid, at)
+                for rid, found in self._found.items()
+                for at, version in found.items()
+                if not version.is_first and (rid, at) not in self._joined
+            ),
         )
 
     def _sorted(self, rid: str) -> tuple[Version, ...]:
         found = self._found[rid]
         return tuple(found[at] for at in sorted(found))
 
-    def _count_changed(self) -> int:
-        later = _later("RMT", self._period.since)
+    def _count_changed(self, only: str) -> int:
+        later = paths.join(only, _later("RMT", self._period.since))
         return self._table.count(self._period.until, later)
 
     def _read_windows(self, ends: list[datetime], only: str) -> None:

@@ -49,6 +49,14 @@ RIGHT = {
     "a daemon without tokens": [
         (10, claimed("robot")), (20, {**DONE, "owner": None, "attempts": 7}),
     ],
+    "a daemon that leaves a token of before": [
+        (10, claimed()), (20, DONE), (30, {"state": "actionable"}),
+        (40, {"state": "claimed", "RMB": "bob"}), (50, {**DONE, "RMB": "bob"}),
+    ],
+    "a daemon that ends late what was taken from it": [
+        (10, {"state": "claimed", "RMB": "bob"}), (20, FREE), (30, claimed(OTHER)),
+        (40, {**DONE, "RMB": "bob"}),
+    ],
     "another queue's": [(10, {"state": "queued"}), (20, claimed(OURS)), (30, DONE)],
     "by a plan": [(10, DONE), (20, {"state": "review"}), (30, FREE)],
 }  # fmt: skip
@@ -161,6 +169,15 @@ def test_what_was_claimed_before_the_period_is_judged_by_its_token_alone():
 
     assert verdict.findings == ()
     assert (verdict.steps, verdict.claims) == (1, 0)
+
+
+def test_a_claim_under_a_token_of_before_has_no_lease():
+    versions = life(
+        (10, claimed()), (20, DONE), (30, {"state": "actionable"}),
+        (40, {"state": "claimed"}),
+    )  # fmt: skip
+
+    assert judge(machine(), versions).tokenless == {"1-A"}
 
 
 def test_orphans_are_claims_whose_own_lease_is_over():
