@@ -107,6 +107,11 @@ class _Kept:
         with self._lock:
             return self._answers.get(key)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._answers.clear()
+            self._rows = 0
+
     def put(self, key: tuple[object, ...], page: Page) -> None:
         size = len(page.rows) + 1
         with self._lock:
@@ -120,6 +125,11 @@ class _Kept:
 
 
 _kept = _Kept()
+
+
+def forget_answers() -> None:
+    """Forget the answers of the past that this process keeps."""
+    _kept.clear()
 
 
 class Past:

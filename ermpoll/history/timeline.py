@@ -91,7 +91,7 @@ def read_timeline(
     *,
     points: int = POINTS,
     sample: int = 500,
-    sample_requests: int = 30,
+    sample_requests: int = 25,
     **reading: Any,
 ) -> Timeline:
     """Tell of a queue over time; see `Queue.timeline`."""

@@ -107,7 +107,7 @@ class Tenses:
         *,
         points: int = 60,
         sample: int = 500,
-        sample_requests: int = 30,
+        sample_requests: int = 25,
         **reading: Any,
     ) -> TimelineLike:
         """Tell of the queue over time: rows per state, what came and was finished.

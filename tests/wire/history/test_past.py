@@ -10,7 +10,7 @@ from ermpoll.backoff import Clocks
 from ermpoll.catalog.etags import snapshot_of
 from ermpoll.errors import CatalogError, NoHistory, ReadingStopped, UsageError
 from ermpoll.history import Past
-from ermpoll.history.past import ONE_US
+from ermpoll.history.past import ONE_US, forget_answers
 from tests.helpers.pasts import send
 from tests.helpers.tables import add, edit
 
@@ -103,6 +103,9 @@ def test_an_answer_of_the_past_is_asked_for_once(catalog):
 
     assert again.rows(then, path) == rows
     assert again.requests == 1  # the range alone
+    forget_answers()
+    assert again.rows(then, path) == rows
+    assert again.requests == 2
 
 
 def test_what_may_still_be_written_to_is_asked_for_again(catalog):
