@@ -5,10 +5,11 @@ to stop, and judges them by the words that the queue was declared with; it write
 nothing, and needs no record of its own, so any catalog can be told of.
 
 Open `past` first: how a moment is read, at which pace, and what may be missing. Then
-`model_then` (a table under the names of then), `versions` (a row's life, and all that
-rows went through in a period) and `queue_then` (``jobs.at``). What is told stands on
-these: `machine` and `follow` (what a step was), `life` (``jobs.history``), `timeline`
-with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches` (``jobs.prove``).
+`model_then` (a table under the names of then), `versions` (one row's life), `periods`
+(all that rows went through in a period) and `queue_then` (``jobs.at``). What is told
+stands on these: `machine` and `follow` (what a step was), `life` (``jobs.history``),
+`timeline` with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches`
+(``jobs.prove``).
 
 The reader, for what else wants to know the past::
 
@@ -26,11 +27,12 @@ from ermpoll.history.life import History, StateSpan, VersionTold, read_history
 from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, ReadingProgress
+from ermpoll.history.periods import read_versions
 from ermpoll.history.proof import Proof, prove
 from ermpoll.history.queue_then import queue_at
 from ermpoll.history.spreads import Spread
 from ermpoll.history.timeline import Timeline, read_timeline
-from ermpoll.history.versions import Step, Version, Versions, read_life, read_versions
+from ermpoll.history.versions import Step, Version, Versions, read_life
 
 __all__ = [
     "Breach",

@@ -17,7 +17,7 @@ from ermpoll.history.breaches import Breach, Finding, judge, may_miss, orphans
 from ermpoll.history.machine import DeclaredMachine
 from ermpoll.history.model_then import TablePast, parts_of
 from ermpoll.history.past import Past, PastPeriod, When
-from ermpoll.history.versions import MOST_ROWS, read_versions
+from ermpoll.history.periods import MOST_ROWS, read_versions
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.table import QueueTable
 

@@ -18,7 +18,8 @@ from ermpoll.errors import NoHistory
 from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import ONE_US, PastPeriod
-from ermpoll.history.versions import Version, sample_of, version_of
+from ermpoll.history.periods import sample_of
+from ermpoll.history.versions import Version, version_of
 from ermpoll.records import SYSTEM_COLUMNS
 
 

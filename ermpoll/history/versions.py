@@ -1,4 +1,4 @@
-"""The versions of rows: one row's life, and all that a table's rows went through.
+"""The versions of rows, and one row's life.
 
 A version is in force from its RMT on. Reading just before a version finds the one
 before it, under its exact time; so the past is walked backwards.
@@ -6,7 +6,7 @@ before it, under its exact time; so the past is walked backwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,16 +17,10 @@ from ermpoll.errors import NoHistory, NotFound, UsageError
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import ONE_US, PastPeriod
 from ermpoll.queue.rids import rids_of
-from ermpoll.records import JSON, SYSTEM_COLUMNS, Row
+from ermpoll.records import Row
 
-#: Rows of a period that are walked at most; of more a sample is taken.
-MOST_ROWS = 50_000
 #: Versions of one row that are walked at most.
 MOST_VERSIONS = 1000
-#: Deleted rows that are looked for, one request each.
-MOST_DELETED = 500
-#: The last symbol of a RID is one of these: as many rows end in each.
-_LAST = "02468ACEGJMPRTWY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +110,6 @@ def version_of(row: Row) -> Version:
     )
 
 
-def always(before: Version | None, after: Version) -> bool:
-    """Look behind every version: nothing is missing then."""
-    return True
-
-
 # one row
 
 
@@ -151,7 +140,7 @@ def read_life(
     end = past.now if until is None else until
     deleted, version = {}, _at(table, rid, end)
     if version is None:
-        gone, seen = _last_seen(table, rid)
+        gone, seen = last_seen(table, rid)
         deleted[rid], version = gone, _at(table, rid, seen)
     found = [version] if version else []
     while version and not version.is_first and not (since and version.at <= since):
@@ -182,11 +171,12 @@ def _before(table: TablePast, version: Version) -> Version | None:
         table.past.tell(str(error))
         return None
     if before is None:
-        table.past.tell(_hole(version))
+        table.past.tell(hole(version))
     return before
 
 
-def _hole(version: Version) -> str:
+def hole(version: Version) -> str:
+    """Say that a version can't be read that was there before another."""
     return (
         f"{version.rid} can't be read before {time_text(version.at)[:19]} UTC, though "
         "it was there: its history was switched off, or a row policy hid it from "
@@ -194,7 +184,7 @@ def _hole(version: Version) -> str:
     )
 
 
-def _last_seen(table: TablePast, rid: str) -> tuple[datetime, datetime]:
+def last_seen(table: TablePast, rid: str) -> tuple[datetime, datetime]:
     """Return when a row was deleted, and when it could be seen last."""
     label = table.today.table.label
     unknown = UsageError(
@@ -210,252 +200,3 @@ def _last_seen(table: TablePast, rid: str) -> tuple[datetime, datetime]:
         raise unknown
     # a row's last state is that of just before it went
     return gone, max(seen, gone - ONE_US)
-
-
-# all rows
-
-
-def read_versions(
-    table: TablePast,
-    period: PastPeriod,
-    *,
-    windows: int | None = None,
-    gap: Callable[[Version | None, Version], bool] = always,
-    columns: Iterable[str] | None = None,
-    most_rows: int = MOST_ROWS,
-    only: str = "",
-) -> Versions:
-    """Read what the rows of a table went through in a period.
-
-    Parameters
-    ----------
-    windows
-        None: one request finds the rows that changed, and one for each time at which
-        some were written what they were before; so the cost goes with the number of
-        writes, not of rows. A number: so many parts are read, each with the last
-        version of each row in it; then only what ``gap`` misses is looked for.
-    gap
-        Whether something is missing between two versions that were found.
-    columns
-        Beside the system's and the queue's own; None: those the queue shows.
-    most_rows
-        Of more rows that changed a sample is walked, by the end of their RIDs.
-    only
-        A filter on columns that never change: other rows are not read.
-
-    Notes
-    -----
-    A row that came and went inside the period leaves nothing to find; neither does
-    what was written while the table's history was off.
-    """
-    reading = _PeriodReading(table, period, gap, columns)
-    return reading.read(windows, most_rows, only)
-
-
-class _PeriodReading:
-    """One reading of a period: what was found, and behind what to look."""
-
-    def __init__(
-        self,
-        table: TablePast,
-        period: PastPeriod,
-        gap: Callable[[Version | None, Version], bool],
-        columns: Iterable[str] | None,
-    ) -> None:
-        self._table = table
-        self._past = table.past
-        self._period = period
-        self._gap = gap
-        today = table.today
-        shown = today.columns if columns is None else tuple(columns)
-        #: None: all.
-        self._columns = (
-            None
-            if shown is None
-            else tuple(dict.fromkeys((*SYSTEM_COLUMNS, *today.own_columns, *shown)))
-        )
-        #: Versions by row and time.
-        self._found: dict[str, dict[datetime, Version]] = {}
-        #: Versions that are known to follow the one found before them.
-        self._joined: set[tuple[str, datetime]] = set()
-        self._deleted: dict[str, datetime] = {}
-        self._told_dark = False
-
-    def read(self, windows: int | None, most_rows: int, only: str) -> Versions:
-        """Read all; see `read_versions`."""
-        self._table.compare(self._period.since, self._period.until)
-        changed = self._count_changed(only)
-        sample = sample_of(changed, most_rows)
-        only = paths.join(only, sample)
-        ends = [self._period.until] if windows is None else self._period.cut(windows)
-        self._read_windows(ends, only)
-        self._read_deleted(only)
-        if windows is not None:
-            self._read_begin()
-        self._look_behind()
-        sampled = (len(self._found), changed) if sample else None
-        if sampled:
-            self._past.tell(
-                f"a sample: {sampled[0]:,} of the {changed:,} rows that changed"
-            )
-        return Versions(
-            period=self._period,
-            by_rid={rid: self._sorted(rid) for rid in sorted(self._found)},
-            deleted=self._deleted,
-            exact=windows is None and not sample,
-            sampled=sampled,
-            unsure=frozenset(
-                (rid, at)
-                for rid, found in self._found.items()
-                for at, version in found.items()
-                if not version.is_first and (rid, at) not in self._joined
-            ),
-        )
-
-    def _sorted(self, rid: str) -> tuple[Version, ...]:
-        found = self._found[rid]
-        return tuple(found[at] for at in sorted(found))
-
-    def _count_changed(self, only: str) -> int:
-        later = paths.join(only, _later("RMT", self._period.since))
-        return self._table.count(self._period.until, later)
-
-    def _read_windows(self, ends: list[datetime], only: str) -> None:
-        since = self._period.since
-        for number, end in enumerate(ends):
-            self._past.step(number, len(ends), "what changed, part by part")
-            filters = paths.join(_later("RMT", since), only)
-            for page in self._pages(end, filters):
-                self._add(map(version_of, page))
-            since = end
-
-    def _pages(self, at: datetime, filters: str) -> Iterator[list[dict[str, JSON]]]:
-        try:
-            yield from self._table.pages(at, filters, self._columns)
-        except NoHistory as error:
-            self._dark(error)
-
-    def _dark(self, error: NoHistory) -> None:
-        # once: a time that is not known mostly has neighbours
-        if not self._told_dark:
-            self._past.tell(str(error))
-        self._told_dark = True
-
-    def _read_deleted(self, only: str) -> None:
-        """Find the rows that were there at the begin and are not at the end."""
-        since, until = self._period.since, self._period.until
-        try:
-            there, here, came = self._sizes(only)
-        except NoHistory:
-            return  # told when what changed was read
-        if there + came <= here:
-            return
-        rids = self._rids(since, only) - self._rids(until, only)
-        for number, rid in enumerate(sorted(rids)[:MOST_DELETED]):
-            self._past.step(number, len(rids), "rows that were deleted")
-            try:
-                gone, seen = _last_seen(self._table, rid)
-            except UsageError:
-                continue  # hidden from this login, or back again
-            last = self._table.these(seen, [rid], self._columns)
-            if since < gone <= until and rid in last:
-                self._deleted[rid] = gone
-                self._add([version_of(last[rid])])
-        if len(rids) > MOST_DELETED:
-            self._past.tell(
-                f"of {len(rids):,} rows that were deleted, {MOST_DELETED} were read"
-            )
-
-    def _sizes(self, only: str) -> tuple[int, int, int]:
-        """Return how many rows there were, how many there are, and how many came."""
-
-        count, since, until = self._table.count, self._period.since, self._period.until
-        came = count(until, paths.join(only, _later("RCT", since)))
-        return count(since, only), count(until, only), came
-
-    def _rids(self, at: datetime, only: str) -> set[str]:
-        return {str(row["RID"]) for row in self._table.rows(at, only, ["RID"])}
-
-    def _read_begin(self) -> None:
-        """Read how the rows were at the period's begin."""
-        since = self._period.since
-        known = [r for r, found in self._found.items() if not _is_new(found.values())]
-        try:
-            before = self._table.these(since, known, self._columns)
-        except NoHistory as error:
-            self._dark(error)
-        else:
-            self._add(map(version_of, before.values()))
-
-    def _look_behind(self) -> None:
-        """Read what was before the versions behind which something is missing."""
-        pending: dict[datetime, set[str]] = {}
-        for rid, found in self._found.items():
-            for at in found:
-                self._want(pending, rid, at)
-        done = 0
-        while pending:
-            at = max(pending)
-            rids = sorted(pending.pop(at))
-            done += 1
-            self._past.step(done, done + len(pending), "what rows were before")
-            for rid, version in self._behind(at, rids).items():
-                self._joined.add((rid, at))
-                if version.at not in self._found[rid]:
-                    self._add([version])
-                    self._want(pending, rid, version.at)
-
-    def _want(self, pending: dict[datetime, set[str]], rid: str, at: datetime) -> None:
-        found = self._found[rid]
-        after = found[at]
-        known = (rid, at) in self._joined or after.is_first
-        if known or at <= self._period.since:
-            return
-        earlier = [one for one in found if one < at]
-        before = found[max(earlier)] if earlier else None
-        if self._gap(before, after):
-            pending.setdefault(at, set()).add(rid)
-
-    def _behind(self, at: datetime, rids: list[str]) -> dict[str, Version]:
-        try:
-            rows = self._table.these(at - ONE_US, rids, self._columns)
-        except NoHistory as error:
-            self._dark(error)
-            return {}
-        for rid in rids:
-            if rid not in rows:
-                self._past.tell(_hole(self._found[rid][at]))
-        return {rid: version_of(row) for rid, row in rows.items()}
-
-    def _add(self, versions: Iterable[Version]) -> None:
-        for version in versions:
-            self._found.setdefault(version.rid, {})[version.at] = version
-
-
-def _is_new(versions: Iterable[Version]) -> bool:
-    return any(version.is_first for version in versions)
-
-
-def _later(column: str, than: datetime) -> str:
-    return f"{column}::gt::{paths.literal(time_text(than))}"
-
-
-def sample_of(rows: int, most: int) -> str:
-    """Return a filter that leaves about so many of the rows; "" for all of them.
-
-    By the last symbols of the RID, which come round evenly.
-    """
-    pattern, left = "$", float(rows)
-    if rows <= most:
-        return ""
-    while left / len(_LAST) > most:
-        symbols = _LAST if pattern == "$" else _ALL
-        pattern, left = f"{symbols[0]}-?{pattern}", left / len(symbols)
-    symbols = _LAST if pattern == "$" else _ALL
-    share = max(1, int(len(symbols) * most / left))
-    chosen = f"[{symbols[:share]}]-?"
-    return f"RID::regexp::{paths.literal(chosen + pattern)}"
-
-
-#: The symbols of a RID.
-_ALL = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import ermpoll
 from ermpoll.history import Past, TablePast
+from tests.helpers.tables import add, edit, queue
 
 
 def table_past(jobs: ermpoll.Queue, **reading: Any) -> TablePast:
@@ -51,3 +52,20 @@ def recorded(
         for row in write.rows
         if row.after is not None and row.table == "Ops:Job"
     ]
+
+
+def work_on(
+    catalog: ermpoll.Catalog, rounds: int = 3
+) -> tuple[ermpoll.Queue, list[str]]:
+    """Some history: batches, single writes, a release, a failure."""
+    jobs = queue(catalog)
+    rids = add(catalog, *[{"state": "actionable"}] * 6)
+    for number in range(rounds):
+        add(catalog, *[{"state": "actionable"}] * 2)
+        claim = jobs.claim(3)
+        edit(catalog, claim.rids[0], priority=number)
+        jobs.renew(claim)
+        jobs.fail(claim, {claim.rids[0]: "no disk"})
+        jobs.release(claim, claim.rids[1:2])
+        jobs.complete(claim)
+    return jobs, rids

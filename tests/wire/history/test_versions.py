@@ -3,31 +3,11 @@ from __future__ import annotations
 import pytest
 
 from ermpoll.errors import UsageError
-from ermpoll.history import read_life, read_versions
-from ermpoll.history.past import ONE_US
-from tests.helpers.pasts import capture, recorded, table_past
+from ermpoll.history import read_life
+from tests.helpers.pasts import capture, recorded, table_past, work_on
 from tests.helpers.tables import add, edit, queue
 
 NEW = {"state": "actionable"}
-
-
-def times(versions):
-    return {(v.rid, v.rmt) for found in versions.by_rid.values() for v in found}
-
-
-def work_on(catalog, rounds=3):
-    """Some history: batches, single writes, a release, a failure."""
-    jobs = queue(catalog)
-    rids = add(catalog, *[NEW] * 6)
-    for number in range(rounds):
-        add(catalog, NEW, NEW)
-        claim = jobs.claim(3)
-        edit(catalog, claim.rids[0], priority=number)
-        jobs.renew(claim)
-        jobs.fail(claim, {claim.rids[0]: "no disk"})
-        jobs.release(claim, claim.rids[1:2])
-        jobs.complete(claim)
-    return jobs, rids
 
 
 def test_one_rows_life_is_read_back_to_its_first_version(box, catalog):
@@ -41,79 +21,6 @@ def test_one_rows_life_is_read_back_to_its_first_version(box, catalog):
     assert life.by_rid[rids[0]][0].is_first
     assert len(life.steps()) == len(known)
     assert table.past.requests <= len(known) + 2
-
-
-def test_every_version_of_a_period_is_found_with_a_request_for_each_write(box, catalog):
-    jobs, _ = work_on(catalog)
-
-    table = table_past(jobs)
-    found = read_versions(table, table.past.period("1 h"))
-
-    rows = recorded(box, catalog)
-    assert times(found) == {(row["RID"], row["RMT"]) for row in rows}
-    assert found.exact
-    writes = len({row["RMT"] for row in rows})
-    assert table.past.requests <= writes + 10
-    assert len(found.steps()) == len(rows)
-
-
-def test_a_period_begins_with_the_versions_then_in_force(box, catalog):
-    jobs, _ = work_on(catalog, rounds=1)
-    table = table_past(jobs)
-    begin = table.past.last
-    work_on(catalog, rounds=1)
-
-    table = table_past(jobs)
-    found = read_versions(table, table.past.period(begin))
-
-    after = [row for row in recorded(box, catalog) if row["RMT"] > begin.isoformat()]
-    assert len(found.steps()) == len(after)
-    for step in found.steps():
-        assert step.at > begin
-        assert step.before is not None or step.after.is_first
-
-
-def test_windows_cost_no_more_than_asked_and_name_each_version_exactly(box, catalog):
-    begin = table_past(queue(catalog)).past.last
-    jobs, _ = work_on(catalog)
-    table = table_past(jobs)
-
-    period = table.past.period(begin)
-    found = read_versions(table, period, windows=5, gap=lambda before, after: False)
-
-    rows = recorded(box, catalog)
-    assert times(found) < {(row["RID"], row["RMT"]) for row in rows}
-    assert not found.exact
-    assert table.past.requests <= 5 + 9
-
-
-def test_what_windows_missed_is_repaired_where_a_step_shows_it(box, catalog):
-    jobs, _ = work_on(catalog)
-    table = table_past(jobs)
-
-    found = read_versions(table, table.past.period("1 h"), windows=5)
-
-    rows = recorded(box, catalog)
-    assert times(found) == {(row["RID"], row["RMT"]) for row in rows}
-
-
-def test_a_deleted_row_is_told_with_its_last_version(catalog):
-    jobs = queue(catalog)
-    kept, gone = add(catalog, NEW, NEW)
-    edit(catalog, gone, priority=7)
-    begin = table_past(jobs).past.last
-    edit(catalog, kept, priority=1)
-    catalog.delete(f"entity/Ops:Job/RID={gone}")
-
-    table = table_past(jobs)
-    life = read_life(table, gone)
-    period = read_versions(table, table.past.period(begin))
-
-    assert [one.row["priority"] for one in life.by_rid[gone]] == [None, 7]
-    assert life.steps()[-1].after is None
-    last = period.steps()[-1]
-    assert (last.rid, last.after, last.at) == (gone, None, life.deleted[gone])
-    assert last.before.row["priority"] == 7
 
 
 def test_a_row_that_never_was_is_refused_with_a_reason(catalog):
@@ -135,29 +42,3 @@ def test_a_hole_in_a_life_is_told_and_ends_it(catalog):
     assert [one.row["priority"] for one in life.by_rid[rid]][-1] == 2
     assert not life.by_rid[rid][0].is_first
     assert any("history was switched off" in told for told in table.past.told)
-
-
-def test_of_too_many_rows_a_sample_is_walked_and_said(catalog):
-    jobs = queue(catalog)
-    add(catalog, *[NEW] * 200)
-
-    table = table_past(jobs)
-    found = read_versions(table, table.past.period("1 h"), most_rows=50)
-
-    rows, of = found.sampled
-    assert of == 200
-    assert 20 <= rows <= 60
-    assert not found.exact
-    assert any(told.startswith("a sample: ") for told in table.past.told)
-
-
-def test_a_period_without_changes_has_no_steps(catalog):
-    jobs = queue(catalog)
-    add(catalog, NEW)
-    table = table_past(jobs)
-    begin = table.past.last + ONE_US
-
-    found = read_versions(table, table.past.period(begin))
-
-    assert found.steps() == []
-    assert found.exact
