@@ -41,8 +41,10 @@ def history(shown: HistoryLike) -> str:
     return fitted(lambda caps: standalone(history_body(shown, caps)))
 
 
-def history_body(shown: HistoryLike, caps: Caps) -> str:
-    """The same without the style."""
+def history_body(shown: HistoryLike, caps: Caps | None = None) -> str:
+    """The same without the style; without caps as large as a page may be."""
+    if caps is None:
+        return fitted(lambda fitting: history_body(shown, fitting))
     versions = shown.versions[-caps.rows :]
     claims = shown.claims[-caps.rows :]
     return fill(

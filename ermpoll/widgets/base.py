@@ -25,6 +25,7 @@ from ermpoll.widgets.threads import CommandThread, DrawThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
+    from ermpoll.queue.table import QueueTable
 
 _numbers = itertools.count(1)
 
@@ -257,9 +258,9 @@ def enable(button: W.Button, enabled: bool, why_not: str = "", tip: str = "") ->
     button.tooltip = tip if enabled or not why_not else why_not
 
 
-def why_not_writable(jobs: Queue | None) -> str:
+def why_not_writable(jobs: QueueTable | None) -> str:
     """Say why the user may not write to a queue, or ""."""
-    return "" if jobs is None or jobs.writable else str(jobs.why_not_writable)
+    return "" if jobs is None else jobs.why_not_writable
 
 
 def monotonic() -> float:

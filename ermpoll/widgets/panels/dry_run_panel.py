@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import ipywidgets as W
 
+from ermpoll.catalog.clock import time_text
 from ermpoll.errors import UsageError
 from ermpoll.queue.rids import rids_of
 from ermpoll.records import Transform
@@ -18,6 +19,8 @@ from ermpoll.widgets.panels.diff_panel import DiffPanel
 from ermpoll.widgets.parts.dry_run_task import DryRunTask
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome, Plan
 
@@ -31,6 +34,8 @@ class DryRunPanel(DiffPanel):
         The queue.
     transform
         The function; `run` takes another.
+    when
+        The moment whose rows are tried, as `Queue.at` takes it; None: now.
     outcome
         The Outcome of the last `apply` or `undo` since the last run, or None.
     """
@@ -44,6 +49,7 @@ class DryRunPanel(DiffPanel):
         rows: Callable[[], object] = lambda: None,
     ) -> None:
         self.transform = transform
+        self.when: datetime | timedelta | str | None = None
         self.outcome: Outcome | None = None
         self._limit = limit
         self._rows = rows
@@ -72,6 +78,20 @@ class DryRunPanel(DiffPanel):
             self.transform = transform or _newest(self.transform)
             self._armed, self.outcome = "", None
             return super().run()
+
+    def travel(self, when: datetime | timedelta | str | None = None) -> Plan | None:
+        """Try the same on the rows of another time; returns the Plan.
+
+        What is shown then can be saved, and not be applied: nobody writes to the past.
+
+        Parameters
+        ----------
+        when
+            A time with its zone, how long ago ("24 h"), or None for now.
+        """
+        with self._acting:
+            self.when = when
+            return self.run()
 
     def arm(self) -> None:
         """Ask before applying: names the table, the number of rows and the columns."""
@@ -120,16 +140,17 @@ class DryRunPanel(DiffPanel):
     # drawing
 
     def _make(self, task: DryRunTask) -> Plan:
+        jobs = self.jobs if self.when is None else self.jobs.at(self.when)
         chosen = self._rows()
         if chosen is None:
-            found = self.jobs.candidates(limit=self._limit)
+            found = jobs.candidates(limit=self._limit)
             rids = found.rids
-            task.begin(len(rids), self.jobs.waiting() if found.more else len(rids))
+            task.begin(len(rids), jobs.waiting() if found.more else len(rids))
         else:
             rids = rids_of(chosen)
             task.begin(len(rids))
         transform = task.watched(self.transform) if self.transform else None
-        return self.jobs.plan(transform, limit=max(len(rids), 1), rows=rids)
+        return jobs.plan(transform, limit=max(len(rids), 1), rows=rids)
 
     def _buttons_after(self) -> Sequence[W.Widget]:
         return (
@@ -138,6 +159,10 @@ class DryRunPanel(DiffPanel):
         )
 
     def _rows_between(self) -> Sequence[W.Widget]:
+        self._slider = W.SelectionSlider(
+            options=_TIMES, value=_NOW, description="As of", continuous_update=False
+        )
+        self._slider.observe(self._slid, "value")
         self._question = html()
         answers = box(
             "ermpoll-acts",
@@ -146,10 +171,20 @@ class DryRunPanel(DiffPanel):
             self._button("disarm", "Don't", "Write nothing"),
         )
         self._arming = box("ermpoll-head", self._question, answers)
-        return (self._arming,)
+        return (box("ermpoll-acts", self._slider), self._arming)
+
+    def _slid(self, change: dict[str, object]) -> None:
+        # set by a hand, or by `travel` itself
+        if change["new"] != (self.when or _NOW):
+            when = self._slider.value or None
+            self._commands.submit("travel", lambda: self.travel(when))
+            self._drawing.mark()
 
     def _draw(self) -> None:
         super()._draw()
+        # a moment that was told by code has no place on it
+        if (self.when or _NOW) in dict(_TIMES).values() and not self._busy("travel"):
+            self._slider.value = self.when or _NOW
         self._question.value = note(self._asked(), "warn")
         show(self._arming, bool(self._armed))
         buttons, changes, done = self.buttons, self._sendable(), self._undoable()
@@ -167,6 +202,8 @@ class DryRunPanel(DiffPanel):
     def _why_not(self) -> str:
         if self.is_running:
             return "A run is going on"
+        if self._plan is not None and (why := why_not_writable(self._plan.jobs)):
+            return why
         if self.outcome is not None:
             return "Applied; run again for more"
         return "" if self._sendable() else "Nothing to apply"
@@ -188,6 +225,12 @@ class DryRunPanel(DiffPanel):
         rows = counted(self._sendable(), "row")
         return f"Apply writes {rows} of {self.jobs.title}, columns {columns}."
 
+    def _summary(self) -> str:
+        jobs = self._plan.jobs if self._plan is not None else self.jobs
+        if not jobs.catalog.is_snapshot:
+            return super()._summary()
+        return f"as of {time_text(jobs.catalog.now())[:19]} UTC · {super()._summary()}"
+
     def _sent(self) -> str:
         if self.outcome is None:
             return super()._sent()
@@ -195,6 +238,26 @@ class DryRunPanel(DiffPanel):
 
     def _found(self) -> str:
         return outcome_body(self.outcome) if self.outcome else ""
+
+
+#: Where the slider stands for now, since it takes no None.
+_NOW = ""
+#: How far it goes back, in words for people and for `Queue.at`; time runs to the right.
+_AGO = [
+    "30 d",
+    "14 d",
+    "7 d",
+    "3 d",
+    "2 d",
+    "1 d",
+    "12 h",
+    "6 h",
+    "3 h",
+    "1 h",
+    "15 min",
+    "5 min",
+]
+_TIMES = (*((f"{ago} ago", ago) for ago in _AGO), ("now", _NOW))
 
 
 def _newest(transform: Transform | None) -> Transform | None:

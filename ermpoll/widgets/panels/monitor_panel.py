@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ermpoll.polling import Poller
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome
+    from ermpoll.render.shapes import HistoryLike
 
 
 class MonitorPanel(Panel):
@@ -127,6 +128,12 @@ class MonitorPanel(Panel):
         self.refresh()
         return said
 
+    def history(self) -> HistoryLike:
+        """Show what became of the first ticked row; returns its History."""
+        told = self._need_table().history()
+        self.refresh()
+        return told
+
     @property
     def selected(self) -> tuple[str, ...]:
         """The RIDs of the failed rows that are ticked."""
@@ -172,6 +179,9 @@ class MonitorPanel(Panel):
             self._table.place(
                 self._button("retry", "Retry", "Make the ticked rows ready again"),
                 self._button("open", "Open", "Show the ticked rows in full"),
+                self._button(
+                    "history", "History", "Tell a row's life", lane=self._reads
+                ),
                 self._button("rescue", "Rescue", "Free the ticked overdue rows"),
             )
         table = self._table

@@ -22,11 +22,13 @@ from ermpoll.render.told import named, told
 from ermpoll.render.values import clean, clock, counted
 from ermpoll.widgets.base import Panel, box, enable, html, note, show, why_not_writable
 from ermpoll.widgets.parts.itables_picker import ITablesPicker
+from ermpoll.widgets.parts.row_history import RowHistory
 from ermpoll.widgets.parts.row_picker import RowPicker
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome
+    from ermpoll.render.shapes import HistoryLike
 
 _SHOWN = 50
 _OPENED = 5
@@ -71,6 +73,8 @@ class PreviewPanel(Panel):
         self._said = ""
         self._counted = ""
         self._opened = ""
+        self._history = RowHistory(jobs)
+        self._keep(self._history)
         self._build()
         self.look_now()
         self._show(self._head, self._error_line, self._main)
@@ -99,6 +103,13 @@ class PreviewPanel(Panel):
         )
         self.refresh()
         return "\n".join(said.values())
+
+    def history(self) -> HistoryLike:
+        """Show what became of the first selected row; returns its History."""
+        told = self._history.open(self._chosen())
+        self._opened = self._history.html
+        self.refresh()
+        return told
 
     def claim(self) -> Claim:
         """Claim just the selected rows.
@@ -197,6 +208,9 @@ class PreviewPanel(Panel):
         acts = box(
             "ermpoll-acts",
             self._button("why", "Why", "Say why the selected rows would be taken"),
+            self._button(
+                "history", "History", "Tell the first row's life", lane=self._reads
+            ),
             self._button("claim", "Claim selected", "Claim just the selected rows"),
             self._release,
             self._button("look_now", "Look now", "Read the candidates again"),
@@ -236,6 +250,8 @@ class PreviewPanel(Panel):
         tip = f"Write to {self.jobs.title}: {state} of the selected rows"
         enable(buttons.claim, not reason and not self._busy("claim"), reason, tip)
         enable(buttons.why, bool(chosen), "Tick a row first", "Why it would be taken")
+        tip = "What became of it, from the catalog alone"
+        enable(buttons.history, bool(chosen), "Tick a row first", tip)
         enable(buttons.look_now, not self._busy("look_now"), tip="Read again")
         show(self._release, self.claimed is not None)
 

@@ -14,6 +14,7 @@ from ermpoll.records import Row
 from ermpoll.render import detail, live
 from ermpoll.render.tables import rid_of
 from ermpoll.widgets.base import box, enable, html, note, roles, show, why_not_writable
+from ermpoll.widgets.parts.row_history import RowHistory
 from ermpoll.widgets.parts.row_picker import RowPicker
 from ermpoll.widgets.parts.table_reader import ROWS, TableReader, reason_columns
 from ermpoll.widgets.threads import CommandThread
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ermpoll.queue import Queue
     from ermpoll.queue.results import Outcome
     from ermpoll.queue.table import Candidates
+    from ermpoll.render.shapes import HistoryLike
 
 
 class TableSection:
@@ -53,26 +55,31 @@ class TableSection:
         self.stale = RowPicker("Claimed and overdue", ROWS, changed)
         self.counts, self.opened = html(), html()
         self._opened_html = ""
+        self._history = RowHistory(jobs)
         self._acts = acts
         self._captions = (html(), html())
         self.failed_box, self.stale_box = W.VBox(), W.VBox()
-        self.widget = W.VBox([self.failed_box, self.stale_box])
+        self.opened_box = W.VBox()
+        self.widget = W.VBox([self.failed_box, self.stale_box, self.opened_box])
 
-    def place(self, retry: W.Button, open_: W.Button, rescue: W.Button) -> None:
+    def place(
+        self, retry: W.Button, open_: W.Button, history: W.Button, rescue: W.Button
+    ) -> None:
         """Put the panel's buttons where they belong; called once."""
         failed, stale = self._captions
         self.failed_box.children = (
             box("ermpoll-acts", failed, retry, open_),
             self.failures.widget,
-            self.opened,
         )
         self.stale_box.children = (
             box("ermpoll-acts", stale, rescue),
             self.stale.widget,
         )
+        self.opened_box.children = (box("ermpoll-acts", history), self.opened)
 
     def close(self) -> None:
-        """Close the boxes that are not on the page."""
+        """Close the boxes that are not on the page, and end what is read."""
+        self._history.close()
         self.failures.close()
         self.stale.close()
 
@@ -111,6 +118,12 @@ class TableSection:
         self._opened_html = detail.records(self.jobs, rows, columns, said, zone)
         return "\n".join(said.values())
 
+    def history(self) -> HistoryLike:
+        """Tell what became of the first ticked row, failed or overdue."""
+        told = self._history.open(self.failures.picked or self.stale.picked)
+        self._opened_html = self._history.html
+        return told
+
     def draw(self, zone: tzinfo) -> None:
         """Set the traits of the widgets from the last reading."""
         now = self.reader.now
@@ -120,6 +133,7 @@ class TableSection:
         self._fill(1, now.stale, 0, zone)
         show(self.failed_box, bool(now.failures) and self._acts)
         show(self.stale_box, bool(now.stale) and self._acts)
+        show(self.opened_box, bool(now.failures or now.stale) and self._acts)
         self.opened.value = self._opened_html
 
     def allow(self, buttons: SimpleNamespace) -> None:
@@ -130,6 +144,9 @@ class TableSection:
             enable(getattr(buttons, word), not why, why, "Writes to the table")
         ticked = bool(self.failures.selected)
         enable(buttons.open, ticked, "Tick a row first", "Show in full")
+        ticked = ticked or bool(self.stale.selected)
+        tip = "What became of the first ticked row, from the catalog alone"
+        enable(buttons.history, ticked, "Tick a row first", tip)
 
     def counts_html(self) -> str:
         """Rows per state as a bar with its numbers."""

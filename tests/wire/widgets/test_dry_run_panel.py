@@ -171,3 +171,33 @@ def test_without_the_right_to_write_apply_is_disabled_and_says_why(box, keep):
 
     assert panel.buttons.arm.disabled
     assert panel.buttons.arm.tooltip == jobs.why_not_writable
+
+
+def test_the_same_is_tried_on_the_rows_of_another_time_and_not_applied(jobs, keep):
+    [rid] = jobs.claim(1).rids
+    then = jobs.history(rid, rate=None).versions[0].at
+    panel = keep(ermpoll.dry_run(jobs, hold))
+    assert rid not in {change.rid for change in panel.plan.changes}
+
+    plan = panel.travel(then)
+
+    assert rid in {change.rid for change in plan.changes}
+    assert f"as of {then:%Y-%m-%dT%H:%M:%S} UTC" in panel._title.value
+    assert panel.buttons.arm.disabled
+    assert "snapshot" in panel.buttons.arm.tooltip
+    assert not panel.outcome
+    panel.travel(None)
+    assert not panel.buttons.arm.disabled
+    assert "as of" not in panel._title.value
+
+
+def test_the_slider_runs_it_as_of_then(jobs, keep):
+    panel = keep(ermpoll.dry_run(jobs, hold))
+    assert panel.plan.changes
+
+    panel._slider.value = "30 d"
+
+    # this sandbox is younger than a month
+    wait_until(lambda: "travel: NoHistory" in panel.error)
+    panel._slider.value = ""
+    wait_until(lambda: panel.when is None and not panel.is_running)
