@@ -336,8 +336,7 @@ class Past:
         if first is None or last is None:
             raise NoHistory(f"expected times of {live.url}'s history, found none")
         key = (live.url, etag_login(page.etag) or "", str(told.get("amendver")))
-        # cut since: what was kept is gone for the catalog as well
-        return _Known(first=first, last=last, key=(*key, time_text(first)))
+        return _Known(first=first, last=last, key=key)
 
     def _check(self, at: datetime) -> None:
         if at < self.first:

@@ -136,3 +136,15 @@ def test_edits_of_others_under_a_claim_are_known():
     followed = list(follow(machine(), found.steps(), None))
 
     assert followed[-1].after.edits == {"priority": 5}
+
+
+def test_who_claimed_is_not_known_where_a_version_may_be_missing():
+    found = life((10, claimed()), (20, {"priority": 5}))
+    versions = found.by_rid["1-A"]
+    unsure = replace(found, unsure=frozenset({("1-A", versions[1].at)}))
+
+    surely = list(follow(machine(), found.steps(), None))
+    perhaps = list(follow(machine(), unsure.steps(), None))
+
+    assert surely[-1].after.by == "ada"
+    assert perhaps[-1].after.by is None

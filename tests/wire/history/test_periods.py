@@ -26,6 +26,8 @@ def test_every_version_of_a_period_is_found_with_a_request_for_each_write(box, c
     rows = recorded(box, catalog)
     assert times(found) == {(row["RID"], row["RMT"]) for row in rows}
     assert found.exact
+    assert all(step.sure for step in found.steps())
+    assert not any("can't be read before" in told for told in table.past.told)
     writes = len({row["RMT"] for row in rows})
     assert table.past.requests <= writes + 10
     assert len(found.steps()) == len(rows)
@@ -59,6 +61,23 @@ def test_windows_cost_no_more_than_asked_and_name_each_version_exactly(box, cata
     assert times(found) < {(row["RID"], row["RMT"]) for row in rows}
     assert not found.exact
     assert table.past.requests <= 5 + 9
+
+
+def test_windows_begin_with_what_was_then_and_say_what_they_are_not_sure_of(catalog):
+    jobs = queue(catalog)
+    [rid] = add(catalog, NEW)
+    begin = table_past(jobs).past.last
+    jobs.claim(1)
+    edit(catalog, rid, priority=1)
+    table = table_past(jobs)
+
+    period = table.past.period(begin)
+    found = read_versions(table, period, windows=1, gap=lambda before, after: False)
+
+    [step] = found.steps()
+    assert step.before.row["state"] == "actionable"
+    assert step.after.row["priority"] == 1
+    assert not step.sure
 
 
 def test_what_windows_missed_is_repaired_where_a_step_shows_it(box, catalog):

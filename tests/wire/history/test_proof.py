@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from ermpoll.catalog.clock import time_text
 from ermpoll.history import Breach
 from tests.helpers.pasts import table_past
 from tests.helpers.tables import add, edit, queue
@@ -102,6 +105,27 @@ def test_windows_find_what_shows_and_say_how_they_were_read(catalog):
     assert [one.breach for one in proof.findings] == [Breach.NO_TOKEN]
     assert not proof.exact
     assert "windows" in str(proof)
+
+
+def test_what_windows_found_is_judged_again_by_every_version(catalog):
+    jobs = queue(catalog)
+    later = time_text(catalog.now() + timedelta(hours=1))
+    [rid] = add(catalog, {**NEW, "retry_at": later})
+    begin = table_past(jobs).past.last
+    edit(catalog, rid, retry_at=None)
+    jobs.claim(1)
+
+    # what is seen of it alone was claimed before it was due
+    assert jobs.prove(begin, windows=1, rate=None)
+
+
+def test_a_daemons_claim_under_a_token_of_before_is_no_orphan(catalog):
+    jobs = queue(catalog)
+    [rid] = add(catalog, NEW)
+    plant(catalog, rid, owner="gone~" + "d" * 16 + "~0.000001")
+    plant(catalog, rid, state="claimed")
+
+    assert jobs.prove("1 h", rate=None)
 
 
 def test_a_sample_says_of_how_many_it_is(catalog):
