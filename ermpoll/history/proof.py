@@ -62,9 +62,9 @@ class Proof:
         """How it was read: every version, in windows, or a sample."""
         if self.sampled:
             return "a sample of {:,} of {:,} rows".format(*self.sampled)
-        return (
-            "every version" if self.exact else "windows, repaired where steps show it"
-        )
+        if self.exact:
+            return "every version"
+        return "windows, and every version of rows that showed something"
 
     @property
     def frame(self) -> DataFrame:

@@ -355,7 +355,12 @@ def _spread(word: str, spread: SpreadLike) -> dict[str, str]:
         return {"word": word, "middle": "not known", "told": of}
     return {
         "word": word,
-        "middle": duration(spread.p50_s),
-        "told": f"median; 10 to 90 % are {duration(spread.p10_s)} to "
-        f"{duration(spread.p90_s)}, the longest {duration(spread.longest_s)}; of {of}",
+        "middle": _took(spread.p50_s),
+        "told": f"median; 10 to 90 % are {_took(spread.p10_s)} to "
+        f"{_took(spread.p90_s)}, the longest {_took(spread.longest_s)}; of {of}",
     }
+
+
+def _took(seconds: float) -> str:
+    """Put seconds into words; of a few, the part of one counts."""
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
