@@ -182,6 +182,8 @@ class TablePast:
     def _read_words(self, at: datetime) -> TableThen:
         name, columns = self._known_rids()
         document = self._document(at, name)
+        if document.get("rights", {}).get("select") is False:
+            raise NoHistory(self._nothing(at, None))
         old = _rids_of(document)
         table = _without_rights(table_of(document))
         names = {today: old[rid] for rid, today in columns.items() if rid in old}

@@ -195,8 +195,9 @@ class Tenses:
         -----
         Not told: claims that were lost and writes that were refused, which leave
         nothing; what a person of the holder's own login did; a rescue by force, which
-        is named as one before its time. Claims without an ermpoll token, and those of
-        another queue of the table, are not judged.
+        is named as one before its time. An edit that work was told to overwrite
+        (``on_edit="overwrite"``) is named as well. Claims without an ermpoll token,
+        and those of another queue of the table, are not judged.
 
         Examples
         --------
