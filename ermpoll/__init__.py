@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ermpoll import compat, errors, sandbox
+    from ermpoll import compat, errors, sandbox, teach
     from ermpoll.agent import Agent
     from ermpoll.catalog import Catalog, connect
     from ermpoll.compat.state_change import blocking_poll, state_change_once
@@ -57,7 +57,7 @@ _HOMES = {
     "TransformError": "errors",
     "NoticeError": "errors",
 }
-_MODULES = ("compat", "errors", "sandbox")
+_MODULES = ("compat", "errors", "sandbox", "teach")
 
 __all__ = [
     "Agent",
@@ -85,6 +85,7 @@ __all__ = [
     "preview",
     "sandbox",
     "state_change_once",
+    "teach",
     "watch",
 ]
 

@@ -6,6 +6,7 @@ import atexit
 import http.client
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -104,6 +105,16 @@ class Joined:
         """Leave it running: who started it stops it."""
 
 
+#: Those of this process.
+_boxes: weakref.WeakSet[Box] = weakref.WeakSet()
+
+
+def box_of(url: str) -> Box | None:
+    """Return the sandbox of this process that serves a catalog's address, or None."""
+    place = urlsplit(url).netloc
+    return next((box for box in _boxes if urlsplit(box.url).netloc == place), None)
+
+
 class Box:
     """A running sandbox.
 
@@ -135,6 +146,7 @@ class Box:
         }
         self.users = {name: client for name, (_, client) in (users or {}).items()}
         atexit.register(self.stop)
+        _boxes.add(self)
 
     def __repr__(self) -> str:
         return f"<sandbox at {self.url}>"
@@ -226,6 +238,7 @@ class Box:
     def stop(self) -> None:
         """Stop the sandbox; one that was joined goes on."""
         atexit.unregister(self.stop)
+        _boxes.discard(self)
         self._commands.stop()
 
 

@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -244,6 +244,15 @@ def box(css: str, *children: W.Widget) -> W.Box:
     """Make a box of a CSS class."""
     made = W.Box(children)
     made.add_class(css)
+    return made
+
+
+def dropdown(
+    label: str, options: Sequence[object], changed: Callable[[], None]
+) -> W.Dropdown:
+    """Make a labelled list to choose from."""
+    made = W.Dropdown(description=label, options=options)
+    made.observe(lambda _: changed(), "value")
     return made
 
 

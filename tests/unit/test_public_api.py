@@ -36,6 +36,7 @@ NAMES = [
     "preview",
     "sandbox",
     "state_change_once",
+    "teach",
     "watch",
 ]
 
@@ -100,6 +101,7 @@ SIGNATURES = {
     "monitor": "agent_or_poller",
     "console": "x, work=None",
     "sandbox.start": "",
+    "teach.race": "a, b",
 }
 
 #: Parameters whose names are ours to choose.
