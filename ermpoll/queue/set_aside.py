@@ -7,7 +7,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ermpoll.backoff import backoff_s
@@ -57,13 +57,15 @@ class SetAside:
         login: str = "",
         model: str = "",
         wait_s: float | None = None,
+        own: bool = False,
     ) -> None:
         """Take note of a refusal: again and again the same waits longer each time.
 
-        ``wait_s``: leave it alone for so long instead.
+        ``wait_s``: leave it alone for so long instead. ``own``: its version is of a
+        write of ours, so that another one is no news.
         """
         before = self._rows.get(rid)
-        again = before is not None and before.is_of(rmt, login, model)
+        again = before is not None and (own or before.is_of(rmt, login, model))
         times = before.times + 1 if before and again else 1
         if wait_s is None:
             wait_s = backoff_s(times, FIRST_S, LONGEST_S)
@@ -92,10 +94,19 @@ class SetAside:
         for rid in rids:
             self._rows.pop(rid, None)
 
+    def keep(self, rids: Collection[str]) -> None:
+        """Forget all but these: the others are no candidates any more."""
+        self.forget(self._rows.keys() - set(rids))
+
     def due_s(self, now: float) -> float | None:
         """Return the seconds until the next row may be tried again, or None."""
         waits = [row.until - now for row in self.rows if row.until > now]
         return min(waits, default=None)
+
+    def again_s(self, rid: str, now: float) -> float:
+        """Return in how many seconds a row may be tried again, 0 for now."""
+        row = self._rows.get(rid)
+        return max(row.until - now, 0.0) if row else 0.0
 
     @property
     def rows(self) -> tuple[Refused, ...]:

@@ -6,8 +6,7 @@ Reads, and keeps what it read; it writes nothing.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
@@ -32,15 +31,9 @@ class RowRights:
     refused in spite of that is set aside.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        definition: QueueDefinition,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, catalog: Catalog, definition: QueueDefinition) -> None:
         self._catalog = catalog
         self._definition = definition
-        self._monotonic = monotonic
         #: Whether the catalog was not seen to know no row rights.
         self._asks = definition.rights_by_row
         self._model: tuple[str, str] = ("", "")
@@ -66,14 +59,9 @@ class RowRights:
         CatalogError
             The catalog can't be reached.
         """
+        rows = tuple(rows)
         known = {str(row["RID"]): str(row["RMT"]) for row in rows}
-        barred: dict[str, str] = {}
-        if len(self.set_aside) and not anew:
-            login, model = self._known()
-            now = self._monotonic()
-            for rid, rmt in known.items():
-                if self.set_aside.holds(rid, rmt, login, model, now):
-                    barred[rid] = self.set_aside.why(rid)
+        barred = {} if anew else self.left_alone(rows)
         left = known.keys() - barred.keys()
         if self._asks and left:
             told = self._told(queries)
@@ -83,30 +71,55 @@ class RowRights:
                     continue
                 barred[rid] = NO_RIGHT
                 # listed, and not waited for: the catalog tells when it changes
-                self.set_aside.put(
-                    rid, known[rid], NO_RIGHT, self._monotonic(), wait_s=0
-                )
+                self.set_aside.put(rid, known[rid], NO_RIGHT, self._now(), wait_s=0)
         return {rid: barred[rid] for rid in known if rid in barred}
 
-    def refused(self, versions: Mapping[str, str], reasons: Mapping[str, str]) -> None:
-        """Take note of rows that the catalog refused to write, and why."""
-        if not reasons:
-            return
+    def left_alone(self, rows: Iterable[Row]) -> dict[str, str]:
+        """Return ``{RID: reason}`` of rows that were refused, and wait for their time.
+
+        Raises
+        ------
+        CatalogError
+            The catalog can't be reached.
+        """
+        if not len(self.set_aside):
+            return {}
+        login, model = self._known()
+        aside, now = self.set_aside, self._now()
+        return {
+            rid: aside.why(rid)
+            for rid, rmt in ((str(row["RID"]), str(row["RMT"])) for row in rows)
+            if aside.holds(rid, rmt, login, model, now)
+        }
+
+    def learn(self) -> None:
+        """Read who is refused, and under which model, as far as they can be had."""
         try:
-            login, model = self._known()
+            self._known()
         except Exception as error:  # noqa: BLE001  what was written stands
             logger.warning("the model can't be read: %s", one_line(error))
-            login, model = self._model
-        now = self._monotonic()
-        for rid, reason in reasons.items():
-            self.set_aside.put(
-                rid, versions[rid], reason, now, login=login, model=model
-            )
+
+    def refused(self, rid: str, rmt: str, reason: str, *, own: bool = False) -> None:
+        """Take note of a row that the catalog refused to write; see `learn`.
+
+        ``own``: that version of it is of a write of ours.
+        """
+        login, model = self._model
+        self.set_aside.put(
+            rid, rmt, reason, self._now(), login=login, model=model, own=own
+        )
+
+    def due_s(self) -> float | None:
+        """Return the seconds until the next refused row may be tried, or None."""
+        return self.set_aside.due_s(self._now())
 
     def again_s(self, rid: str) -> float:
         """Return in how many seconds a row that was refused is tried again."""
-        known = {row.rid: row.until for row in self.set_aside.rows}
-        return max(known.get(rid, 0.0) - self._monotonic(), 0.0)
+        return self.set_aside.again_s(rid, self._now())
+
+    def _now(self) -> float:
+        # it counts through a suspend, as the lease of a row does
+        return self._catalog.clock.reading()
 
     def _known(self) -> tuple[str, str]:
         """Return the login and the model, as far as ETags tell them apart."""
