@@ -132,12 +132,23 @@ class GuardedPut:
         clocks: Clocks = REAL,
     ) -> None:
         self._catalog = catalog
-        self._refusals = (BadRequest, Conflict, *((Denied,) if row_policy else ()))
+        self._refusals = (
+            BadRequest,
+            Conflict,
+            *((Denied,) if row_policy else ()),
+        )
         self._stop = stop or threading.Event()
         self._clocks = clocks
         self._write_lock = shared_of(catalog.url).write_lock
 
-    def send(self, put: PlannedPut, read: ReadBack, *, until: float) -> PutResult:
+    def send(
+        self,
+        put: PlannedPut,
+        read: ReadBack,
+        *,
+        until: float,
+        by_column: bool = False,
+    ) -> PutResult:
         """Send a PUT and return what became of its rows, whatever came of it.
 
         It does not raise: what others of the same write came to must be told.
@@ -149,8 +160,12 @@ class GuardedPut:
             way any more.
         until
             On the monotonic clock: when to give up and return rows as unknown.
+        by_column
+            True where a 403 may be about a column that this PUT writes, and says
+            nothing about others.
         """
-        answer = self._until_certain(put, read, until)
+        refusals = (*self._refusals, *((Denied,) if by_column else ()))
+        answer = self._until_certain(put, read, until, _Answer(refusals))
         return PutResult(
             rows=self._rows(put, answer, read, until),
             error=None if answer.is_certain or answer.doubtful else answer.error,
@@ -158,8 +173,10 @@ class GuardedPut:
             wasted=answer.wasted,
         )
 
-    def _until_certain(self, put: PlannedPut, read: ReadBack, until: float) -> _Answer:
-        answer, deadline = _Answer(), self._deadline(until)
+    def _until_certain(
+        self, put: PlannedPut, read: ReadBack, until: float, answer: _Answer
+    ) -> _Answer:
+        deadline = self._deadline(until)
         while not self._is_over(put, read, answer) and deadline.wait(answer.error):
             pass
         return answer
@@ -176,7 +193,7 @@ class GuardedPut:
             answer.doubtful = answer.doubtful or error.doubtful
             answer.error = error
             answer.seen = error.status == 200 and self._is_seen(put, read)
-        except self._refusals as error:
+        except answer.refusals as error:
             answer.refusal = error
         except ErmpollError as error:
             # an earlier copy may be written all the same: nobody can tell now
@@ -267,6 +284,8 @@ class GuardedPut:
 class _Answer:
     """What is known of a PUT so far."""
 
+    #: Errors that say something of its rows alone.
+    refusals: tuple[type[CatalogError], ...]
     page: Page | None = None
     refusal: CatalogError | None = None
     error: ErmpollError | None = None

@@ -168,6 +168,11 @@ class Batch:
     columns: tuple[str, ...]
     changes: tuple[Change, ...] = field(repr=False)
 
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """The RIDs of the rows, in order."""
+        return tuple(change.rid for change in self.changes)
+
 
 def batches(
     changes: Iterable[Change], table: Table, *, fill: bool = True

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.catalog.model import SYSTEM_COLUMNS
-from ermpoll.errors import ErmpollError, Unavailable
+from ermpoll.errors import ErmpollError, Fault, Unavailable
 from ermpoll.queue import edits
 from ermpoll.queue.edits import Finish
 from ermpoll.queue.guarded_put import Fate, GuardedPut, PutResult, RowResult, Trace
-from ermpoll.queue.plan import batches, put_by_claim, put_by_token, put_by_version
+from ermpoll.queue.plan import (
+    Batch,
+    batches,
+    put_by_claim,
+    put_by_token,
+    put_by_version,
+)
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import TokenSource, token_source, worker_name
 from ermpoll.queue.transitions import Transition, is_marked, is_same, stamp
@@ -27,6 +34,10 @@ from ermpoll.redact import one_line
 
 #: Rounds of a finish whose row is edited again and again.
 ROUNDS = 5
+#: After so many refused PUTs in a row ...
+REFUSALS = 8
+#: ... there are so many seconds between two.
+PACE_S = 1.0
 #: Steps of rows that we hold: a broken version may be made up for by the token.
 HOLDING = ("complete", "fail", "retry later", "release", "renew")
 
@@ -78,11 +89,39 @@ class GuardedWriter:
     ) -> None:
         definition = table.definition
         self.table = table
+        self.stop = stop or threading.Event()
+        self.clocks = clocks
+        #: PUTs that were refused since the last one that was not.
+        self.refusals = 0
         self.new_token = new_token or token_source(worker_name(), definition.lease_s)
         row_policy = definition.rights_by_row
         self.put = GuardedPut(
-            table.catalog, row_policy=row_policy, stop=stop, clocks=clocks
+            table.catalog, row_policy=row_policy, stop=self.stop, clocks=clocks
         )
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing gets through: one write after the other is refused."""
+        return self.refusals >= REFUSALS
+
+    def count(self, fates: Set[Fate]) -> None:
+        """Take note of what came of a PUT."""
+        if fates == {Fate.REFUSED}:
+            self.refusals += 1
+        elif Fate.WON in fates:
+            self.refusals = 0
+
+    def pace(self, until: float) -> bool:
+        """Wait before the next PUT where nothing gets through; False: no time is left.
+
+        A lasting refusal of all rows must not cost the catalog a PUT for each, one
+        right after the other.
+        """
+        if not self.is_refused:
+            return True
+        if self.clocks.monotonic() + PACE_S >= until:
+            return False
+        return not self.clocks.wait(self.stop, PACE_S)
 
     def write(self, transitions: Iterable[Transition], *, until: float) -> WriteResult:
         """Write the steps in as few PUTs as the rules allow.
@@ -127,6 +166,7 @@ class _Sending:
     def __init__(
         self, writer: GuardedWriter, steps: dict[str, Transition], until: float
     ) -> None:
+        self._writer = writer
         self._table = writer.table
         self._definition = writer.table.definition
         self._put = writer.put
@@ -146,10 +186,7 @@ class _Sending:
         table = self._definition.table
         known = [s.change for s in self._steps.values() if s.change.rmt]
         for batch in batches(known, table):
-            self._send(
-                [change.rid for change in batch.changes],
-                partial(put_by_version, table, batch.columns),
-            )
+            self._send(batch, partial(put_by_version, table))
 
     def by_reading(self) -> None:
         """Finish rows that were edited meanwhile, by what they hold now."""
@@ -213,8 +250,7 @@ class _Sending:
         tokens = {rid: one.step.token or "" for rid, one in found.items()}
         changes = [one.step.change for one in found.values()]
         for batch in batches(changes, definition.table, fill=False):
-            rids = [change.rid for change in batch.changes]
-            self._send(rids, partial(put_by_claim, definition, tokens, batch.columns))
+            self._send(batch, partial(put_by_claim, definition, tokens))
         for rid, one in found.items():
             if self._rows[rid].fate is Fate.WON:
                 row = replace(self._rows[rid], edited=True, kept=one.kept)
@@ -241,49 +277,69 @@ class _Sending:
         changes = [step.change for step in missed if step.token]
         # nothing is filled in: what is current there we don't know
         for batch in batches(changes, definition.table, fill=False):
-            rids = [change.rid for change in batch.changes]
-            self._send(rids, partial(put_by_token, definition, tokens, batch.columns))
-            for rid in rids:
+            self._send(batch, partial(put_by_token, definition, tokens))
+            for rid in batch.rids:
                 if self._rows[rid].fate is Fate.WON:
                     # that version covers an edit which we haven't seen
                     self._rows[rid] = replace(self._rows[rid], rmt="", edited=True)
 
     def _send(
         self,
-        rids: Sequence[str],
-        put_of: Callable[[Iterable[Change]], PlannedPut],
-        *,
-        anew: bool = False,
+        batch: Batch,
+        put_of: Callable[[Sequence[str], Iterable[Change]], PlannedPut],
     ) -> None:
-        """Send a PUT, and in halves what is refused, until the bad row stands alone.
+        """Send a PUT, and in parts what is refused, until each bad row stands alone.
 
-        Each has a token of its own: also a half, after the whole was refused.
+        The larger parts come first: what can be written is written soon. Each has a
+        token of its own, as it comes after one that was refused.
         """
-        steps = [self._steps[rid] for rid in rids]
-        steps = stamp(self._definition, steps, self._new_token, anew=anew)
-        self._steps.update(zip(rids, steps, strict=True))
-        done = self._sent_once(put_of([step.change for step in steps]))
+        left = deque([batch])
+        while left:
+            part = left.popleft()
+            steps = [self._steps[rid] for rid in part.rids]
+            anew = part is not batch
+            steps = stamp(self._definition, steps, self._new_token, anew=anew)
+            self._steps.update(zip(part.rids, steps, strict=True))
+            changes = tuple(step.change for step in steps)
+            part = replace(part, changes=changes)
+            done = self._sent_once(part, put_of(part.columns, changes))
+            parts = self._parts(part, done)
+            left.extend(parts)
+            if not parts:
+                self._rows.update(done.rows)
+
+    def _parts(self, batch: Batch, done: PutResult) -> list[Batch]:
+        """Return what of a PUT to send by itself, where the whole was refused."""
+        if done.fates != {Fate.REFUSED}:
+            return []
+        by_column = not self._definition.rights_by_row
+        if by_column and all(row.fault is Fault.LOGIN for row in done.rows.values()):
+            # rows that don't write the column in question can be written
+            parts = batches(batch.changes, self._definition.table, fill=False)
+            return parts if len(parts) > 1 else []
+        half = len(batch.changes) // 2
+        halves = (batch.changes[:half], batch.changes[half:])
+        return [replace(batch, changes=part) for part in halves] if half else []
+
+    def _sent_once(self, batch: Batch, put: PlannedPut) -> PutResult:
+        if self._barred is not None:
+            return _unsent(put, str(self._barred), self._barred)
+        if not self._writer.pace(self._until):
+            return _unsent(put, "the catalog refuses one write after the other")
+        by_column = not set(batch.columns) <= set(self._definition.own_columns)
+        done = self._put.send(
+            put, self._read_back, until=self._until, by_column=by_column
+        )
+        self._writer.count(done.fates)
+        if not isinstance(done.error, Unavailable):
+            self._barred = done.error
         self.done = replace(
             self.done,
             error=self.done.error or done.error,
             sent=self.done.sent + done.sent,
             wasted=self.done.wasted + done.wasted,
         )
-        if done.fates == {Fate.REFUSED} and len(rids) > 1:
-            half = len(rids) // 2
-            self._send(rids[:half], put_of, anew=True)
-            self._send(rids[half:], put_of, anew=True)
-        else:
-            self._rows.update(done.rows)
-
-    def _sent_once(self, put: PlannedPut) -> PutResult:
-        if self._barred is None:
-            done = self._put.send(put, self._read_back, until=self._until)
-            if not isinstance(done.error, Unavailable):
-                self._barred = done.error
-            return done
-        unsent = RowResult(fate=Fate.UNSENT, reason=str(self._barred))
-        return PutResult(rows=dict.fromkeys(put.rids, unsent), error=self._barred)
+        return done
 
     def _read_back(self, rids: Iterable[str]) -> dict[str, Trace]:
         definition, steps = self._definition, {rid: self._steps[rid] for rid in rids}
@@ -298,6 +354,13 @@ class _Sending:
             )
             for rid, row in self._table.read_columns(steps, names).items()
         }
+
+
+def _unsent(
+    put: PlannedPut, reason: str, error: ErmpollError | None = None
+) -> PutResult:
+    unsent = RowResult(fate=Fate.UNSENT, reason=reason)
+    return PutResult(rows=dict.fromkeys(put.rids, unsent), error=error)
 
 
 def _is_as_left(change: Change, row: Row) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import ermpoll
 from ermpoll.errors import Denied
+from ermpoll.queue.guarded_put import Fate
+from ermpoll.queue.writer import REFUSALS, by_then
 from ermpoll.sandbox import Box
 from ermpoll.sandbox import box as boxes
 from ermpoll.sandbox.app import Options
@@ -247,3 +250,61 @@ def test_a_refused_row_is_tried_at_once(place, guarded, change):
 
     assert claim.rids == (rid,)
     assert read(place.owner, rid)["state"] == "claimed"
+
+
+def test_a_column_without_a_right_holds_up_no_row_that_does_not_write_it(place):
+    place.acl(f"{TABLE}/acl/update", [BOB])
+    rids = add(place.owner, *[NEW] * 20)
+    jobs = place.queue()
+    claim = jobs.claim(20)
+    before = jobs.catalog.writes
+    place.acl(f"{TABLE}/column/result/acl/update", [])
+
+    results = {rid: {"result": "r"} if n < 9 else {} for n, rid in enumerate(rids)}
+    outcome = jobs.complete(claim, results)
+
+    assert set(outcome.won) == set(rids[9:])
+    assert set(outcome.refused) == set(rids[:9])
+    assert "update" in outcome.refused[rids[0]]
+    # no row is tried alone: the right is the column's
+    assert jobs.catalog.writes - before <= 3
+
+
+def test_where_nothing_gets_through_puts_are_paced(place, guarded):
+    place.acl(f"{TABLE}/acl/update", [BOB])
+    add(place.owner, *[NEW] * 200)
+    jobs = place.queue()
+    guarded.faults(status=409, times=10**6, methods=("PUT",), detail="no")
+    writer, before = jobs.writer(), jobs.catalog.writes
+
+    done = writer.write(jobs.selector.choose(200), until=by_then(2.5))
+
+    assert jobs.catalog.writes - before <= REFUSALS + 3
+    assert done.fates <= {Fate.REFUSED, Fate.UNSENT, Fate.MISSED}
+    assert writer.is_refused
+    guarded.faults()
+    assert writer.write(jobs.selector.choose(3), until=by_then(5)).fates == {Fate.WON}
+    assert not writer.is_refused
+
+
+def test_of_many_rows_the_good_ones_are_written_soon(place, guarded):
+    """Whatever their number, a few bad ones cost few PUTs."""
+    place.by_row()
+    place.acl(f"{TABLE}/acl/update", [])
+    mine = add(place.owner, *[{**NEW, "keeper": BOB}] * 100)
+    bad = mine[::33]
+    jobs = place.queue()
+    steps = jobs.selector.choose(100)
+    for rid in bad:
+        edit(place.owner, rid, keeper="eve")
+        [row] = place.owner.get(f"entity/Ops:Job/RID={rid}").rows
+        steps = [
+            replace(s, change=replace(s.change, rmt=row["RMT"])) if s.rid == rid else s
+            for s in steps
+        ]
+
+    done = jobs.writer().write(steps, until=by_then(30))
+
+    assert set(done.rids(Fate.REFUSED)) == set(bad)
+    assert len(done.rids(Fate.WON)) == 96
+    assert done.sent < 60
