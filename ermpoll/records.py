@@ -246,6 +246,8 @@ class Status:
     wasted: int = 0
     #: Rows whose last write never got a certain answer.
     unknown: int = 0
+    #: Rows that the catalog refuses to write, left alone for a growing time.
+    refused: int = 0
     #: Jobs finished in each of the last minutes, oldest first, the running one last.
     jobs_per_min: tuple[int, ...] = ()
 

@@ -41,10 +41,11 @@ from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue import Queue
+from ermpoll.queue.edits import check_on_edit
 from ermpoll.queue.queue import checked_queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import LivePanel, RunSummary, Status, Transform, Work
+from ermpoll.records import LivePanel, OnEdit, RunSummary, Status, Transform, Work
 from ermpoll.redact import hidden, printable
 
 #: How long a run that ends when idle waits for a retry at most, in seconds, if it
@@ -82,6 +83,10 @@ class Agent:
     name
         Under it the agent is listed and claims; catalog, table, ready words and
         filter by default. ``start`` stops a running agent of the same name first.
+    on_edit
+        What becomes of a column that a person edited while the work went on: "keep"
+        the edit (event and log name it), "overwrite" it, or "fail" the row; see
+        `Queue.complete`.
     time_limit_s
         Seconds after which a job has failed. A thread can't be ended: its worker
         is free again when the work comes back.
@@ -114,11 +119,13 @@ class Agent:
         coalesce_s: float = 0.1,
         executor: Executor | None = None,
         name: str | None = None,
+        on_edit: OnEdit = "keep",
         time_limit_s: float | None = None,
         spread: Spread = None,
         clocks: Clocks = REAL,
     ) -> None:
         check_options(work, executor, workers, prefetch, time_limit_s)
+        check_on_edit(on_edit)
         self.jobs = checked_queue(jobs)
         self.work = work
         self.transform = transform
@@ -167,6 +174,7 @@ class Agent:
             log_in=self._poller.board.log_in,
             news_at=lambda: self._life.news_at(),
             time_limit_s=time_limit_s,
+            on_edit=on_edit,
             clocks=clocks,
         )
         ahead = Prefetch(
@@ -404,6 +412,7 @@ class Agent:
             done=counts["completed"],
             failed=counts["failed"],
             retried=counts["retried"],
+            refused=len(self.jobs.rights.set_aside),
             lost=counts["lost"],
             held=len(self._held),
             running=self._held.busy + self._held.stuck,
@@ -440,6 +449,7 @@ class Agent:
             workers=self._workers,
             running=running,
             held=len(self._held),
+            refused=len(self.jobs.rights.set_aside),
         )
         if status.state == "stopped":
             return status
@@ -451,6 +461,8 @@ class Agent:
             return replace(status, state="paused", reason=trouble)
         if trouble and status.state != "backing off":
             return replace(status, state="backing off", reason=trouble)
+        if not status.reason and status.state in ("waiting", "looking"):
+            status = replace(status, reason=self.jobs.rights.summary())
         if status.state in ("waiting", "looking") and status.held:
             return replace(status, state="working")
         return status

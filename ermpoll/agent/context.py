@@ -14,7 +14,7 @@ from ermpoll.backoff import REAL, Clocks
 from ermpoll.polling.status import PerMinute
 from ermpoll.queue import Queue
 from ermpoll.queue.writer import GuardedWriter
-from ermpoll.records import EventKind, Failure, Status, Transform
+from ermpoll.records import EventKind, Failure, OnEdit, Status, Transform
 
 #: How many failures a status tells of.
 FAILURES = 20
@@ -87,4 +87,5 @@ class AgentContext:
     #: When the news came that made it look, on the clock.
     news_at: Callable[[], float]
     time_limit_s: float | None = None
+    on_edit: OnEdit = "keep"
     clocks: Clocks = REAL

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ermpoll.agent.context import AgentContext
 from ermpoll.agent.execution import Report, finishing_step
@@ -26,13 +26,18 @@ from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import LookResult
+from ermpoll.records import LookResult, rows
 from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
 
 #: A doubtful write is asked about for that long, in seconds, then the look fails.
 PATIENCE_S = 20.0
+#: Seconds between two looks while every write is refused.
+REFUSED_S = 5.0
+#: Results that wait to be written, while the catalog refuses them, at most: with more
+#: of them nothing is claimed.
+WAITING_MOST = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,8 @@ class Cycle:
         self._contested = False
         #: Whether the last look may have left candidates unread, or is unsettled.
         self._unread = True
+        #: Results that wait, since the catalog refuses to write them.
+        self.waiting = 0
         #: Why nothing could be read or written lately, or "".
         self._trouble = ""
 
@@ -82,6 +89,7 @@ class Cycle:
         self,
         *,
         claiming: bool = True,
+        ending: bool = False,
         conditional: bool = False,
         rids: Sequence[str] | None = None,
     ) -> LookResult:
@@ -91,6 +99,9 @@ class Cycle:
         ----------
         claiming
             False: only write what is finished, and keep what is held.
+        ending
+            True: what the catalog refuses to write is tried once more, and else given
+            back.
         conditional
             True: the catalog may answer that nothing has changed.
         rids
@@ -102,7 +113,7 @@ class Cycle:
         self._lose_lapsed(begun)
         ended = held.pop_finished()
         try:
-            finish = self._finish(ended, begun)
+            finish = self._finish(self._writable(ended, ending), begun)
             claiming = claiming and self._context.dispatcher.ready()
             with self._turn(writes=bool(finish.steps)):
                 fetch = self._fetch(finish, claiming, conditional, rids)
@@ -142,6 +153,18 @@ class Cycle:
             why = {state: lapse_reason(state, self._trouble) for state in JobState}
             self._settler.lose({rid: why[state] for rid, state in lapsed.items()})
 
+    def _writable(self, ended: list[Finished], ending: bool) -> list[Finished]:
+        """Return what may be written now; of the rest the rows stay held till then."""
+        rights = self._context.jobs.rights
+        waiting = rights.waiting(one.held.rid for one in ended)
+        refused = [one for one in ended if one.held.rid in waiting]
+        left = [one for one in ended if one.held.rid not in waiting]
+        self.waiting = 0 if ending else len(refused)
+        if ending:
+            return [*left, *(replace(one, last_try=True) for one in refused)]
+        self._context.held.requeue_finished(refused)
+        return left
+
     def _finish(self, ended: list[Finished], now: float) -> Finishing:
         """Decide what is written for what ended, is held for long, or can't be done."""
         context, spec = self._context, self._spec
@@ -162,7 +185,9 @@ class Cycle:
         finishing = [
             transitions.release(spec, one.held)
             if one.given_back
-            else finishing_step(spec, one.held, one.report, catalog_now, random())
+            else finishing_step(
+                spec, one.held, one.report, catalog_now, random(), context.on_edit
+            )
             for one in ended
         ]
         renewals = [
@@ -182,7 +207,7 @@ class Cycle:
     ) -> Fetch:
         """Find what can begin: what finishes and what is claimed goes in one PUT."""
         context = self._context
-        if not claiming:
+        if not claiming or self.waiting >= WAITING_MOST:
             return Fetch(full=True)
         room = self.prefetch.capacity - context.held.busy - context.held.stuck
         if room > 0 and len(finish.steps) >= BATCH:
@@ -239,8 +264,10 @@ class Cycle:
         if fetch.looked:
             self._contested = bool(write.claimed or Fate.MISSED in done.fates)
         unread = is_unread(fetch, done)
+        more = fetch.looked and unread and context.held.busy < self.prefetch.capacity
         return LookResult(
-            more=fetch.looked and unread and context.held.busy < self.prefetch.capacity,
+            # where all writes are refused there is no hurry
+            more=more and not context.writer.is_refused,
             found=bool(write.claimed or Fate.WON in done.fates),
             due_s=self._due_s(fetch, write),
             outcome=(
@@ -256,14 +283,17 @@ class Cycle:
 
     def _due_s(self, fetch: Fetch, write: Settled) -> float | None:
         """Return in how many seconds the next look is due by itself."""
-        if write.unread or Fate.REFUSED in write.done.fates:
-            # a renewal may be among them, due at once and again at once
+        if self._context.writer.is_refused:
+            return REFUSED_S
+        if write.unread:
             return 1.0
         context, now = self._context, self._context.clocks.monotonic()
         # what was put back wakes nobody by itself
-        left = context.held.finished or is_unsettled(fetch, write)
+        waiting = write.waiting + self.waiting
+        left = context.held.finished > waiting or is_unsettled(fetch, write)
         due = [
             self._fetcher.due_s(),
+            context.jobs.rights.due_s() if waiting else None,
             context.held.renewal_due_s(self._spec.lease_s, now),
             context.time_limit_s if context.held.busy else None,
             1.0 if left else None,
@@ -290,7 +320,8 @@ def is_idle(fetch: Fetch, write: Settled) -> bool:
 def is_unread(fetch: Fetch, done: WriteResult) -> bool:
     """Whether there may be candidates that a look has not read. Pure."""
     freed = done.written("rescue", "retry later")
-    return bool(fetch.full or Fate.MISSED in done.fates or freed)
+    left = done.fates & {Fate.MISSED, Fate.UNSENT}
+    return bool(fetch.full or left or freed)
 
 
 def lapse_reason(state: JobState, trouble: str) -> str:
@@ -324,6 +355,8 @@ def words(fetch: Fetch, write: Settled, trouble: str) -> str:
     if parts:
         return ("looked, " if fetch.looked else "") + ", ".join(parts)
     if fetch.looked:
+        if fetch.refused:
+            return f"nothing to take but {rows(fetch.refused)} that the catalog refuses"
         return "nothing to take"
     if write.done.transitions:
         return "wrote what was due"

@@ -27,7 +27,7 @@ from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.plan import finishing_changes
 from ermpoll.queue.transitions import Held, Transition
-from ermpoll.records import JSON, Work
+from ermpoll.records import JSON, OnEdit, Work
 from ermpoll.redact import one_line, told
 
 #: First and longest wait before a failed row is tried again, in seconds.
@@ -136,7 +136,12 @@ def longest_retry_s(spec: QueueDefinition) -> float:
 
 
 def finishing_step(
-    spec: QueueDefinition, held: Held, report: Report, now: datetime, rand: float
+    spec: QueueDefinition,
+    held: Held,
+    report: Report,
+    now: datetime,
+    rand: float,
+    on_edit: OnEdit = "keep",
 ) -> Transition:
     """Decide what is written for a job that ended. Pure.
 
@@ -147,7 +152,7 @@ def finishing_step(
         return transitions.release(spec, held)
     changes, refusal = checked(spec, held.row, report)
     if not refusal:
-        return transitions.complete(spec, held, changes or {})
+        return transitions.complete(spec, held, changes or {}, on_edit)
     tried = transitions.attempts_of(spec, held.row)
     final = report.final or not report.error
     if spec.attempts and tried < spec.max_attempts and not final:

@@ -17,6 +17,7 @@ from ermpoll.catalog.conditional import ConditionalReader
 from ermpoll.catalog.paths import literal
 from ermpoll.errors import UsageError
 from ermpoll.queue import transitions
+from ermpoll.queue.selection import Selector
 from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Page, Row
 
@@ -28,8 +29,10 @@ Spread: TypeAlias = "Literal['random'] | tuple[int, int] | None"
 LAST_SYMBOLS = "02468ACEGJMPRTWY"
 #: How many more rows are read than taken, to begin at a random one.
 CHOICE = 4
-#: Rows to a page when a transform refuses the first ones.
+#: Rows to a page behind the first one, where rows of that are passed over ...
 REFUSED_PAGE = 200
+#: ... and such pages a look, at most: the next one goes on from there.
+REFUSED_PAGES = 5
 #: Seconds between two looks for overdue claims while candidates abound, at most.
 RESCUE_EVERY_S = 10.0
 
@@ -91,14 +94,18 @@ class Fetch:
     etag: str | None = None
     #: Whether that ETag was another one than at the read before.
     moved: bool = False
-    #: Seconds until a retry, and the end of somebody's claim; None: none is to come.
+    #: Candidates that were passed over, since the catalog refuses to write them.
+    refused: int = 0
+    #: Seconds until a retry, the end of somebody's claim, and until a refused row may
+    #: be tried again; None: none is to come.
     retry_s: float | None = None
     lease_s: float | None = None
+    aside_s: float | None = None
 
     @property
     def due_s(self) -> float | None:
-        """Seconds until the first time that is stored in a row comes, or None."""
-        return _first(self.retry_s, self.lease_s)
+        """Seconds until the first of these times comes, or None."""
+        return _first(self.retry_s, self.lease_s, self.aside_s)
 
 
 class Fetcher:
@@ -117,6 +124,8 @@ class Fetcher:
             monotonic=context.clocks.monotonic,
         )
         self._rescued_at = float("-inf")
+        #: Under which ETag, and behind which row, the next look goes on.
+        self._reached: tuple[str | None, Row] | None = None
         #: When a retry is due, and somebody's claim ends, on the clock.
         self._retry_at: float | None = None
         self._lease_at: float | None = None
@@ -159,18 +168,26 @@ class Fetcher:
         page = self._read(wanted, conditional)
         if page is None:
             return Fetch(unchanged=True)
-        moved = self._reader.moved
-        context = self._context
-        rows = _Rows(self._new_rows(page, wanted, skip))
-        chosen = context.jobs.selector.claims(rows, room, context.transform)
-        full = not rows.exhausted
-        found = Fetch(full=full, looked=True, etag=page.etag, moved=moved)
+        context, jobs = self._context, self._context.jobs
+        selector = jobs.selector
+        rows = _Rows(self._new_rows(page, wanted, skip, selector))
+        chosen = selector.claims(rows, room, context.transform)
+        full = not rows.exhausted or self._reached is not None
+        found = Fetch(
+            full=full, looked=True, etag=page.etag, moved=self._reader.moved,
+            refused=len(selector.passed_over),
+        )  # fmt: skip
+        met = set(selector.passed_over)
         if self._is_rescue_due(full):
-            rescues, lease_s = self._overdue()
+            rescues, lease_s = self._overdue(met)
             found = replace(
                 found, rescues=rescues, lease_s=lease_s, retry_s=self._next_retry_s()
             )
-        return self._parted(found, chosen)
+            if not (full or self._spreading.filter):
+                # all there is was seen: what was not met is no candidate any more
+                met.update(one.rid for one in context.held.held())
+                jobs.rights.set_aside.keep(met)
+        return self._parted(replace(found, aside_s=jobs.rights.due_s()), chosen)
 
     def fetch_these(self, room: int, rids: Sequence[str]) -> Fetch:
         """Decide which of these rows to claim, so many at most."""
@@ -200,13 +217,13 @@ class Fetcher:
         )
 
     def _new_rows(
-        self, page: Page, limit: int, skip: Container[str]
+        self, page: Page, limit: int, skip: Container[str], selector: Selector
     ) -> Iterator[dict[str, JSON]]:
         """Return candidates, page by page for as long as they are asked for."""
-        context, spreading = self._context, self._spreading
-        held, dispatcher = context.held, context.dispatcher
+        held, dispatcher = self._context.held, self._context.dispatcher
         tried = any(dispatcher.is_suspect(one.rid) for one in held.held())
-        for row in spreading.begin(page.rows, self._clocks.random):
+        first = selector.allowed(page.rows)
+        for row in self._spreading.begin(first, self._clocks.random):
             rid = str(row["RID"])
             if rid in skip or rid in held or dispatcher.passes_over(rid):
                 continue
@@ -216,10 +233,22 @@ class Fetcher:
                 tried = True
             yield row
         if len(page.rows) >= limit:
-            # only a transform that refuses rows gets this far
-            yield from context.jobs.selector.after(
-                page.rows[-1], max(limit, REFUSED_PAGE), spreading.filter
-            )
+            # only where rows are refused, by a transform or by the catalog
+            yield from self._further(page, max(limit, REFUSED_PAGE), selector)
+
+    def _further(
+        self, page: Page, limit: int, selector: Selector
+    ) -> Iterator[dict[str, JSON]]:
+        """Return candidates behind a page, and note how far that went in vain."""
+        last: Row = page.rows[-1]
+        if self._reached is not None and self._reached[0] == page.etag:
+            last = self._reached[1]
+        pages = selector.pages(last, limit, self._spreading.filter)
+        self._reached = None
+        for _, rows in zip(range(REFUSED_PAGES), pages, strict=False):
+            yield from selector.allowed(rows)
+            full = len(rows) >= limit
+            self._reached = (page.etag, rows[-1]) if full else None
 
     def _is_rescue_due(self, full: bool) -> bool:
         """Whether to look for overdue claims: when idle, and at times in a backlog."""
@@ -237,8 +266,13 @@ class Fetcher:
         rows = self._catalog.rows(path, "RID") if path is not None else ()
         return _first(*(transitions.due_s(self._spec, row, now) for row in rows))
 
-    def _overdue(self) -> tuple[tuple[Transition, ...], float | None]:
-        """Find claims to rescue, and when the next one is due."""
+    def _overdue(
+        self, refused: set[str]
+    ) -> tuple[tuple[Transition, ...], float | None]:
+        """Find claims to rescue, and when the next one is due.
+
+        Those that the catalog refuses to have rescued are added to ``refused``.
+        """
         spec, jobs = self._spec, self._context.jobs
         now = self._catalog.now()
         due: list[float] = []
@@ -256,10 +290,12 @@ class Fetcher:
                 due.append(-overdue_s)
         # whole rows of those alone, if they are still as they were listed
         found = jobs.read_rows(over) if over else {}
+        barred = jobs.rights.left_alone(found.values())
+        refused.update(barred)
         rescued = tuple(
             transitions.rescue(spec, row)
             for rid, row in found.items()
-            if row["RMT"] == over[rid]
+            if row["RMT"] == over[rid] and rid not in barred
         )
         return rescued, min(due, default=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -64,6 +65,10 @@ class Finished:
     worked_s: float = 0.0
     #: True where it was taken back: the row is released.
     given_back: bool = False
+    #: True where its row is given back if this is refused: there is no later try.
+    last_try: bool = False
+    #: Why the catalog refuses to write how it ended, so that it is given back; or "".
+    refused: str = ""
 
 
 class HeldJobs:
@@ -249,7 +254,9 @@ class HeldJobs:
 
     def to_renew(self, lease_s: float, now: float) -> list[Held]:
         """Return rows of whose lease a third has passed, but not all."""
-        return [h for h in self.held() if now < h.deadline <= now + lease_s * 2 / 3]
+        soon = now + lease_s * 2 / 3
+        due = [held for held in self.held() if now < held.deadline <= soon]
+        return [held for held in due if held.renew_at <= now]
 
     def lapsed(self, now: float) -> dict[str, JobState]:
         """Return the rows whose lease is over, and how far their work is."""
@@ -259,8 +266,9 @@ class HeldJobs:
 
     def renewal_due_s(self, lease_s: float, now: float) -> float | None:
         """Return in how many seconds the next renewal is due, or None."""
-        first = min((held.deadline for held in self.held()), default=float("inf"))
-        return None if first == float("inf") else max(first - lease_s * 2 / 3 - now, 0)
+        due = (max(h.deadline - lease_s * 2 / 3, h.renew_at) for h in self.held())
+        first = min(due, default=math.inf)
+        return None if first == math.inf else max(first - now, 0)
 
     def running(self, attempts: str | None) -> tuple[Running, ...]:
         """Return what workers are busy with, the longest first."""

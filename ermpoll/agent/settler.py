@@ -17,7 +17,8 @@ from ermpoll.agent.execution import Report
 from ermpoll.agent.held_jobs import Finished
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
 from ermpoll.catalog.clock import parse_time
-from ermpoll.queue import transitions
+from ermpoll.errors import Fault
+from ermpoll.queue import edits, transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
@@ -26,6 +27,9 @@ from ermpoll.records import JSON, EventKind, Failure, Row, rows
 from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
+
+#: After what part of a lease a renewal that was refused is asked for again.
+RENEW_AGAIN = 0.05
 
 #: Which count and which event a written step is.
 _KINDS: Mapping[str, tuple[str, EventKind]] = {
@@ -45,14 +49,28 @@ class RowFate:
     fate: Fate
     #: Of a row won: its version, as a guard; empty where it can't be had.
     rmt: str = ""
-    #: Of a row refused: why.
+    #: Of a row refused: why, and whose fault that is.
     reason: str = ""
+    fault: Fault | None = None
+    #: Of a row won: the columns that keep a person's edit.
+    kept: tuple[str, ...] = ()
     #: How it is held, where it is.
     held: Held | None = None
     #: The job that was written with it, where one was.
     finished: Finished | None = None
     #: The row as it is now, where it was read; None also where it is gone.
     row: Row | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """A row that the catalog refuses to write."""
+
+    rid: str
+    #: Its version; ``own``: of a write of ours.
+    rmt: str
+    own: bool = False
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,8 @@ class Effect:
     finished: Finished | None = None
     #: A candidate to be marked as failed by the next look.
     reject: Transition | None = None
+    #: To be left alone for a growing time.
+    aside: Aside | None = None
     #: The count that it is in.
     count: str = ""
     #: What is told of it, why, and how many seconds its work took.
@@ -85,6 +105,8 @@ class Settled:
     done: WriteResult
     #: Rows that are worked on from now on.
     claimed: int = 0
+    #: Results that the catalog refuses to write, and that wait for their time.
+    waiting: int = 0
     #: Rows of which it could not be read what became of them: a later look will.
     unread: int = 0
     #: Candidates that can't be worked on, to be marked as failed.
@@ -130,6 +152,8 @@ class Settler:
             for fate in self._fates(done, ended, now_rows or {}, unread)
         ]
         waited_s = self._waited_s(done)
+        if any(effect.aside for effect in effects):
+            jobs.rights.learn()
         # from here on nothing can fail: half of a write must not be forgotten
         self.unconfirmed = unconfirmed
         self._apply(effects)
@@ -137,6 +161,7 @@ class Settler:
         return Settled(
             done=done,
             claimed=sum(e.claimed is not None for e in effects),
+            waiting=sum(bool(e.aside and e.finished) for e in effects),
             unread=len(unread),
             rejects=tuple(e.reject for e in effects if e.reject),
             unconfirmed=bool(unconfirmed),
@@ -164,6 +189,8 @@ class Settler:
                 fate=Fate.UNSENT if rid in unread else result.fate,
                 rmt=result.rmt,
                 reason=result.reason,
+                fault=result.fault,
+                kept=result.kept,
                 held=held.get(rid),
                 finished=finished.get(rid),
                 row=now_rows.get(rid),
@@ -178,6 +205,7 @@ class Settler:
 
     def _apply(self, effects: Sequence[Effect]) -> None:
         held, counters = self._context.held, self._context.counters
+        rights = self._context.jobs.rights
         held.requeue_finished(e.finished for e in effects if e.finished)
         for effect in effects:
             if effect.renewed:
@@ -186,9 +214,15 @@ class Settler:
                 counters.add(effect.count)
             if effect.failure:
                 counters.failed(effect.failure)
+            if effect.aside:
+                one = effect.aside
+                rights.refused(one.rid, one.rmt, one.reason, own=one.own)
+            elif effect.gone and effect.event != "lost":
+                rights.set_aside.forget([effect.gone])
         held.forget(e.gone for e in effects if e.gone)
         dispatcher = self._context.dispatcher
         claimed = [e.claimed for e in effects if e.claimed]
+        rights.set_aside.tried(one.rid for one in claimed)
         held.submit(claimed, dispatcher.submit, tells_running=dispatcher.tells_running)
 
     # telling: last, since a listener is a stranger
@@ -206,11 +240,19 @@ class Settler:
             if one.event:
                 emit(one.event, one.reason, one.gone)
                 _log(name, one)
+        self._tell_refused([e.aside for e in effects if e.aside])
         lost = [one for one in effects if one.event == "lost"]
         for reason in dict.fromkeys(one.reason for one in lost):
             rids = " ".join(one.gone for one in lost if one.reason == reason)
             extra = {"event": "lost", "rid": rids}
             logger.warning("%s: lost %s: %s", name, rids, reason, extra=extra)
+
+    def _tell_refused(self, refused: Sequence[Aside]) -> None:
+        for reason in dict.fromkeys(one.reason for one in refused):
+            rids = " ".join(one.rid for one in refused if one.reason == reason)
+            told = (self._context.name, rids, clipped(reason))
+            extra = {"event": "refused", "rid": rids}
+            logger.warning("%s: refused, left alone: %s: %s", *told, extra=extra)
 
 
 def effect_of(
@@ -225,7 +267,7 @@ def effect_of(
     if row.fate is Fate.MISSED:
         return _missed(spec, row, at)
     if row.fate is Fate.REFUSED:
-        return _refused(spec, row)
+        return _refused(spec, row, sent_at)
     return Effect(finished=row.finished)
 
 
@@ -240,9 +282,11 @@ def _won(spec: QueueDefinition, row: RowFate, sent_at: float, at: datetime) -> E
     if step.kind not in _KINDS:
         return Effect()
     count, event = _KINDS[step.kind]
-    fault = row.finished.report.fault if row.finished else ""
-    reason = f"the executor did not do it: {fault}" if fault else clipped(step.reason)
-    failure = None
+    refused = row.finished.refused if row.finished else ""
+    aside = None
+    if refused:
+        aside = Aside(rid=step.rid, rmt=row.rmt, own=True, reason=refused)
+    reason, failure = _why_won(row), None
     if event == "failed":
         before = step.change.before
         attempt = transitions.attempts_of(spec, before) if spec.attempts else None
@@ -255,7 +299,21 @@ def _won(spec: QueueDefinition, row: RowFate, sent_at: float, at: datetime) -> E
         reason=reason,
         worked_s=worked_s,
         failure=failure,
+        aside=aside,
     )
+
+
+def _why_won(row: RowFate) -> str:
+    """Say of a row that was written what there is to say of it. Pure."""
+    ended = row.finished
+    if ended and ended.refused:
+        return f"the catalog refuses to write how it ended: {clipped(ended.refused)}"
+    if ended and ended.report.fault:
+        return f"the executor did not do it: {ended.report.fault}"
+    if row.kept:
+        columns = ", ".join(row.kept)
+        return f"edited during the work, and kept as edited: {columns}"
+    return clipped(row.step.reason)
 
 
 def _missed(spec: QueueDefinition, row: RowFate, at: datetime) -> Effect:
@@ -267,22 +325,32 @@ def _missed(spec: QueueDefinition, row: RowFate, at: datetime) -> Effect:
     # an earlier copy of this write may have been the one that counted
     if row.row and step.kind != "renew" and transitions.is_marked(spec, step, row.row):
         return _won(spec, replace(row, finished=None), 0.0, at)
-    return _lost(step.rid, "somebody else took the row over")
+    return _lost(step.rid, edits.why_lost(spec, step, row.row))
 
 
-def _refused(spec: QueueDefinition, row: RowFate) -> Effect:
-    step, finished = row.step, row.finished
+def _refused(spec: QueueDefinition, row: RowFate, sent_at: float) -> Effect:
+    step, reason, held = row.step, row.reason, row.held
+    aside = Aside(rid=step.rid, rmt=step.change.rmt, reason=reason)
     if step.kind == "renew":
-        # its work goes on, and so does its lease: it is asked for again
-        return Effect()
-    if step.kind == "claim":
-        failed = replace(step.change, kind="problem", reason=row.reason)
+        # its work goes on, and so does its lease: it is asked for again, not at once
+        later = sent_at + spec.lease_s * RENEW_AGAIN
+        return Effect(renewed=held and replace(held, renew_at=later))
+    if held is None:
+        if step.kind != "claim" or row.fault is not Fault.ROW:
+            return Effect(aside=aside)
+        failed = replace(step.change, kind="problem", reason=reason)
         return Effect(reject=transitions.reject(spec, failed))
-    if finished is not None and step.kind not in ("fail", "release"):
-        told = Report(error=row.reason, final=True)
-        return Effect(finished=Finished(held=finished.held, report=told))
-    act = "release" if step.kind == "release" else "failure"
-    return _lost(step.rid, f"the catalog refuses even its {act}: {row.reason}")
+    if step.kind == "release" or row.finished is None:
+        even = f"the catalog refuses even its release: {reason}"
+        return replace(_lost(step.rid, even), aside=aside)
+    if step.kind == "complete" and row.fault is Fault.ROW:
+        told = Report(error=reason, final=True)
+        return Effect(finished=Finished(held=held, report=told))
+    if row.finished.last_try:
+        given_back = replace(row.finished, given_back=True, refused=reason)
+        return Effect(finished=given_back)
+    # not of the row, or its failure can't be written either: kept, and tried later
+    return Effect(finished=row.finished, aside=replace(aside, own=True))
 
 
 def _lost(rid: str, reason: str) -> Effect:

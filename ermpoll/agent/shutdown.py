@@ -224,6 +224,7 @@ class Lifecycle:
         if phase is not Phase.RUNNING or self._until is not Until.ONCE:
             return self._cycle.look(
                 claiming=phase is Phase.RUNNING,
+                ending=phase in ENDING,
                 conditional=self._driver.because in ("notice", "timer"),
             )
         with self._lock:
@@ -238,7 +239,7 @@ class Lifecycle:
             raise
 
     def _end_if_over(self, looked: LookResult | None) -> bool:
-        if self._until is Until.IDLE and self._dispatcher.hopeless:
+        if self._until is Until.IDLE and self._is_hindered(looked):
             self.drain()
         with self._lock:
             if not self._is_over(looked):
@@ -251,6 +252,15 @@ class Lifecycle:
             # begun again meanwhile
             self._driver.start()
         return True
+
+    def _is_hindered(self, looked: LookResult | None) -> bool:
+        """Whether no work is done, or all that is held can't be written now."""
+        if self._dispatcher.hopeless:
+            return True
+        waiting = self._cycle.waiting
+        if not waiting or len(self._held) > waiting or looked is None or looked.more:
+            return False
+        return self._patience.is_over(self._cycle.left())
 
     def _is_over(self, looked: LookResult | None) -> bool:
         """Whether nothing is held, and nothing due or new that would be waited for."""

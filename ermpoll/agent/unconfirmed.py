@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
-from ermpoll.queue.writer import WriteResult
+from ermpoll.queue.writer import WriteResult, is_as_left
 from ermpoll.records import Row
 
 
@@ -55,9 +55,10 @@ class UnconfirmedClaims:
             if row is None:
                 continue
             if transitions.is_marked(spec, step, row):
-                held = transitions.held_of(spec, step, str(row["RMT"]), deadline)
-                # under this version the row may hold somebody's edits as well
-                ours.append(replace(held, row=row))
+                # under another version it holds somebody's edits, which the claim
+                # knows nothing of: then what finishes it reads it first
+                rmt = str(row["RMT"]) if is_as_left(step.change, row) else ""
+                ours.append(transitions.held_of(spec, step, rmt, deadline))
             elif _may_still_be_written(step, row) and now < deadline:
                 left[rid] = (step, sent_at)
         return ours, UnconfirmedClaims(left)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import get_args
 
+from ermpoll.errors import UsageError
 from ermpoll.queue import transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.transitions import Held, Transition, token_of
-from ermpoll.records import Row, same
+from ermpoll.records import OnEdit, Row, same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,21 @@ class Finish:
     step: Transition
     #: The columns that keep a person's edit.
     kept: tuple[str, ...] = ()
+
+
+def check_on_edit(on_edit: object) -> None:
+    """Check what is to become of edits.
+
+    Raises
+    ------
+    UsageError
+        It is none of the ways.
+    """
+    if on_edit not in get_args(OnEdit):
+        raise UsageError(
+            "on_edit: expected 'keep', 'overwrite' or 'fail', found "
+            f"{on_edit!r}; nothing was written"
+        )
 
 
 def results_of(definition: QueueDefinition, step: Transition) -> tuple[str, ...]:

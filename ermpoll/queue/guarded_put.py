@@ -194,7 +194,8 @@ class GuardedPut:
             answer.error = error
             answer.seen = error.status == 200 and self._is_seen(put, read)
         except answer.refusals as error:
-            answer.refusal = error
+            answer.take_refusal(error)
+            return True
         except ErmpollError as error:
             # an earlier copy may be written all the same: nobody can tell now
             answer.error = error
@@ -294,6 +295,13 @@ class _Answer:
     seen: bool = False
     sent: int = 0
     wasted: int = 0
+
+    def take_refusal(self, error: CatalogError) -> None:
+        """Take note of a refusal; that of nobody, who is not logged in, is of all."""
+        if error.status == 401:
+            self.error = error
+        else:
+            self.refusal = error
 
     @property
     def is_certain(self) -> bool:

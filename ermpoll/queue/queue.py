@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from threading import Event
-from typing import get_args
 
 from ermpoll.arguments import by_rid, whole
 from ermpoll.backoff import REAL, Clocks
@@ -20,6 +19,7 @@ from ermpoll.catalog.model import read_table
 from ermpoll.errors import UsageError
 from ermpoll.queue import explain, operations, transitions
 from ermpoll.queue.definition import DEFAULT_STATE, QueueDefinition, words_of
+from ermpoll.queue.edits import check_on_edit
 from ermpoll.queue.plan import error_text, finishing_changes
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.reading.tenses import Tenses
@@ -409,11 +409,7 @@ class Queue(QueueTable, Tenses):
             nothing was written.
         """
         check_claim(claim)
-        if on_edit not in get_args(OnEdit):
-            raise UsageError(
-                "on_edit: expected 'keep', 'overwrite' or 'fail', found "
-                f"{on_edit!r}; nothing was written"
-            )
+        check_on_edit(on_edit)
         named = dict.fromkeys(claim.unfinished)
         if changes is not None:
             named = dict(by_rid("changes", changes, "changes"))

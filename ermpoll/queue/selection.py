@@ -52,12 +52,20 @@ class Selector:
         self, last: dict[str, JSON] | None, limit: int, shard: str = ""
     ) -> Iterator[dict[str, JSON]]:
         """Read the candidates behind a row, or all, ``limit`` to a page."""
+        for rows in self.pages(last, limit, shard):
+            yield from self.allowed(rows)
+
+    def pages(
+        self, last: Row | None, limit: int, shard: str = ""
+    ) -> Iterator[list[dict[str, JSON]]]:
+        """Read the pages of candidates behind a row, or all, as they are."""
         catalog, queries = self._table.catalog, self._table.queries
         now = catalog.now()
         while True:
-            path = queries.candidates(now, limit, after=last, shard=shard)
+            after = None if last is None else dict(last)
+            path = queries.candidates(now, limit, after=after, shard=shard)
             rows = catalog.rows(path, *self._table.needed)
-            yield from self.allowed(rows)
+            yield rows
             if len(rows) < limit:
                 return
             last, limit = rows[-1], max(limit, FURTHER)

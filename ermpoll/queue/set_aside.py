@@ -7,8 +7,9 @@ once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ermpoll.backoff import backoff_s
 
@@ -84,10 +85,21 @@ class SetAside:
         row = self._rows.get(rid)
         return row is not None and row.is_of(rmt, login, model) and now < row.until
 
+    def waits(self, rid: str, login: str, model: str, now: float) -> bool:
+        """Whether a row that is ours is to be left alone, whatever its version."""
+        row = self._rows.get(rid)
+        return row is not None and self.holds(rid, row.rmt, login, model, now)
+
     def why(self, rid: str) -> str:
         """Return why a row was refused last, or an empty text."""
         row = self._rows.get(rid)
         return row.reason if row else ""
+
+    def tried(self, rids: Iterable[str]) -> None:
+        """Take note that rows were written, and may be refused again."""
+        for rid in rids:
+            if rid in self._rows:
+                self._rows[rid] = replace(self._rows[rid], until=-math.inf)
 
     def forget(self, rids: Iterable[str]) -> None:
         """Take note that rows were written, or are gone."""

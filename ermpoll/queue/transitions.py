@@ -6,6 +6,7 @@ by which it is known again when the answer was lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,6 +43,8 @@ class Held:
     read_at: str = ""
     #: When the claim ends unless renewed, on the monotonic clock.
     deadline: float = float("inf")
+    #: On the same clock: no renewal is asked for before, as the last was refused.
+    renew_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -349,7 +349,7 @@ class _Sending:
         names = [name for name in columns if name not in SYSTEM_COLUMNS]
         return {
             rid: Trace(
-                rmt=str(row["RMT"]) if _is_as_left(steps[rid].change, row) else "",
+                rmt=str(row["RMT"]) if is_as_left(steps[rid].change, row) else "",
                 is_ours=is_marked(definition, steps[rid], row),
             )
             for rid, row in self._table.read_columns(steps, names).items()
@@ -363,7 +363,7 @@ def _unsent(
     return PutResult(rows=dict.fromkeys(put.rids, unsent), error=error)
 
 
-def _is_as_left(change: Change, row: Row) -> bool:
+def is_as_left(change: Change, row: Row) -> bool:
     """Whether a row is as a write left it.
 
     Under the version of somebody's later edit, our stale values would count as

@@ -157,6 +157,8 @@ def figures(status: Status) -> str:
             _figure(f"{status.lost:,}", "lost races"),
             _figure(f"{status.writes:,} : {status.completed:,}", "writes : jobs"),
         ]
+    if status.refused:
+        made.append(_figure(f"{status.refused:,}", "refused"))
     if status.unknown:
         made.append(_figure(f"{status.unknown:,}", "not known"))
     return fill("figures.html", figures=made)

@@ -79,7 +79,7 @@ def takes_a_doubtful_answer_for_won(patch: Patch) -> None:
 
 def drops_a_result(patch: Patch) -> None:
     real = transitions.complete
-    patch.setattr(transitions, "complete", lambda spec, held, _: real(spec, held, {}))
+    patch.setattr(transitions, "complete", lambda spec, held, *_: real(spec, held, {}))
 
 
 def is_done_without_working(patch: Patch) -> None:

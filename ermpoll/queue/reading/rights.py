@@ -14,8 +14,8 @@ from ermpoll.catalog.etags import etag_login
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.set_aside import SetAside
-from ermpoll.records import JSON, Row
-from ermpoll.redact import one_line
+from ermpoll.records import JSON, Row, rows
+from ermpoll.redact import clipped, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +109,31 @@ class RowRights:
             rid, rmt, reason, self._now(), login=login, model=model, own=own
         )
 
+    def summary(self) -> str:
+        """Say how many rows are left alone, and why the last of them is; or ""."""
+        if not (refused := self.set_aside.rows):
+            return ""
+        last = clipped(refused[-1].reason)
+        return f"{rows(len(refused))} refused by the catalog, left alone: {last}"
+
     def due_s(self) -> float | None:
         """Return the seconds until the next refused row may be tried, or None."""
         return self.set_aside.due_s(self._now())
+
+    def waiting(self, rids: Iterable[str]) -> set[str]:
+        """Return those of our own rows that were refused, and wait for their time.
+
+        Raises
+        ------
+        CatalogError
+            The catalog can't be reached.
+        """
+        refused = [rid for rid in rids if self.again_s(rid)]
+        if not refused:
+            return set()
+        login, model = self._known()
+        aside, now = self.set_aside, self._now()
+        return {rid for rid in refused if aside.waits(rid, login, model, now)}
 
     def again_s(self, rid: str) -> float:
         """Return in how many seconds a row that was refused is tried again."""

@@ -9,7 +9,8 @@ import pytest
 
 from ermpoll.agent.execution import Report
 from ermpoll.agent.held_jobs import Finished
-from ermpoll.agent.settler import Effect, RowFate, effect_of
+from ermpoll.agent.settler import Aside, Effect, RowFate, effect_of
+from ermpoll.errors import Fault
 from ermpoll.queue import transitions
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held
@@ -108,17 +109,22 @@ def test_a_claim_that_was_missed_counts_as_lost_and_a_rescue_as_nothing(spec, cl
     assert effect(spec, rescue, Fate.MISSED, held=None) == Effect()
 
 
-LOST = Effect(
-    gone="A", count="lost", event="lost", reason="somebody else took the row over"
-)
+def lost(reason: str) -> Effect:
+    return Effect(gone="A", count="lost", event="lost", reason=reason)
 
 
 @pytest.mark.parametrize("kind", ["complete", "fail", "release", "renew"])
 def test_a_held_row_whose_write_was_missed_is_lost(spec, steps, kind):
-    taken = {**ROW, "RMT": "2026-01-01T00:00:00+00:00", "owner": "other"}
+    taken = {**ROW, "RMT": "2026-01-01T00:00:00+00:00", "RMB": "eve"}
+    cases = {
+        "owner was set by eve meanwhile: this claim was taken over": {"owner": "other"},
+        "state was set to 'hold' by eve meanwhile": {"state": "hold"},
+    }
 
-    assert effect(spec, steps[kind], Fate.MISSED, row=taken) == LOST
-    assert effect(spec, steps[kind], Fate.MISSED, row=None) == LOST
+    for reason, edit in cases.items():
+        told = effect(spec, steps[kind], Fate.MISSED, row={**taken, **edit})
+        assert told == lost(reason)
+    assert effect(spec, steps[kind], Fate.MISSED, row=None) == lost("was deleted")
 
 
 def test_an_earlier_copy_of_a_finish_may_be_the_one_that_counted(spec, steps):
@@ -135,33 +141,89 @@ def test_a_row_that_is_held_no_more_is_not_lost_again(spec, steps):
 
 def test_a_claim_that_is_refused_marks_its_candidate_as_failed(spec, claim):
     told = effect(
-        spec, claim, Fate.REFUSED, reason="not yours", held=None, finished=None
-    )
+        spec, claim, Fate.REFUSED, reason="no such word", fault=Fault.ROW,
+        held=None, finished=None,
+    )  # fmt: skip
 
     assert told.reject is not None
-    assert (told.reject.kind, told.reject.reason) == ("fail", "not yours")
+    assert (told.reject.kind, told.reject.reason) == ("fail", "no such word")
+
+
+ASIDE = Aside(rid="A", rmt="t", reason="no")
+
+
+def test_a_candidate_that_this_login_may_not_write_is_set_aside(spec, claim):
+    told = effect(
+        spec, claim, Fate.REFUSED, reason="no", fault=Fault.LOGIN,
+        held=None, finished=None,
+    )  # fmt: skip
+
+    assert told == Effect(aside=ASIDE)
+
+
+@pytest.mark.parametrize("fault", [Fault.ROW, Fault.LOGIN])
+def test_a_candidate_whose_failure_is_refused_is_set_aside(spec, fault):
+    change = replace(transitions.claim(spec, ROW, {}).change, reason="bad")
+    reject = transitions.reject(spec, change)
+
+    told = effect(
+        spec, reject, Fate.REFUSED, reason="no", fault=fault, held=None, finished=None
+    )
+
+    assert told == Effect(aside=ASIDE)
 
 
 def test_a_result_that_is_refused_fails_its_row_with_the_reason(spec, steps):
-    told = effect(spec, steps["complete"], Fate.REFUSED, reason="a trigger says no")
+    told = effect(
+        spec, steps["complete"], Fate.REFUSED, reason="a trigger says no",
+        fault=Fault.ROW,
+    )  # fmt: skip
 
     report = Report(error="a trigger says no", final=True)
     assert told == Effect(finished=Finished(held=HELD, report=report))
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [("fail", "failure"), ("release", "release")]
+    ("kind", "fault"),
+    [
+        ("complete", Fault.LOGIN),
+        ("fail", Fault.LOGIN),
+        ("fail", Fault.ROW),
+        ("retry", Fault.ROW),
+    ],
 )
-def test_a_row_whose_failure_is_refused_is_lost_with_the_reason(
-    spec, steps, kind, what
+def test_what_ended_is_kept_while_it_is_refused_and_at_the_end_given_back(
+    spec, steps, kind, fault
 ):
-    told = effect(spec, steps[kind], Fate.REFUSED, reason="no")
+    how = {"reason": "no", "fault": fault}
+    told = effect(spec, steps[kind], Fate.REFUSED, **how)
+    last = replace(ENDED, last_try=True)
+    at_the_end = effect(spec, steps[kind], Fate.REFUSED, **how, finished=last)
 
-    reason = f"the catalog refuses even its {what}: no"
-    assert told == replace(LOST, reason=reason)
+    assert told == Effect(finished=ENDED, aside=replace(ASIDE, own=True))
+    back = replace(last, given_back=True, refused="no")
+    assert at_the_end == Effect(finished=back)
+    released = effect(spec, steps["release"], Fate.WON, rmt="t2", finished=back)
+    assert released.aside == replace(ASIDE, rmt="t2", own=True)
+    assert released.reason == "the catalog refuses to write how it ended: no"
+
+
+def test_a_row_whose_release_is_refused_is_lost_with_the_reason(spec, steps):
+    told = effect(spec, steps["release"], Fate.REFUSED, reason="no")
+
+    reason = "the catalog refuses even its release: no"
+    assert told == replace(lost(reason), aside=ASIDE)
 
 
 def test_a_row_whose_renewal_is_refused_is_held_until_its_lease_is_over(spec, steps):
     told = effect(spec, steps["renew"], Fate.REFUSED, reason="no", finished=None)
 
-    assert told == Effect()
+    # asked for again, not at once
+    later = 100 + spec.lease_s / 20
+    assert told == Effect(renewed=replace(HELD, renew_at=later))
+
+
+def test_an_edit_that_was_kept_is_told(spec, steps):
+    told = effect(spec, steps["complete"], Fate.WON, rmt="t2", kept=("num", "note"))
+
+    assert told.reason == "edited during the work, and kept as edited: num, note"

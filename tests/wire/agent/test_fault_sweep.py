@@ -260,9 +260,10 @@ def forgets_what_ended(patch: pytest.MonkeyPatch) -> None:
 def gives_up_a_renewal(patch: pytest.MonkeyPatch) -> None:
     real = settler._refused
 
-    def refused(spec: Any, row: RowFate) -> Effect:
-        lost = row.step.kind == "renew"
-        return settler._lost(row.step.rid, "refused") if lost else real(spec, row)
+    def refused(spec: Any, row: RowFate, sent_at: float) -> Effect:
+        if row.step.kind == "renew":
+            return settler._lost(row.step.rid, "refused")
+        return real(spec, row, sent_at)
 
     patch.setattr(settler, "_refused", refused)
 
