@@ -131,7 +131,11 @@ class Cycle:
             held.requeue_finished(ended)
             self._trouble = one_line(error)
             raise
-        return self._result(fetch, write)
+        looked = self._result(fetch, write)
+        if done.doubt is not None and Fate.WON not in done.fates:
+            # all is taken note of; what gets no answer is not asked again at once
+            raise done.doubt
+        return looked
 
     def left(self) -> Left:
         """Return what the last look has left."""

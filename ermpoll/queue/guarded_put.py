@@ -101,6 +101,8 @@ class PutResult:
     rows: Mapping[str, RowResult] = field(default_factory=dict)
     #: Why rows are unsent.
     error: ErmpollError | None = None
+    #: Why it is not known what became of rows.
+    doubt: ErmpollError | None = None
     #: PUTs sent, and those that came to nothing.
     sent: int = 0
     wasted: int = 0
@@ -168,7 +170,8 @@ class GuardedPut:
         answer = self._until_certain(put, read, until, _Answer(refusals))
         return PutResult(
             rows=self._rows(put, answer, read, until),
-            error=None if answer.is_certain or answer.doubtful else answer.error,
+            error=None if answer.doubtful else answer.unsettled,
+            doubt=answer.unsettled if answer.doubtful else None,
             sent=answer.sent,
             wasted=answer.wasted,
         )
@@ -202,6 +205,7 @@ class GuardedPut:
             return True
         except Exception as error:  # noqa: BLE001  told; it may be written or not
             logger.error("%s: %s", put.path, traceback_places(error))
+            answer.error = Unavailable(one_line(error), doubtful=True)
             answer.doubtful = True
             return True
         return answer.is_certain
@@ -307,6 +311,11 @@ class _Answer:
     def is_certain(self) -> bool:
         """Whether the last copy was answered, so that nothing of it is to come."""
         return self.page is not None or self.refusal is not None or self.seen
+
+    @property
+    def unsettled(self) -> ErmpollError | None:
+        """The last error, where no answer settled it."""
+        return None if self.is_certain else self.error
 
     def of_the_rest(self) -> RowResult:
         """Return what became of the rows that no answer lists."""

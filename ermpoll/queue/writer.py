@@ -336,6 +336,7 @@ class _Sending:
         self.done = replace(
             self.done,
             error=self.done.error or done.error,
+            doubt=self.done.doubt or done.doubt,
             sent=self.done.sent + done.sent,
             wasted=self.done.wasted + done.wasted,
         )
