@@ -169,7 +169,7 @@ class Fetcher:
         if page is None:
             return Fetch(unchanged=True)
         context, jobs = self._context, self._context.jobs
-        selector = jobs.selector
+        selector, goes_on = jobs.selector, self._reached is not None
         rows = _Rows(self._new_rows(page, wanted, skip, selector))
         chosen = selector.claims(rows, room, context.transform)
         full = not rows.exhausted or self._reached is not None
@@ -183,7 +183,7 @@ class Fetcher:
             found = replace(
                 found, rescues=rescues, lease_s=lease_s, retry_s=self._next_retry_s()
             )
-            if not (full or self._spreading.filter):
+            if not (full or goes_on or self._spreading.filter):
                 # all there is was seen: what was not met is no candidate any more
                 met.update(one.rid for one in context.held.held())
                 jobs.rights.set_aside.keep(met)
