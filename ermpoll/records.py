@@ -202,6 +202,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A row whose claim got no answer, in a queue without an owner column."""
+
+    rid: str
+    #: When it was claimed, maybe.
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All that a poller or an agent says of itself, at one moment."""
 
@@ -238,6 +247,9 @@ class Status:
     retried: int = 0
     #: The last failures, retried ones included, newest first, at most 20.
     failures: tuple[Failure, ...] = ()
+    #: Rows that may be claimed by it: the answer was lost, and nothing tells whose they
+    #: are, since there is no owner column. At most 20, the newest first.
+    doubts: tuple[Doubt, ...] = ()
     lost: int = 0
     released: int = 0
     rescued: int = 0
@@ -266,6 +278,8 @@ class RunSummary:
     refused: int = 0
     #: Rows that were lost to others.
     lost: int = 0
+    #: Rows that may be claimed by it: the answer was lost, and nothing tells.
+    doubtful: int = 0
     #: Rows that stay claimed, since they could not be written or given back.
     held: int = 0
     #: Calls of work that still ran and were not waited for.
@@ -296,6 +310,7 @@ class RunSummary:
             self.refused
             and f"{rows(self.refused)} refused by the catalog, left alone for now",
             self.lost and f"{self.lost} lost to others",
+            self.doubtful and doubted(self.doubtful),
             self.held and f"{rows(self.held)} still claimed",
             waits,
             others,
@@ -306,6 +321,14 @@ class RunSummary:
 def rows(n: int) -> str:
     """Return so many rows, in words: ``1 row``, ``2 rows``."""
     return "1 row" if n == 1 else f"{n} rows"
+
+
+def doubted(n: int) -> str:
+    """Say of so many rows that nobody can tell whether they are claimed by us."""
+    return (
+        f"{rows(n)} maybe claimed: the answer was lost, and without an owner column "
+        "nothing tells whose; rescue() frees what nobody works on"
+    )
 
 
 def _utc(at: datetime) -> str:

@@ -45,7 +45,15 @@ from ermpoll.queue.edits import check_on_edit
 from ermpoll.queue.queue import checked_queue
 from ermpoll.queue.rids import rids_of
 from ermpoll.queue.tokens import worker_name
-from ermpoll.records import LivePanel, OnEdit, RunSummary, Status, Transform, Work
+from ermpoll.records import (
+    LivePanel,
+    OnEdit,
+    RunSummary,
+    Status,
+    Transform,
+    Work,
+    doubted,
+)
 from ermpoll.redact import hidden, printable
 
 #: How long a run that ends when idle waits for a retry at most, in seconds, if it
@@ -413,6 +421,7 @@ class Agent:
             failed=counts["failed"],
             retried=counts["retried"],
             refused=len(self.jobs.rights.set_aside),
+            doubtful=len(self._cycle.doubts),
             lost=counts["lost"],
             held=len(self._held),
             running=self._held.busy + self._held.stuck,
@@ -450,6 +459,7 @@ class Agent:
             running=running,
             held=len(self._held),
             refused=len(self.jobs.rights.set_aside),
+            doubts=self._cycle.doubts,
         )
         if status.state == "stopped":
             return status
@@ -462,7 +472,10 @@ class Agent:
         if trouble and status.state != "backing off":
             return replace(status, state="backing off", reason=trouble)
         if not status.reason and status.state in ("waiting", "looking"):
-            status = replace(status, reason=self.jobs.rights.summary())
+            refused = self.jobs.rights.summary()
+            doubts = doubted(len(status.doubts)) if status.doubts else ""
+            told = "; ".join(text for text in (refused, doubts) if text)
+            status = replace(status, reason=told)
         if status.state in ("waiting", "looking") and status.held:
             return replace(status, state="working")
         return status

@@ -26,7 +26,7 @@ from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import LookResult, rows
+from ermpoll.records import Doubt, LookResult, rows
 from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
@@ -136,6 +136,11 @@ class Cycle:
             # all is taken note of; what gets no answer is not asked again at once
             raise done.doubt
         return looked
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """The rows that may be claimed by us, and nothing tells."""
+        return self._settler.doubts
 
     def left(self) -> Left:
         """Return what the last look has left."""

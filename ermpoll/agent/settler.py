@@ -8,6 +8,7 @@ last it is told.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,13 +24,17 @@ from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import JSON, EventKind, Failure, Row, rows
+from ermpoll.records import JSON, Doubt, EventKind, Failure, Row, rows
 from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
 
 #: After what part of a lease a renewal that was refused is asked for again.
 RENEW_AGAIN = 0.05
+
+#: Seconds until it is asked again whether rows in doubt are still claimed, and how
+#: many of them are remembered.
+ASK_AGAIN_S, MOST_DOUBTS = 60.0, 20
 
 #: Which count and which event a written step is.
 _KINDS: Mapping[str, tuple[str, EventKind]] = {
@@ -122,6 +127,9 @@ class Settler:
         self._context = context
         self._spec = context.jobs.definition
         self.unconfirmed = UnconfirmedClaims()
+        #: Claims that got no answer, in a queue where nothing tells whose they are.
+        self.doubts: tuple[Doubt, ...] = ()
+        self._asked_at = -math.inf
 
     def settle(
         self, done: WriteResult, ended: Sequence[Finished], sent_at: float
@@ -152,10 +160,9 @@ class Settler:
             for fate in self._fates(done, ended, now_rows or {}, unread)
         ]
         waited_s = self._waited_s(done)
-        if any(effect.aside for effect in effects):
-            jobs.rights.learn()
+        doubts = self._doubts(done, now, at)
         # from here on nothing can fail: half of a write must not be forgotten
-        self.unconfirmed = unconfirmed
+        self.unconfirmed, self.doubts = unconfirmed, doubts
         self._apply(effects)
         self._tell(effects, waited_s)
         return Settled(
@@ -195,6 +202,24 @@ class Settler:
                 finished=finished.get(rid),
                 row=now_rows.get(rid),
             )
+
+    def _doubts(self, done: WriteResult, now: float, at: datetime) -> tuple[Doubt, ...]:
+        """Return which rows may be ours, as far as those are still claimed."""
+        spec, jobs, known = self._spec, self._context.jobs, self.doubts
+        if spec.owner:
+            return ()
+        steps = [done.transitions[rid] for rid in done.rids(Fate.UNKNOWN)]
+        new = [Doubt(rid=s.rid, at=at) for s in steps if s.kind == "claim"]
+        if known and now >= self._asked_at + ASK_AGAIN_S:
+            self._asked_at = now
+            rows = jobs.try_rows([one.rid for one in known])
+            if rows is not None:
+                known = tuple(
+                    one
+                    for one in known
+                    if one.rid in rows and rows[one.rid][spec.state] == spec.claimed
+                )
+        return (*new, *(one for one in known if one not in new))[:MOST_DOUBTS]
 
     def _waited_s(self, done: WriteResult) -> float:
         """Return for how long the longest waiting of the claimed rows was ready."""

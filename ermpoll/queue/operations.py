@@ -117,8 +117,6 @@ def _note_refused(
 ) -> None:
     """Take note of what a claim was refused, and of what it was not."""
     reasons = done.reasons(Fate.REFUSED)
-    if reasons:
-        table.rights.learn()
     for rid, reason in reasons.items():
         table.rights.refused(rid, done.transitions[rid].change.rmt, reason)
     table.rights.set_aside.forget(done.rids(Fate.WON))

@@ -86,7 +86,8 @@ class Queue(QueueTable, Tenses):
     -----
     Without an owner column the only guard of a claim is the row's version: a
     person's edit of a claimed row breaks it, and the row is then reported, not
-    written.
+    written. A claim whose answer is lost may be written or not, and nothing tells:
+    such a row is never taken for ours; an agent's status lists it (``doubts``).
     """
 
     def __init__(

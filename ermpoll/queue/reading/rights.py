@@ -82,7 +82,7 @@ class RowRights:
         CatalogError
             The catalog can't be reached.
         """
-        if not len(self.set_aside):
+        if self._etag is not None and not len(self.set_aside):
             return {}
         login, model = self._known()
         aside, now = self.set_aside, self._now()
@@ -92,17 +92,11 @@ class RowRights:
             if aside.holds(rid, rmt, login, model, now)
         }
 
-    def learn(self) -> None:
-        """Read who is refused, and under which model, as far as they can be had."""
-        try:
-            self._known()
-        except Exception as error:  # noqa: BLE001  what was written stands
-            logger.warning("the model can't be read: %s", one_line(error))
-
     def refused(self, rid: str, rmt: str, reason: str, *, own: bool = False) -> None:
-        """Take note of a row that the catalog refused to write; see `learn`.
+        """Take note of a row that the catalog refused to write.
 
-        ``own``: that version of it is of a write of ours.
+        ``own``: that version of it is of a write of ours. Who was refused, and under
+        which model, is what was known before: if that had changed, it is tried again.
         """
         login, model = self._model
         self.set_aside.put(

@@ -77,8 +77,8 @@ def test_a_refused_row_is_listed_in_the_status_and_taken_when_it_may_be(place):
         wait_until(lambda: agent.status.completed == 1)
 
         assert agent.status.refused == 0
-    # a claim and its finish
-    assert agent.jobs.catalog.writes - before == 2
+    # a claim and its finish; one more where the row was read before that edit
+    assert agent.jobs.catalog.writes - before <= 3
 
 
 def test_a_result_that_this_login_may_not_write_is_kept_until_it_may(place):

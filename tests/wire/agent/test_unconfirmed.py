@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import ermpoll
 from ermpoll.agent.unconfirmed import UnconfirmedClaims
+from ermpoll.backoff import REAL
+from ermpoll.queue import transitions
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held
 from ermpoll.queue.writer import WriteResult, by_then
-from tests.helpers.tables import add, edit, queue
+from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
 NONE = UnconfirmedClaims()
@@ -88,3 +93,65 @@ def test_without_an_owner_column_nothing_can_be_found_out(box, catalog):
     assert (
         NONE.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 0.0) == NONE
     )
+
+
+def test_an_edit_of_a_claim_found_later_is_no_baseline(box, catalog):
+    """The edit stands, as if the claim's answer had come."""
+    [rid] = add(catalog, {**NEW, "priority": 1})
+    jobs = queue(catalog)
+    claims = NONE.after(jobs.definition, doubtful(box, jobs, drop_reply=True), 0.0)
+    edit(catalog, rid, priority=777)
+
+    [ours], _ = sorted_out(jobs, claims)
+    done = jobs.writer().write(
+        [transitions.complete(jobs.definition, ours, {"priority": 5, "result": "r"})],
+        until=by_then(5),
+    )
+
+    assert done.rows[rid].kept == ("priority",)
+    row = read(catalog, rid)
+    assert (row["priority"], row["result"], row["state"]) == (777, "r", "complete")
+
+
+def test_a_claim_of_which_nothing_tells_is_listed_and_not_taken(box, catalog):
+    lost, *others = add(catalog, *[NEW] * 3)
+    worked: list[str] = []
+    agent = ermpoll.Agent(
+        queue(catalog, owner=None), lambda row: worked.append(row["RID"]), prefetch=0
+    )
+    box.faults(methods=("PUT",), drop_reply=True, times=1)
+
+    summary = agent.run(until_idle=True)
+
+    assert worked == others
+    assert [one.rid for one in agent.status.doubts] == [lost]
+    assert (summary.done, summary.doubtful) == (2, 1)
+    assert "1 row maybe claimed: the answer was lost" in str(summary)
+    assert read(catalog, lost)["state"] == "claimed"
+
+
+def test_a_row_in_doubt_is_forgotten_once_somebody_frees_it(box, catalog):
+    [lost] = add(catalog, NEW)
+    agent = ermpoll.Agent(
+        queue(catalog, owner=None), lambda row: None, clocks=replace(REAL, monotonic=AT)
+    )
+    box.faults(methods=("PUT",), drop_reply=True, times=1)
+    agent.run(until_idle=True)
+    before = agent.status.doubts
+    edit(catalog, lost, state="hold")
+
+    AT.now += 61
+    agent.run(until_idle=True)
+
+    assert [one.rid for one in before] == [lost]
+    assert agent.status.doubts == ()
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.now
+
+
+AT = _Clock()
