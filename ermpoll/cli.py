@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sandbox(commands)
     _add_run(commands)
     _add_prove(commands)
+    _add_adopt(commands)
     return parser
 
 
@@ -190,6 +191,18 @@ def _add_prove(commands: _Commands) -> None:
     )
 
 
+def _add_adopt(commands: _Commands) -> None:
+    adopt = commands.add_parser(
+        "adopt",
+        help="say which columns a table lacks to be a queue",
+        description="Say which columns of a table claiming can use, what each buys, and"
+        " how to add those that are missing. Only reads.",
+    )
+    adopt.set_defaults(parser=adopt)
+    adopt.add_argument("url", metavar="URL", help="of the catalog")
+    adopt.add_argument("table", metavar="TABLE", help="Schema:Table")
+
+
 def _lab(options: argparse.Namespace, rest: list[str]) -> int:
     from ermpoll import lab
 
@@ -268,6 +281,14 @@ def _end_in(seconds: float) -> None:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+
+
+def _adopt(options: argparse.Namespace, rest: list[str]) -> int:
+    from ermpoll import adopt
+
+    catalog = ermpoll.connect(options.url, read_only=True)
+    _say(adopt.report(catalog, options.table))
+    return 0
 
 
 def _prove(options: argparse.Namespace, rest: list[str]) -> int:
@@ -372,4 +393,10 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {"lab": _lab, "sandbox": _sandbox, "run": _run, "prove": _prove}
+_COMMANDS = {
+    "lab": _lab,
+    "sandbox": _sandbox,
+    "run": _run,
+    "prove": _prove,
+    "adopt": _adopt,
+}

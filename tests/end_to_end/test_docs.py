@@ -41,7 +41,7 @@ def test_public_name_is_in_the_readme(name: str) -> None:
     assert re.search(rf"\b{name}\b", README)
 
 
-@pytest.mark.parametrize("command", ["lab", "sandbox", "run", "prove"])
+@pytest.mark.parametrize("command", ["lab", "sandbox", "run", "prove", "adopt"])
 def test_command_is_in_the_readme(command: str) -> None:
     assert f"ermpoll {command}" in README
 
