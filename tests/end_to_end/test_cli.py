@@ -402,14 +402,6 @@ def test_without_the_lab_extra_it_says_what_to_install(
     assert 'pip install "ermpoll[lab]"' in done.stderr
 
 
-def test_help_names_the_three_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        cli.main(["--help"])
-
-    said = capsys.readouterr().out
-    assert all(f"\n    {word} " in said for word in ("lab", "sandbox", "run"))
-
-
 PROVED = """
 import ermpoll
 
