@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from enum import Enum
 from typing import TypeVar
 
@@ -30,6 +31,8 @@ class RacePanel(Panel):
         self._stage = stage
         self.orders: tuple[Played, ...] = ()
         self._guard, self._stories = ClaimGuard.NONE, (Story.CLAIMS, Story.CLAIMS)
+        #: The thread that sets the menus to what is chosen already.
+        self._setting: int | None = None
         self._take: Take = stage.begin(self._guard, self._stories)
         self._build()
 
@@ -164,6 +167,8 @@ class RacePanel(Panel):
         self._show(head, foot, self._error_line, body)
 
     def _chosen(self) -> None:
+        if self._setting == threading.get_ident():
+            return
         guard, first, second = (menu.value for menu in self._menus)
         told = guard, (first, second)
         shown = self._guard.value, tuple(one.value for one in self._stories)
@@ -171,12 +176,9 @@ class RacePanel(Panel):
             self._commands.submit("choose", lambda: self.choose(*told))
 
     def _draw(self) -> None:
-        # An act may be under way in another thread; what it has not finished is
-        # not shown.
-        shown = self._guard, *self._stories
+        # what somebody has just chosen stays
         if not self._busy("choose"):
-            for menu, one in zip(self._menus, shown, strict=True):
-                menu.value = one.value
+            self._set_menus()
         self._scene.value = self._body()
         played, names = self.played, self._stage.names
         for who, name in zip("ab", names, strict=True):
@@ -186,6 +188,15 @@ class RacePanel(Panel):
             tip = f"The next step of {name}"
             enable(button, act is not None, "Nothing left to do; Back or Restart", tip)
         enable(self.buttons.back, bool(played.steps), "No step was made yet", "Back")
+
+    def _set_menus(self) -> None:
+        self._setting = threading.get_ident()
+        try:
+            chosen = self._guard, *self._stories
+            for menu, one in zip(self._menus, chosen, strict=True):
+                menu.value = one.value
+        finally:
+            self._setting = None
 
     def _body(self) -> str:
         return race_scene(self.played, self._stage.names, self.orders)

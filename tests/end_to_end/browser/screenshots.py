@@ -40,15 +40,26 @@ DRY_RUN = """def plan(row):
 
 ermpoll.dry_run(jobs, plan, limit=10)"""
 
+RACE = """import ermpoll
+box = ermpoll.sandbox.start(users=["ann", "bob"])
+ann, bob = box.catalog(user="ann"), box.catalog(user="bob")
+race = ermpoll.teach.race(ann, bob, guard="row version",
+                          stories=("loses the answer", "claims"))
+race.play("abaaba")
+race"""
+
 
 def main(folder: Path = DOCS) -> None:
-    """Write console-light.png, console-dark.png and dry-run.png."""
+    """Write console-light.png, console-dark.png, dry-run.png and the race."""
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as home, chromium() as browser:
         books = Path(home, "books")
         books.mkdir()
         with lab(books, Path(home, "settings")) as running:
             running.write("pictures.ipynb", [SETUP, DRY_RUN, CONSOLE])
+            running.write("race.ipynb", [RACE])
+            with opened(browser, running, "race.ipynb", height=1200) as book:
+                take_race(book, folder)
             with opened(browser, running, "pictures.ipynb", height=1600) as book:
                 take(book, folder)
 
@@ -70,6 +81,19 @@ def take(book: Book, folder: Path) -> None:
     book.page.wait_for_timeout(1000)
     shoot(console, folder / "console-dark.png")
     book.execute("console.stop()")
+
+
+def take_race(book: Book, folder: Path) -> None:
+    """Run the race's notebook and take it in both themes."""
+    book.command("application:toggle-left-area")
+    book.run_all()
+    race = book.page.locator(".ermpoll-live").first
+    race.get_by_role("button", name="Play all orders").click()
+    race.get_by_text("All 12 orders").wait_for()
+    shoot(race, folder / "race-light.png")
+    book.theme("JupyterLab Dark")
+    book.page.wait_for_timeout(1000)
+    shoot(race, folder / "race-dark.png")
 
 
 def shoot(place: Any, path: Path) -> None:

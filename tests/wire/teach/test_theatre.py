@@ -74,3 +74,13 @@ def test_what_was_played_reads_without_a_kernel(race):
     assert "both believe they hold it" in bundle["text/plain"]
     assert "All 6 orders" in bundle["text/html"]
     assert "Ann~" in bundle["text/html"]
+
+
+def test_what_code_chooses_is_not_taken_for_a_choice_in_the_menus(races):
+    ann, bob = races.catalog(user="ann"), races.catalog(user="bob")
+    told = "loses the answer", "gives it back"
+
+    with ermpoll.teach.race(ann, bob, guard="ETag", stories=told) as panel:
+        assert [menu.value for menu in panel._menus] == ["ETag", *told]
+        assert not panel._commands.words
+        assert tuple(one.value for one in panel.played.stories) == told
