@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.chaos.__main__ import tell
-from tests.end_to_end.chaos.referee import Entry, Machine, Referee
+from tests.end_to_end.chaos.record import Entry, Machine
+from tests.end_to_end.chaos.referee import Referee
 from tests.end_to_end.chaos.storm import Report, Setting, Storm
 
 LEASE_S = 2.0

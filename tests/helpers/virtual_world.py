@@ -6,7 +6,6 @@ request and each wait; whoever is due meanwhile (a person, a job that ends) acts
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import itertools
 import json
@@ -16,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -29,6 +27,7 @@ from ermpoll.sandbox.http.messages import Request
 from ermpoll.sandbox.http.routes import Service
 from ermpoll.sandbox.model.identifiers import Clock
 from ermpoll.sandbox.store.store import Store
+from tests.end_to_end.chaos.ledger import Worked, digest
 from tests.end_to_end.chaos.place import Named, build
 from tests.end_to_end.chaos.table import QUEUE, TABLE
 from tests.helpers.memory_wire import as_bytes, served
@@ -59,31 +58,6 @@ class VirtualClock(Clock):
         now = int((BEGUN + passed).timestamp() * 1_000_000)
         self.last = max(now, self.last + 1)
         return self.last
-
-
-@dataclass(slots=True)
-class Worked:
-    """What work itself wrote down of one call, outside of the catalog."""
-
-    agent: str
-    rid: str
-    token: str | None
-    attempt: int
-    #: Writes that were committed when it began.
-    seq: int
-    #: When it began, and when it is over, in seconds.
-    at: float
-    until: float
-    #: What it returned, as a digest of each column; or why it failed.
-    digests: Mapping[str, str] = field(default_factory=dict)
-    error: str = ""
-    #: The row's code, which says what work does with it.
-    code: str = ""
-
-
-def digest(value: object) -> str:
-    """Digest a value as the catalog gives it back."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class VirtualExecutor(Executor):
@@ -340,7 +314,6 @@ class World:
             rid=rid,
             token=row["owner"],
             attempt=attempt,
-            seq=self.writes,
             at=self.time.now,
             until=self.time.now + seconds_of(code),
             code=code,
@@ -360,12 +333,6 @@ class World:
         }.get(kind, {"result": {"of": rid, "by": digest(mark)}, "number": number})
         entry.digests = {name: digest(value) for name, value in changes.items()}
         return changes or None
-
-    @property
-    def writes(self) -> int:
-        """How many writes were committed."""
-        (count,) = self.store.db.execute("SELECT count(*) FROM log").fetchone()
-        return int(count)
 
     @property
     def busy(self) -> bool:

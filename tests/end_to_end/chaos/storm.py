@@ -18,7 +18,8 @@ from typing import Any
 from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.store.store import Store
 from tests.end_to_end.chaos.people import FEEDER, PERSON, Caller, Person
-from tests.end_to_end.chaos.referee import Entry, Machine, Referee, Violation
+from tests.end_to_end.chaos.record import Entry, Machine, Violation
+from tests.end_to_end.chaos.referee import Referee
 from tests.end_to_end.chaos.table import QUEUE, TABLE
 from tests.end_to_end.chaos.weather import Gust, gusts
 from tests.end_to_end.chaos.worker import TIMEOUT_S

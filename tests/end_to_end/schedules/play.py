@@ -6,15 +6,17 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ermpoll.sandbox.http.messages import Request
-from tests.helpers.ledger import Judge, final_states, neglected
+from tests.helpers.ledger import Judge, final_states
 from tests.helpers.virtual_world import Person, SteppedAgent, World
 from tests.helpers.wire_faults import KINDS, WORDS, Fault
 
 #: Seconds of storm, and of calm after it, at most.
 STORM_S, CALM_S = 60.0, 9000.0
+PEOPLE = ("person", "daemon")
 NOTHING: Mapping[str, int] = {}
 WORKS = ("ok", "num", "none", "once", "fail")
 #: Those that strike once a connection is made.
@@ -46,10 +48,15 @@ class Outage:
 class Game:
     """A world in which things happen by chance."""
 
-    def __init__(self, world: World, weights: Mapping[str, int] = NOTHING) -> None:
+    def __init__(
+        self,
+        world: World,
+        weights: Mapping[str, int] = NOTHING,
+        calm_s: float = CALM_S,
+    ) -> None:
         self.world, self.chance = world, world.random
-        self._weights = weights
-        self.person = Person(world)
+        self._weights, self._calm_s = weights, calm_s
+        self.person, self.daemon = Person(world), Person(world, "daemon")
         self.lease_s = self.chance.choice((12.0, 30.0, 60.0))
         self.rids: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -78,6 +85,7 @@ class Game:
             "freeze": 1,
             "break_executor": 1,
             "add_rows": 3,
+            "claim_without_lease": 2,
             "go_away": 4 if chance.random() < 0.7 else 0,
             **self._weights,
         }
@@ -112,7 +120,12 @@ class Game:
     def _edit(self) -> None:
         self.counts["edits"] += 1
         rid = self.chance.choice(self.rids)
-        self.person.edit(rid, note=f"seen at {self.world.time.passed_s:.2f}")
+        passed_s = self.world.time.passed_s
+        if self.chance.random() < 0.5:
+            self.person.edit(rid, note=f"seen at {passed_s:.2f}")
+        else:
+            # work may want to write there too
+            self.person.edit(rid, number=int(passed_s * 100))
 
     def _take(self) -> None:
         rid = self.chance.choice(self.rids)
@@ -125,6 +138,16 @@ class Game:
             if row["state"] == "hold":
                 self.counts["set back"] += 1
                 self.person.edit(rid, state="new", owner=None, attempts=0)
+
+    def _claim_without_lease(self) -> None:
+        """Let a daemon of old take a row, and finish it much later."""
+        ready = [r for r, row in self.person.rows().items() if row["state"] == "new"]
+        if ready:
+            self.counts["daemon's claims"] += 1
+            rid = self.chance.choice(ready)
+            self.daemon.edit(rid, state="claimed")
+            done = partial(self.daemon.edit, rid, state="done")
+            self.world.at(2 * self.lease_s, done)
 
     # what becomes of agents
 
@@ -186,7 +209,7 @@ class Game:
         others = [one for one in self.living if one.name != who]
         # who asks under an ETag has the turn of all that do
         conditional = request.headers.get("If-None-Match")
-        if self._nested or conditional or not others or who == "person":
+        if self._nested or conditional or not others or who in PEOPLE:
             return
         if self.chance.random() < 0.15:
             self._nested = True
@@ -205,7 +228,7 @@ class Game:
         self._set_back()
         if not self.living:
             self._add_agent()
-        world.run(CALM_S, self._is_over)
+        world.run(self._calm_s, self._is_over)
         for one in self.living:
             one.life.drain()
             one.due = world.time.now
@@ -219,27 +242,23 @@ class Game:
 
     def judge(self) -> list[str]:
         """Return what was broken."""
-        judge = Judge(self.world, excused=WORDS, silent=self.crashed)
+        calm = not (self.crashed or self.counts["outages"])
+        alive = self.world.agents if calm else ()
+        judge = Judge(self.world, excused=WORDS, silent=self.crashed, alive=alive)
         broken = judge.judge()
         self.counts.update(judge.counts)
         for one in self.world.agents:
             if one.ended is None:
                 broken.append(f"{one.name} has not stopped")
-            status = one.agent.status
-            if len(one.left) > status.lost + status.unknown:
-                broken.append(f"{one.name} stopped and left rows claimed: {one.left}")
-            calm = not (self.crashed or self.counts["outages"])
-            if calm:
-                broken += neglected(judge, one, self.lease_s)
         if left := judge.left_so_far(*self.world.agents):
             broken.append(f"all have stopped and left rows claimed: {left}")
         return broken
 
 
-def play(seed: int, **weights: int) -> Played:
+def play(seed: int, calm_s: float = CALM_S, **weights: int) -> Played:
     """Play a seed and judge it; ``weights`` make some acts likelier than others."""
     with World.open(seed) as world:
-        game = Game(world, weights)
+        game = Game(world, weights, calm_s)
         game.set_up()
         broken: list[str] = []
         try:

@@ -23,7 +23,7 @@ from ermpoll.queue.guarded_put import GuardedPut
 from ermpoll.queue.tokens import mark_of
 from ermpoll.sandbox.http.messages import Request
 from tests.end_to_end.chaos.table import TABLE
-from tests.helpers.ledger import Judge, final_states, neglected
+from tests.helpers.ledger import Judge, final_states
 from tests.helpers.virtual_world import Person, SteppedAgent, World
 from tests.helpers.wire_faults import KINDS, WORDS, Fault
 
@@ -151,9 +151,7 @@ class Sweep:
         heir.life.drain()
         heir.due = world.time.now
         world.run(15, lambda: heir.ended is not None)
-        judge = Judge(world, excused=WORDS)
-        yield from judge.judge()
-        yield from neglected(judge, agent, LEASE_S)
+        yield from Judge(world, excused=WORDS, alive=[agent]).judge()
         if left:
             yield f"it stopped and left rows claimed: {sorted(left)}"
         yield from self._check_ends(final_states(world))
