@@ -6,24 +6,21 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.end_to_end.chaos.planted import PLANTED
+from tests.end_to_end.chaos.planted import PLANTED, Planted
 from tests.end_to_end.schedules.__main__ import tell
 from tests.end_to_end.schedules.play import play
 from tests.helpers.shares import mostly_long
-
-#: Calm enough to see a planted fault, in seconds.
-SHORT_S = 600.0
 
 
 def broken(seeds: Sequence[int]) -> list[str]:
     return [tell(played) for played in map(play, seeds) if played.broken]
 
 
-def first_broken(found: str, weights: dict[str, int]) -> list[str]:
+def first_broken(planted: Planted) -> list[str]:
     """Return what the first seed broke that broke such a thing."""
     for seed in range(1, 40):
-        told = list(play(seed, SHORT_S, **weights).broken)
-        if any(found in line for line in told):
+        told = list(play(seed, planted.calm_s, **planted.weights).broken)
+        if any(planted.found in line for line in told):
             return told
     return []
 
@@ -53,6 +50,6 @@ def test_a_planted_fault_is_found(name: str) -> None:
     planted = PLANTED[name]
     with pytest.MonkeyPatch.context() as patch:
         planted.plant(patch)
-        told = first_broken(planted.found, dict(planted.weights))
+        told = first_broken(planted)
 
     assert any(planted.found in line for line in told)

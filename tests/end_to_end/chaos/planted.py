@@ -238,6 +238,11 @@ class Planted:
     #: What has to happen more often for it to show.
     weights: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def calm_s(self) -> float:
+        """How long a calm shows it, in seconds."""
+        return 600.0 if self.weights is CALM else 60.0
+
 
 PLANTED: Mapping[str, Planted] = {
     one.plant.__name__: one
