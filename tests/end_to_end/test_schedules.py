@@ -9,7 +9,9 @@ import pytest
 from tests.end_to_end.chaos.planted import PLANTED, Planted
 from tests.end_to_end.schedules.__main__ import tell
 from tests.end_to_end.schedules.play import play
+from tests.end_to_end.schedules.scene import seed_page
 from tests.helpers.shares import mostly_long
+from tests.helpers.virtual_world import Person, World
 
 
 def broken(seeds: Sequence[int]) -> list[str]:
@@ -40,6 +42,26 @@ def test_a_thousand_schedules_break_no_promise(first: int) -> None:
 def test_the_same_seed_is_the_same_run() -> None:
     assert play(7).trace == play(7).trace
     assert play(7).trace != play(8).trace
+
+
+def test_a_seed_is_seen_with_each_agent_in_a_column_of_its_own() -> None:
+    page = play(7, shown=True).page
+
+    assert ">agent1</th>" in page
+    assert ">person</th>" in page
+    assert "new to claimed" in page
+    assert "works on" in page
+    assert "nothing was broken" in page
+
+
+def test_a_page_shows_the_rows_that_a_broken_promise_names() -> None:
+    with World.open(5) as world:
+        first, second = Person(world).add({"code": "ok-1.0"}, {"code": "ok-2.0"})
+        page = seed_page(5, world, [f"{first} was done twice"], [first, second])
+
+    assert f"1 rows: {first}" in page
+    assert f"{first} was done twice" in page
+    assert f"{second}: none to new" not in page
 
 
 # planted

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ermpoll.sandbox.http.messages import Request
+from tests.end_to_end.schedules.scene import seed_page
 from tests.helpers.ledger import Judge, final_states
 from tests.helpers.virtual_world import Person, SteppedAgent, World
 from tests.helpers.wire_faults import KINDS, WORDS, Fault
@@ -33,6 +34,8 @@ class Played:
     trace: str
     counts: Mapping[str, int]
     seconds: float
+    #: It as a page, where that was asked for.
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,9 @@ class Game:
         return broken
 
 
-def play(seed: int, calm_s: float = CALM_S, **weights: int) -> Played:
+def play(
+    seed: int, calm_s: float = CALM_S, *, shown: bool = False, **weights: int
+) -> Played:
     """Play a seed and judge it; ``weights`` make some acts likelier than others."""
     with World.open(seed) as world:
         game = Game(world, weights, calm_s)
@@ -272,6 +277,7 @@ def play(seed: int, calm_s: float = CALM_S, **weights: int) -> Played:
             trace=trace(world),
             counts=game.counts,
             seconds=world.time.passed_s,
+            page=seed_page(seed, world, broken, game.rids) if shown else "",
         )
 
 
