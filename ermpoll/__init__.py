@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         UsageError,
         WriteRefused,
     )
-    from ermpoll.history import History, Proof, Timeline
+    from ermpoll.history import Comparison, History, Proof, Timeline, compare
     from ermpoll.polling import Poller
     from ermpoll.polling.registry import agents
     from ermpoll.queue import Queue
@@ -36,6 +36,8 @@ _HOMES = {
     "connect": "catalog",
     "Catalog": "catalog",
     "Queue": "queue",
+    "compare": "history",
+    "Comparison": "history",
     "History": "history",
     "Timeline": "history",
     "Proof": "history",
@@ -63,6 +65,7 @@ __all__ = [
     "Agent",
     "Catalog",
     "CatalogError",
+    "Comparison",
     "ErmpollError",
     "History",
     "NoticeError",
@@ -76,6 +79,7 @@ __all__ = [
     "WriteRefused",
     "agents",
     "blocking_poll",
+    "compare",
     "compat",
     "connect",
     "console",

@@ -9,7 +9,7 @@ Open `past` first: how a moment is read, at which pace, and what may be missing.
 (all that rows went through in a period) and `queue_then` (``jobs.at``). What is told
 stands on these: `machine` and `follow` (what a step was), `life` (``jobs.history``),
 `timeline` with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches`
-(``jobs.prove``).
+(``jobs.prove``), `comparison` (two decisions side by side: `compare`).
 
 The reader, for what else wants to know the past::
 
@@ -22,6 +22,7 @@ The reader, for what else wants to know the past::
 """
 
 from ermpoll.history.breaches import Breach, Finding
+from ermpoll.history.comparison import Comparison, Likeness, compare
 from ermpoll.history.follow import ClaimEnd, ClaimTold, StepKind
 from ermpoll.history.life import History, StateSpan, VersionTold, read_history
 from ermpoll.history.machine import DeclaredMachine, RowPhase
@@ -38,9 +39,11 @@ __all__ = [
     "Breach",
     "ClaimEnd",
     "ClaimTold",
+    "Comparison",
     "DeclaredMachine",
     "Finding",
     "History",
+    "Likeness",
     "Past",
     "PastPeriod",
     "Proof",
@@ -55,6 +58,7 @@ __all__ = [
     "Version",
     "VersionTold",
     "Versions",
+    "compare",
     "prove",
     "queue_at",
     "read_history",

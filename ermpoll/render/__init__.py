@@ -7,8 +7,8 @@ shown in UTC, which is named once. jinja2 has its one door in `page`, pandas in
 
 Open `page` first: how a template is filled, and kept small. Then `values` (one value
 as text), `tables` (rows and changes), `detail` (one row in full), `live` (a status),
-`pasts` (what the catalog tells of its past), `shapes` (what is asked of the objects
-that are drawn), `frames` and `plain`.
+`pasts` (what the catalog tells of its past), `comparisons` (two decisions), `shapes`
+(what is asked of the objects that are drawn), `frames` and `plain`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from ermpoll.records import Status
 from ermpoll.render import detail, live
+from ermpoll.render.comparisons import comparison, comparison_text
 from ermpoll.render.page import Caps, fill, fitted, standalone
 from ermpoll.render.pasts import (
     history,
@@ -254,6 +255,8 @@ __all__ = [
     "agents",
     "candidates",
     "claim",
+    "comparison",
+    "comparison_text",
     "dry_run",
     "history",
     "history_text",

@@ -1,0 +1,125 @@
+"""Two decisions about the same rows as static HTML and as text: one line a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from ermpoll.render.page import Caps, fill, fitted, standalone
+from ermpoll.render.shapes import CellPairLike, ComparisonLike, RowPairLike
+from ermpoll.render.values import Cell, cell, clean, line, pair
+
+_TONES = {"same": "ok", "other": "bad", "missed": "warn", "new": "accent"}
+#: What differs comes first: it is what one looks for.
+_FIRST = ("other", "missed", "new", "same")
+#: Lines of the text at most.
+_TEXT_LINES = 200
+
+
+def comparison(shown: ComparisonLike) -> str:
+    """Two decisions side by side: how many rows differ, and each cell."""
+    return fitted(lambda caps: standalone(comparison_body(shown, caps)))
+
+
+def comparison_body(shown: ComparisonLike, caps: Caps | None = None) -> str:
+    """The same without the style; without caps as large as a page may be."""
+    if caps is None:
+        return fitted(lambda fitting: comparison_body(shown, fitting))
+    rows = _sorted(shown)[: caps.rows]
+    return fill(
+        "comparison.html",
+        title=f"{shown.jobs.title}: {shown.title}",
+        labels=[line(one, 40) for one in shown.labels],
+        counts=[
+            (word, _TONES[word], f"{n:,}", f"{shown.cell_counts[word]:,}")
+            for word, n in shown.counts.items()
+        ],
+        rows=[_row(shown, row, caps) for row in rows],
+        left=len(shown.rows) - len(rows),
+        timed=any(row.at or row.done_at for row in rows),
+        told=[line(one) for one in shown.told],
+    )
+
+
+def comparison_text(shown: ComparisonLike) -> str:
+    """The same in lines: the counts, then each cell that differs."""
+    counts = ", ".join(f"{n:,} {word}" for word, n in shown.counts.items())
+    lines = [f"{line(shown.jobs.title, 80)}: {line(shown.title, 200)}: {counts}"]
+    found = [text for row in _sorted(shown) for text in _lines(shown, row)]
+    lines += found[:_TEXT_LINES]
+    if len(found) > _TEXT_LINES:
+        lines.append(f"and {len(found) - _TEXT_LINES:,} lines more")
+    return "\n".join([*lines, *map(line, shown.told)])
+
+
+def _sorted(shown: ComparisonLike) -> list[RowPairLike]:
+    return sorted(shown.rows, key=lambda row: _FIRST.index(str(row.likeness.value)))
+
+
+def _lines(shown: ComparisonLike, row: RowPairLike) -> Iterator[str]:
+    first, second = (line(one, 40) for one in shown.labels)
+    note = f" ({line(row.note)})" if row.note else ""
+    if row.likeness.value == "same" and not note:
+        return
+    yield f"{row.rid} {row.likeness.value}{_who(shown, row)}{note}"
+    for one in row.cells:
+        old, new = _pair(shown, one, Caps())
+        word = one.likeness.value
+        if word != "same":
+            column = clean(one.column, 40)
+            yield f"    {column} {word}: {first} {old.text}, {second} {new.text}"
+
+
+def _who(shown: ComparisonLike, row: RowPairLike) -> str:
+    told = f", claimed at {_moment(row.at).text}" if row.at else ""
+    if row.done_at:
+        by = clean(shown.names.get(row.by, row.by), 60)
+        told += f", done at {_moment(row.done_at).text} by {by}"
+    return told
+
+
+def _row(shown: ComparisonLike, row: RowPairLike, caps: Caps) -> dict[str, object]:
+    types = shown.jobs.types
+    return {
+        "rid": row.rid,
+        "link": shown.jobs.link(row.rid) or "",
+        "word": row.likeness.value,
+        "tone": _TONES[str(row.likeness.value)],
+        "at": _moment(row.at) if row.at else None,
+        "done_at": _moment(row.done_at) if row.done_at else None,
+        "by": clean(shown.names.get(row.by, row.by), 60),
+        "note": clean(row.note, caps.text),
+        "cells": [
+            {
+                "column": clean(one.column, 40),
+                "word": one.likeness.value,
+                "tone": _TONES[str(one.likeness.value)],
+                "before": cell(one.before, types.get(one.column, ""), limit=caps.text),
+                "pair": _pair(shown, one, caps),
+            }
+            for one in row.cells
+        ],
+    }
+
+
+def _pair(shown: ComparisonLike, one: CellPairLike, caps: Caps) -> tuple[Cell, Cell]:
+    """Put both values into words; what is not written is said."""
+    dtype = shown.jobs.types.get(one.column, "")
+    word = one.likeness.value
+    if word == "missed":
+        return cell(one.first, dtype, limit=caps.text), _NOT
+    if word == "new":
+        return _NOT, cell(one.second, dtype, limit=caps.text)
+    if word == "same":
+        both = cell(one.second, dtype, limit=caps.text)
+        return both, both
+    return pair(one.first, one.second, dtype, limit=caps.text)
+
+
+_NOT = Cell(text="not written", kind="empty")
+
+
+def _moment(at: datetime) -> Cell:
+    utc = at.astimezone(UTC)
+    iso = utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return Cell(text=f"{utc:%Y-%m-%d %H:%M:%S}", kind="time", iso=iso)
