@@ -42,14 +42,14 @@ def test_a_guard_decides_in_how_many_orders_a_single_worker_wins(stage):
     assert ends == ENDS
 
 
-def test_every_step_is_a_request_under_the_worker_s_own_login(stage, races):
-    rid = stage.play(
-        ClaimGuard.VERSION, (Story.CLAIMS, Story.CLAIMS), "abab"
-    ).played.rid
+@pytest.mark.parametrize(("order", "who"), [("abab", "ann"), ("abba", "bob")])
+def test_a_claim_is_written_under_the_workers_own_login(stage, races, order, who):
+    calm = Story.CLAIMS, Story.CLAIMS
+    rid = stage.play(ClaimGuard.VERSION, calm, order).played.rid
 
     [_, claimed] = [one for one in races.log if one.rows and one.rows[0].rid == rid]
-    assert claimed.who == races.users["ann"]
-    assert claimed.rows[0].after["Owner"].startswith("Ann~")
+    assert claimed.who == races.users[who]
+    assert claimed.rows[0].after["Owner"].startswith(f"{who.capitalize()}~")
 
 
 def test_a_lost_answer_is_written_and_found_again_by_its_token(stage):
