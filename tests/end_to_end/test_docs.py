@@ -1,7 +1,11 @@
-"""What the README says is so: its example runs, its names and links exist."""
+"""What README and docs say is so: examples run, names and links exist."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -13,7 +17,20 @@ import ermpoll
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"(?ms)^```python\n(.*?)^```", README)
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def blocks(text: str) -> list[str]:
+    """The Python of a page."""
+    return re.findall(r"(?ms)^```python\n(.*?)^```", text)
+
+
+EXAMPLES = blocks(README)
+WITH_CODE = [page for page in PAGES if blocks(page.read_text())]
+
+
+def called(page: Path) -> str:
+    return str(page.relative_to(ROOT / "docs").with_suffix(""))
 
 
 def test_the_readme_has_an_example_of_twelve_lines() -> None:
@@ -34,6 +51,55 @@ def test_example_runs(source: str) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=called)
+def test_the_blocks_of_a_page_run_one_after_the_other(
+    page: Path, box: ermpoll.sandbox.Box, tmp_path: Path
+) -> None:
+    line = {"url": box.url, "amqp": box.amqp_url, "pid": os.getpid()}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks(page.read_text()))],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ERMPOLL_SANDBOX": json.dumps(line),
+            "ERMPOLL_CATALOG": box.url,
+        },
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_every_how_to_is_listed() -> None:
+    how_to = ROOT / "docs" / "how-to"
+    listed = re.findall(r"\]\((\S+\.md)\)", (how_to / "index.md").read_text())
+
+    assert sorted(listed) == sorted(
+        page.name for page in how_to.glob("*.md") if page.stem != "index"
+    )
+
+
+def documented() -> set[int]:
+    """What the reference shows, each by its identity."""
+    found = set()
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        for name in re.findall(r"^::: ([\w.]+)$", page.read_text(), re.M):
+            shown = pkgutil.resolve_name(name)
+            found.add(id(shown))
+            if inspect.ismodule(shown):
+                inside = vars(shown).values()
+                found |= {id(it) for it in inside if it.__class__ is type}
+    return found
+
+
+@pytest.mark.parametrize("name", ermpoll.__all__)
+def test_public_name_is_in_the_reference(name: str) -> None:
+    assert id(getattr(ermpoll, name)) in documented()
 
 
 @pytest.mark.parametrize("name", ermpoll.__all__)
