@@ -17,9 +17,11 @@ from typing import Any
 
 from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.store.store import Store
+from tests.end_to_end.chaos import words
+from tests.end_to_end.chaos.court import Court
+from tests.end_to_end.chaos.ledger import Ledger
 from tests.end_to_end.chaos.people import FEEDER, PERSON, Caller, Person
 from tests.end_to_end.chaos.record import Entry, Machine, Violation
-from tests.end_to_end.chaos.referee import Referee
 from tests.end_to_end.chaos.table import QUEUE, TABLE
 from tests.end_to_end.chaos.weather import Gust, gusts
 from tests.end_to_end.chaos.worker import TIMEOUT_S
@@ -97,10 +99,10 @@ class Storm:
             for process in (*self._agents.values(), *self._others.values()):
                 process.kill()
                 process.wait()
-        referee = self._judge()
+        counts, found = self._judge()
         return Report(
-            counts=self._counts + referee.counts,
-            violations=tuple(referee.violations),
+            counts=self._counts + counts,
+            violations=tuple(found),
             crashes=tuple(self._crashes),
             seconds=time.monotonic() - begun,
         )
@@ -136,7 +138,12 @@ class Storm:
         amqp = [self._amqp] if self._born % 2 else []
         lease = str(self._set.lease_s)
         self._agents[name] = self._run(
-            "tests.end_to_end.chaos.worker", self._url, name, lease, *amqp
+            "tests.end_to_end.chaos.worker",
+            self._url,
+            name,
+            lease,
+            str(self._folder),
+            *amqp,
         )
 
     def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -262,9 +269,15 @@ class Storm:
 
     # the referee
 
-    def _judge(self) -> Referee:
+    def _judge(self) -> tuple[Counter[str], list[Violation]]:
         """Read the sandbox's record from its file, as it stands there."""
-        referee = Referee(Machine(people=frozenset([PERSON])))
+        names = [f"agent-{n + 1}" for n in range(self._born)]
+        ledgers = [Ledger(self._folder / f"{name}.ledger", name) for name in names]
+        court = Court(
+            Machine(people=frozenset([PERSON])),
+            ledger=[one for ledger in ledgers for one in ledger.read()],
+            said=[words.read(self._folder / f"{name}.words", name) for name in names],
+        )
         store = Store(self._folder / "catalog")
         start, last = 1, 0.0
         try:
@@ -273,7 +286,7 @@ class Storm:
                     last = at / 1e6
                     for table, rid, before, after in rows:
                         if table == TABLE:
-                            referee.see(
+                            court.see(
                                 Entry(
                                     seq=seq,
                                     at=last,
@@ -286,8 +299,8 @@ class Storm:
                 start = page[-1][0] + 1
         finally:
             store.close()
-        referee.end(max(last, datetime.now(UTC).timestamp()))
-        return referee
+        found = court.end(max(last, datetime.now(UTC).timestamp()))
+        return court.counts, found
 
 
 def _page(store: Store, start: int) -> list[list[Any]]:

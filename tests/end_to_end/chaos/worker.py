@@ -1,6 +1,6 @@
 """One agent process.
 
-``python -m tests.end_to_end.chaos.worker URL NAME LEASE_S [AMQP]``
+``python -m tests.end_to_end.chaos.worker URL NAME LEASE_S FOLDER [AMQP]``
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ermpoll
 from ermpoll.errors import CatalogError
+from tests.end_to_end.chaos.ledger import Ledger, Lines, wall_s
 from tests.end_to_end.chaos.table import QUEUE, TABLE
+from tests.end_to_end.chaos.words import COUNTS
+from tests.helpers.bad_results import looped
 from tests.helpers.conditions import let_pass
 
 #: Shorter than the delays of the storm: some writes are given up, and then happen.
@@ -24,10 +28,24 @@ TIMEOUT_S = 0.5
 class Work:
     """Jobs of all kinds: short, long, longer than the lease, failing, refused."""
 
-    def __init__(self, lease_s: float) -> None:
-        self._lease_s = lease_s
+    def __init__(self, lease_s: float, ledger: Ledger) -> None:
+        self._lease_s, self._ledger = lease_s, ledger
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        entry = self._ledger.begin(row)
+        try:
+            changes = self._changes(row)
+        except RuntimeError as error:
+            self._ledger.end(entry, error=str(error))
+            raise
+        if row["number"] % 211 == 5:
+            # what no row can take: this one fails, and no other
+            self._ledger.end(entry, poison=True)
+            return {"result": looped()}
+        self._ledger.end(entry, changes, contested="code" in changes)
+        return changes or None
+
+    def _changes(self, row: Mapping[str, Any]) -> dict[str, Any]:
         number = row["number"]
         let_pass(self._seconds(number))
         # early rows: their back-off of up to ten seconds is over before the storm is
@@ -41,7 +59,7 @@ class Work:
         if number % 301 == 0:
             # unique in the table: the second one to come is refused by the server
             changes["code"] = "taken"
-        return changes or None
+        return changes
 
     def _seconds(self, number: int) -> float:
         if number % 499 == 0:
@@ -64,13 +82,29 @@ def queue(url: str, name: str, lease_s: float) -> ermpoll.Queue:
             let_pass(0.2)
 
 
-def main(url: str, name: str, lease: str, amqp: str = "") -> int:
+def take_down(agent: ermpoll.Agent, lines: Lines) -> None:
+    """Take down each word of an agent that stands for a write, or for a loss."""
+
+    def hear(event: ermpoll.Event) -> None:
+        if event.kind in (*COUNTS, "lost"):
+            lines.add(event=event.kind, rid=event.rid)
+
+    agent.subscribe(hear)
+
+
+def counts_of(agent: ermpoll.Agent) -> dict[str, int]:
+    """Return the counts of its status that words are held against."""
+    names = [name for counts in COUNTS.values() for name in counts]
+    return {name: getattr(agent.status, name) for name in (*names, "lost", "unknown")}
+
+
+def main(url: str, name: str, lease: str, folder: str, amqp: str = "") -> int:
     lease_s = float(lease)
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     agent = ermpoll.Agent(
         queue(url, name, lease_s),
-        Work(lease_s),
+        Work(lease_s, Ledger(Path(folder) / f"{name}.ledger", name)),
         transform=mark if amqp else None,
         workers=4,
         notices=amqp or None,
@@ -78,9 +112,13 @@ def main(url: str, name: str, lease: str, amqp: str = "") -> int:
         name=name,
         spread="random" if amqp else None,
     )
+    lines = Lines(Path(folder) / f"{name}.words")
+    take_down(agent, lines)
     agent.start()
     told.wait()
-    return 0 if agent.stop(timeout_s=20) else 1
+    stopped = agent.stop(timeout_s=20)
+    lines.add(counts=counts_of(agent), stopped=stopped, at=wall_s())
+    return 0 if stopped else 1
 
 
 if __name__ == "__main__":
