@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from ermpoll.errors import UsageError
 
 _NEEDED = ("jupyterlab", "ipykernel", "tornado", "lark", "regex")
 _FIRST = "00_start.ipynb"
+_FOLDER = "ermpoll-notebooks"
 #: What was copied, by name: tells an edited notebook from one of an older version.
 _RECORD = ".ermpoll-copied.json"
 
@@ -49,8 +51,12 @@ def run(options: Sequence[str], *, browser: bool, say: Callable[[str], None]) ->
     """
     check_installed()
     folder = notebooks(Path.cwd(), say)
-    with _sandbox() as announced:
+    with _sandbox() as announced, TemporaryDirectory() as quiet:
+        no_news(Path(quiet))
         environment = {**os.environ, "ERMPOLL_SANDBOX": announced}
+        environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+            filter(None, [str(quiet), os.environ.get("JUPYTER_CONFIG_PATH")])
+        )
         command = jupyter_command(folder, options, browser=browser)
         with _child(command, env=environment) as jupyter:
             say(f"Sandbox:    {json.loads(announced)['url']}")
@@ -72,18 +78,31 @@ def check_installed() -> None:
 
 
 def notebooks(here: Path, say: Callable[[str], None]) -> Path:
-    """Return the folder to open: the checkout's, or a copy below ``here``.
+    """Return the folder to open: copies of the lessons, below ``here``.
 
-    The copy is ``ermpoll-notebooks``. A notebook there that differs from what was
-    copied was edited: it is kept. One that was not is brought up to date.
+    It is ``ermpoll-notebooks``, or ``here`` itself where that is one, so that a
+    checkout stays as it is and all that a lesson writes has a place. A notebook there
+    that differs from what was copied was edited: it is kept. One that was not is
+    brought up to date.
+
+    Raises
+    ------
+    UsageError
+        Nothing can be written there.
     """
-    package = Path(__file__).parent
-    checkout = package.parent / "notebooks"
-    if (checkout.parent / "pyproject.toml").exists() and checkout.is_dir():
-        return checkout
-    target = here / "ermpoll-notebooks"
-    for name in refresh_copy(package / "notebooks", target):
-        say(f"Kept your own {target.name}/{name}; delete it to get the new one.")
+    shipped = Path(__file__).parent / "notebooks"
+    if not shipped.is_dir():
+        shipped = Path(__file__).parents[1] / "notebooks"  # a checkout
+    target = here if (here / _RECORD).exists() else here / _FOLDER
+    try:
+        kept = refresh_copy(shipped, target)
+    except OSError as error:
+        raise UsageError(
+            f"expected to copy the notebooks to {target}, found that it can't be"
+            f" written ({error.strerror}); start this in a folder of yours"
+        ) from error
+    for name in kept:
+        say(f"Kept your own {target / name}; delete it to get the new one.")
     return target
 
 
@@ -109,6 +128,14 @@ def refresh_copy(shipped: Path, target: Path) -> list[str]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def no_news(folder: Path) -> None:
+    """Make a folder of configuration in which JupyterLab asks nobody about news."""
+    page = folder / "labconfig" / "page_config.json"
+    page.parent.mkdir()
+    off = {"@jupyterlab/apputils-extension:announcements": True}
+    page.write_text(json.dumps({"disabledExtensions": off}))
 
 
 def jupyter_command(

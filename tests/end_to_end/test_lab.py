@@ -81,14 +81,45 @@ def test_a_file_that_was_there_before_is_kept(shipped: Path, tmp_path: Path) -> 
     assert (tmp_path / "copy/00_start.ipynb").read_text() == "somebody's"
 
 
-def test_a_checkout_opens_its_own_notebooks(tmp_path: Path) -> None:
+def test_a_checkout_is_left_alone_and_copied(tmp_path: Path) -> None:
     said: list[str] = []
 
     folder = lab.notebooks(tmp_path, said.append)
 
-    assert folder == Path(__file__).parents[2] / "notebooks"
+    assert folder == tmp_path / "ermpoll-notebooks"
+    shipped = Path(__file__).parents[2] / "notebooks"
+    assert sorted(path.name for path in folder.glob("*.ipynb")) == sorted(
+        path.name for path in shipped.glob("*.ipynb")
+    )
     assert said == []
-    assert not list(tmp_path.iterdir())
+
+
+def test_started_among_the_copies_it_opens_them(tmp_path: Path) -> None:
+    folder = lab.notebooks(tmp_path, print)
+
+    assert lab.notebooks(folder, print) == folder
+
+
+def test_a_kept_notebook_is_named_with_its_place(tmp_path: Path) -> None:
+    said: list[str] = []
+    mine = tmp_path / "ermpoll-notebooks" / "00_start.ipynb"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+
+    lab.notebooks(tmp_path, said.append)
+
+    assert len(said) == 1
+    assert str(mine) in said[0]
+    assert mine.read_text() == "mine"
+
+
+def test_a_place_that_takes_no_folder_is_named(tmp_path: Path) -> None:
+    # root may write anywhere, but not into a file
+    here = tmp_path / "file"
+    here.write_text("")
+
+    with pytest.raises(UsageError, match=r"can't be written.*folder of yours"):
+        lab.notebooks(here, print)
 
 
 def test_what_is_missing_is_named_with_what_to_install(
@@ -171,6 +202,7 @@ def test_lab_prints_an_address_that_works_and_ends_all_it_started(
         assert process.wait(timeout=30) == 0
     assert f":{port}/" in address
     assert b"JupyterLab" in page
+    assert b"apputils-extension:announcements" in page
     assert not [child for child in children if child.is_running()]
     assert environment["ERMPOLL_CATALOG"] == catalog
     assert set(json.loads(environment["ERMPOLL_SANDBOX"])) >= {"url", "amqp", "pid"}
