@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -110,6 +111,7 @@ class Sandbox:
             "add": self.add,
             "connections": self.connections,
             "faults": self.faults,
+            "lesson": self.lesson,
             "log": self.log,
             "new_catalog": self.new_catalog,
             "reset": self.reset,
@@ -203,7 +205,12 @@ class Sandbox:
 
     # ---- commands
 
-    def add(self, n: int = 1, values: Mapping[str, Any] | None = None) -> list[str]:
+    def add(
+        self,
+        n: int = 1,
+        values: Mapping[str, Any] | None = None,
+        table: str = demo.TABLE,
+    ) -> list[str]:
         """Insert `n` new images as somebody else would; return their RIDs."""
         rows = []
         for _ in range(n):
@@ -213,7 +220,7 @@ class Sandbox:
             rows.append({**row, **(values or {})})
         request = Request(
             method="POST",
-            path=f"/ermrest/catalog/1/entity/{demo.TABLE}",
+            path=f"/ermrest/catalog/1/entity/{table}",
             headers={},
             body=json.dumps(rows).encode(),
         )
@@ -248,6 +255,24 @@ class Sandbox:
             self.broker.cut()
         if armed.cancel_consumers:
             self.broker.exchange.cancel_consumers()
+
+    def lesson(self, name: str) -> str:
+        """Make an empty table like the demo's under a free name, and return that."""
+        names = chain([name], (f"{name}_{number}" for number in count(2)))
+        for free in names:
+            request = Request(
+                method="POST",
+                path="/ermrest/catalog/1/schema/Imaging/table",
+                headers={},
+                body=json.dumps(demo.lesson_table(free)).encode(),
+            )
+            answer = self.service.answer(request, OWNER)
+            if answer.status != 409:
+                break
+        if answer.status != 201:
+            raise UsageError(f"No table {name!r}: {answer.body.decode()}")
+        self.publish()
+        return f"Imaging:{free}"
 
     def log(self, start: int = 1, limit: int = 1_000_000) -> list[list[Any]]:
         """Return the committed writes from number `start` on."""

@@ -184,14 +184,29 @@ class Box:
         """Return the queue of ``Imaging:Image``; `options` replace the demo's."""
         from ermpoll.queue import Queue
 
-        return Queue(self.catalog(), demo.TABLE, **{**demo.QUEUE, **options})
+        given = {"table": demo.TABLE, **demo.QUEUE, **options}
+        return Queue(self.catalog(), **given)
 
-    def add(self, n: int = 1, **values: object) -> list[str]:
+    def lesson(self, name: str, rows: int = 36, **options: Any) -> Queue:
+        """Return the queue of a fresh table like ``Imaging:Image``, with new images.
+
+        The table is called ``Imaging:NAME``, numbered where that name is taken: each
+        call makes one, and what others do to theirs is not seen in it. `options`
+        replace the demo's.
+        """
+        table: str = self._commands.command("lesson", name=name)
+        if rows:
+            self.add(rows, table=table)
+        return self.jobs(table=table, **options)
+
+    def add(
+        self, n: int = 1, *, table: str = demo.TABLE, **values: object
+    ) -> list[str]:
         """Insert `n` new images as somebody else, with a notice; return their RIDs.
 
-        `values` are the same for all rows.
+        `values` are the same for all rows; `table` is that of a lesson.
         """
-        rids: list[str] = self._commands.command("add", n=n, values=values)
+        rids: list[str] = self._commands.command("add", n=n, values=values, table=table)
         return rids
 
     @property

@@ -146,6 +146,11 @@ def _table_doc(name: str) -> dict[str, Any]:
     return doc
 
 
+def lesson_table(name: str) -> dict[str, Any]:
+    """Return the document of a table like the images', which belongs to nothing."""
+    return {**_table_doc("Image"), "table_name": name}
+
+
 def _link(name: str) -> dict[str, Any]:
     place = {"schema_name": "Imaging"}
     return {

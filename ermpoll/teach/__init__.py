@@ -1,10 +1,10 @@
-"""What lessons are made of: two workers who meet at one row of a sandbox.
+"""What lessons are made of: answers that are checked, two workers who race for a row.
 
 Everything that is shown was sent to the sandbox and answered by it; nothing is acted.
 
 Open `script` first: which step a worker takes next, and how a meeting ended. Then
 `stage` (plays it on the sandbox), `scenes` (as static HTML) and `theatre` (as a panel
-with buttons).
+with buttons). `exercise` stands by itself: it says of an answer what is wrong.
 """
 
 from __future__ import annotations
@@ -12,11 +12,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from ermpoll.catalog import Catalog
     from ermpoll.queue import Queue
+    from ermpoll.teach.exercise import Checked
     from ermpoll.teach.theatre import RacePanel
 
-__all__ = ["race"]
+__all__ = ["check", "race"]
+
+
+def check(
+    answer: Any, *rules: tuple[Callable[[Any], object], str], right: str = ""
+) -> Checked:
+    """Say of a student's answer what is wrong with it, or that it is right.
+
+    Parameters
+    ----------
+    answer
+        What the student wrote: a value or a function. ``...``, and a function without
+        a body, were not tried yet.
+    *rules
+        Pairs: a function that is true of a right answer, and what to say where it is
+        not. They are tried in turn, up to the first that does not hold.
+    right
+        What to say in the end.
+
+    Returns
+    -------
+    Checked
+        True where it is right; shown as a sentence.
+
+    Notes
+    -----
+    Nothing that the answer raises gets out: it is a wrong answer, told with the type
+    and the text of the exception. Rules may send requests.
+
+    Examples
+    --------
+    >>> key = "RID"
+    >>> ermpoll.teach.check(key, (lambda key: "RMT" in key, "The version is missing."))
+    Not yet: The version is missing.
+    """
+    from ermpoll.teach.exercise import examine
+
+    return examine(answer, rules, right)
 
 
 def race(

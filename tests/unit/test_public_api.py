@@ -103,6 +103,7 @@ SIGNATURES = {
     "monitor": "agent_or_poller",
     "console": "x, work=None",
     "sandbox.start": "",
+    "teach.check": "answer, *rules, right=''",
     "teach.race": "a, b",
 }
 

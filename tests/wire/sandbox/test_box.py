@@ -151,3 +151,14 @@ def test_a_taken_port_is_named() -> None:
 
         with pytest.raises(ermpoll.UsageError, match=f"{port}.*name another"):
             ermpoll.sandbox.start(port=port)
+
+
+def test_each_lesson_has_a_fresh_table(box: Box) -> None:
+    first, second = box.lesson("Start", 2), box.lesson("Start", 3)
+    box.add(1, table=first.table, Specimen="K9")
+    first.claim(1)
+
+    assert [first.table, second.table] == ["Imaging:Start", "Imaging:Start_2"]
+    assert first.counts()["new"] == 2
+    assert second.counts()["new"] == 3
+    assert box.jobs().counts()["new"] == 36
