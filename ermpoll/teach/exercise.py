@@ -18,7 +18,7 @@ from ermpoll.render.page import fill, standalone
 Rule: TypeAlias = tuple[Callable[[Any], object], str]
 
 
-class Verdict(Enum):
+class Grade(Enum):
     """How an answer is, in the words and the colour it is told in."""
 
     NOT_TRIED = "Not tried yet"
@@ -26,24 +26,24 @@ class Verdict(Enum):
     RIGHT = "Right"
 
 
-_TONES = {Verdict.NOT_TRIED: "mut", Verdict.WRONG: "warn", Verdict.RIGHT: "ok"}
+_TONES = {Grade.NOT_TRIED: "mut", Grade.WRONG: "warn", Grade.RIGHT: "ok"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What is to be said of an answer; true where it is right."""
 
-    verdict: Verdict
+    grade: Grade
     text: str = ""
 
     def __bool__(self) -> bool:
-        return self.verdict is Verdict.RIGHT
+        return self.grade is Grade.RIGHT
 
     def __repr__(self) -> str:
-        return f"{self.verdict.value}: {self.text}" if self.text else self.verdict.value
+        return f"{self.grade.value}: {self.text}" if self.text else self.grade.value
 
     def _repr_html_(self) -> str:
-        tone, word = _TONES[self.verdict], self.verdict.value
+        tone, word = _TONES[self.grade], self.grade.value
         return standalone(fill("checked.html", tone=tone, word=word, text=self.text))
 
 
@@ -51,15 +51,15 @@ def examine(answer: Any, rules: Sequence[Rule], right: str) -> Checked:
     """Try the rules in turn; see `ermpoll.teach.check`."""
     if untouched(answer):
         text = "put your answer in place of the dots, then run this cell again."
-        return Checked(verdict=Verdict.NOT_TRIED, text=text)
+        return Checked(grade=Grade.NOT_TRIED, text=text)
     for holds, wrong in rules:
         try:
             held = holds(answer)
         except Exception as error:  # noqa: BLE001 - it is the student's code
-            return Checked(verdict=Verdict.WRONG, text=f"{wrong} {_stumbled(error)}")
+            return Checked(grade=Grade.WRONG, text=f"{wrong} {_stumbled(error)}")
         if not held:
-            return Checked(verdict=Verdict.WRONG, text=wrong)
-    return Checked(verdict=Verdict.RIGHT, text=right)
+            return Checked(grade=Grade.WRONG, text=wrong)
+    return Checked(grade=Grade.RIGHT, text=right)
 
 
 def untouched(answer: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import ermpoll
-from ermpoll.teach.exercise import Verdict, untouched
+from ermpoll.teach.exercise import Grade, untouched
 
 NAMES_VERSION = (lambda key: "RMT" in key, "Your claim names the RID alone.")
 
@@ -25,7 +25,7 @@ def reads_a_misspelt_column(row: dict[str, object]) -> object:
 def test_what_the_lesson_put_there_is_not_tried_yet(answer: object) -> None:
     checked = ermpoll.teach.check(answer, NAMES_VERSION)
 
-    assert checked.verdict is Verdict.NOT_TRIED
+    assert checked.grade is Grade.NOT_TRIED
     assert not checked
     assert repr(checked).startswith("Not tried yet")
 
@@ -61,7 +61,7 @@ def test_a_misspelt_column_is_answered_in_words() -> None:
 def test_what_an_answer_raises_is_a_wrong_answer() -> None:
     checked = ermpoll.teach.check(1, (lambda n: n / 0, "Divide."))
 
-    assert checked.verdict is Verdict.WRONG
+    assert checked.grade is Grade.WRONG
     assert "ZeroDivisionError" in checked.text
 
 
