@@ -52,8 +52,12 @@ class Queue(QueueTable, Tenses):
     ready
         The word that makes a row a candidate, a list of such words, or None for
         NULL.
-    claimed, done, failed
-        The other words. ``failed`` may hold ``{error}``: ``"error: {error}"``.
+    claimed
+        The word of a row that somebody holds.
+    done
+        The word of one that is finished.
+    failed
+        The word of one that failed; may hold ``{error}``: ``"error: {error}"``.
     where
         ERMrest filter text that candidates satisfy as well.
     order
