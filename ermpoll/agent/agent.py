@@ -81,8 +81,12 @@ class Agent:
     prefetch
         Rows to claim beyond those that run; None adapts to how long jobs and
         writes take.
-    notices, poll_s, coalesce_s
+    notices
         As for `Poller`.
+    poll_s
+        As for `Poller`, in seconds.
+    coalesce_s
+        As for `Poller`, in seconds.
     executor
         Where work is done: any ``concurrent.futures.Executor``; None for threads
         of this process. One given here is not shut down. What it fails to do, since
@@ -112,6 +116,12 @@ class Agent:
         executor; a number that can't be.
     NoticeError
         The address of the notices is none.
+
+    Notes
+    -----
+    Each call of a coroutine function has an event loop of its own: what belongs to
+    a loop can't be shared between calls. A child of ``os.fork()`` has no agent, and
+    rows that were claimed stay the parent's.
     """
 
     def __init__(
