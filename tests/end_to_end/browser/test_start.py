@@ -29,11 +29,11 @@ def test_the_first_notebook_runs_and_is_steered_by_clicks(running_lab, open_book
     changed = book.panel("Dry run").locator("ins", has_text="larger than 8 GB")
     expect(changed.first).to_be_visible()
 
-    watch = book.panel("watch of Imaging:Image")
+    watch = book.panel("watch of Imaging:Start")
     watch.get_by_role("button", name="Start").click()
     expect(watch.get_by_text("· push").first).to_be_visible()
     expect(watch.get_by_role("button", name="Stop")).to_be_visible()
-    added = book.execute("print(box.add(1)[0])").strip()
+    added = book.execute("print(box.add(1, table=jobs.table)[0])").strip()
     expect(watch.get_by_text("1 came, 0 went").first).to_be_visible()
     expect(watch.get_by_role("link", name=added)).to_be_visible()
 
