@@ -187,6 +187,10 @@ class Running:
     attempt: int | None = None
     #: The row as claimed.
     row: Row = field(default_factory=dict, repr=False)
+    #: How far its work says that it is, from 0 to 1, and what it does; None: it
+    #: says nothing.
+    progress: float | None = None
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

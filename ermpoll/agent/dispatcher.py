@@ -22,10 +22,11 @@ from typing import Any
 
 from ermpoll.agent import execution
 from ermpoll.agent.breaker import TRIAL_LIMIT_S, Breaker, Circuit
+from ermpoll.agent.current import Ticket
 from ermpoll.agent.daemon_pool import DaemonThreadPool
 from ermpoll.agent.held_jobs import Finished
 from ermpoll.backoff import REAL, Clocks, backoff_s
-from ermpoll.records import Work
+from ermpoll.records import Row, Work
 from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Dispatcher:
         count: int,
         *,
         name: str,
+        ticket: Callable[[Row], Ticket],
         changed: Callable[[], None],
         told: Callable[[str], None],
         clocks: Clocks = REAL,
@@ -72,6 +74,7 @@ class Dispatcher:
         self._given = given
         self._count = count
         self._name = name
+        self._ticket = ticket
         self._changed = changed
         self._told = told
         self._clocks = clocks
@@ -125,7 +128,7 @@ class Dispatcher:
         Exception
             Whatever the executor raises when it takes no work.
         """
-        call = (self._work, row, execution.here(), self._name)
+        call = (self._work, row, execution.here(), self._name, self._ticket(row))
         return self._pool().submit(execution.do, *call)
 
     def learn(self, one: Finished) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ermpoll import render
+from ermpoll.agent.current import Ticket
 from ermpoll.agent.execution import Report, checked, do_dry, here
 from ermpoll.errors import ExecutorError
 from ermpoll.queue import operations
 from ermpoll.queue.plan import copied
 from ermpoll.queue.results import Plan
-from ermpoll.records import JSON, Transform, Work
+from ermpoll.records import JSON, Row, Transform, Work
 from ermpoll.redact import one_line
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def dry_run(
     limit: int,
     work: Work | None,
     executor: Executor,
+    ticket: Callable[[Row], Ticket],
 ) -> DryRun:
     """Decide a claim, and with ``work`` call it while every write is refused."""
     with jobs.catalog.dry_run() as refused:
@@ -62,7 +64,7 @@ def dry_run(
             for change in plan.changes
             if change.kind == "changed"
         }
-        answers = _called(executor, work, rows)
+        answers = _called(executor, work, rows, ticket)
         results: dict[str, Mapping[str, JSON] | None] = {}
         errors: dict[str, str] = {}
         would: list[str] = []
@@ -80,7 +82,10 @@ def dry_run(
 
 
 def _called(
-    executor: Executor, work: Work, rows: Mapping[str, dict[str, JSON]]
+    executor: Executor,
+    work: Work,
+    rows: Mapping[str, dict[str, JSON]],
+    ticket: Callable[[Row], Ticket],
 ) -> dict[str, tuple[Report, list[str]]]:
     """Call work on each row, wherever the executor does it.
 
@@ -92,7 +97,7 @@ def _called(
     answers: dict[str, tuple[Report, list[str]]] = {}
     try:
         futures = {
-            rid: executor.submit(do_dry, work, copied(row), here())
+            rid: executor.submit(do_dry, work, copied(row), here(), ticket(row))
             for rid, row in rows.items()
         }
         for rid, future in futures.items():

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from types import CoroutineType
 from typing import Any
 
+from ermpoll.agent.current import Ticket, working_on
 from ermpoll.arguments import seconds, whole
 from ermpoll.backoff import backoff_s, jittered_s
 from ermpoll.catalog import write_permission
@@ -61,14 +62,20 @@ def here(trial: int = 0) -> str:
     return f"{_HERE} {os.getpid()}"
 
 
-def do(work: Work, row: dict[str, Any], home: str, agent: str = "") -> Report:
+def do(
+    work: Work,
+    row: dict[str, Any],
+    home: str,
+    agent: str = "",
+    ticket: Ticket | None = None,
+) -> Report:
     """Do the work of a claimed row; what it writes itself is permitted.
 
-    Raises nothing. ``home`` is the process that asked, as `here` names it, and
-    ``agent`` who asked there.
+    Raises nothing. ``home`` is the process that asked, as `here` names it, ``agent``
+    who asked there, and ``ticket`` what the work may know of its row.
     """
     pid = os.getpid()
-    with write_permission.real(), acting_for(agent):
+    with write_permission.real(), acting_for(agent), working_on(ticket):
         report = _reported(work, row, home)
     if os.getpid() != pid:
         # a fork of work's own has come back: it is no worker, and has no agent
@@ -80,7 +87,9 @@ def _exit_status(report: Report) -> int:
     return 0 if report.error in ("", "SystemExit", "SystemExit: 0") else 1
 
 
-def do_dry(work: Work, row: dict[str, Any], home: str) -> tuple[Report, list[str]]:
+def do_dry(
+    work: Work, row: dict[str, Any], home: str, ticket: Ticket | None = None
+) -> tuple[Report, list[str]]:
     """Do the work of a row while every write is refused; as `do` otherwise.
 
     Returns
@@ -88,7 +97,7 @@ def do_dry(work: Work, row: dict[str, Any], home: str) -> tuple[Report, list[str
     tuple
         How it ended, and the lines of the writes that were refused.
     """
-    with write_permission.dry() as refused:
+    with write_permission.dry() as refused, working_on(ticket):
         report = _reported(work, row, home)
     return report, list(refused)
 

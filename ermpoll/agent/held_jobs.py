@@ -47,6 +47,9 @@ class Job:
     since: float | None = None
     started_at: datetime | None = None
     shown: Row | None = field(default=None, repr=False)
+    #: How far the work says that it is, from 0 to 1, and what it does.
+    progress: float | None = None
+    doing: str = ""
 
     def show(self) -> Row:
         """Return the row for whoever looks: theirs to change, and never written."""
@@ -270,6 +273,20 @@ class HeldJobs:
         first = min(due, default=math.inf)
         return None if first == math.inf else max(first - now, 0)
 
+    def left_s(self, rid: str, token: str | None) -> float | None:
+        """Return the seconds that a claim has left; None: nobody waits for its work."""
+        with self._lock:
+            job = self._jobs.get(rid)
+            if job is None or job.state not in _UNFINISHED or job.held.token != token:
+                return None
+            return job.held.deadline - self._clocks.monotonic()
+
+    def show_progress(self, rid: str, fraction: float, text: str) -> None:
+        """Take note of how far the work of a row says that it is."""
+        with self._lock:
+            if rid in self._jobs:
+                self._jobs[rid].progress, self._jobs[rid].doing = fraction, text
+
     def running(self, attempts: str | None) -> tuple[Running, ...]:
         """Return what workers are busy with, the longest first."""
         with self._lock:
@@ -279,6 +296,8 @@ class HeldJobs:
                     since=job.started_at or self._clocks.utc(),
                     attempt=_attempt(job.held.row, attempts),
                     row=job.show(),
+                    progress=job.progress,
+                    doing=job.doing,
                 )
                 for job in self._by_state[JobState.RUNNING]
             )

@@ -14,6 +14,7 @@ from typing import Any
 from ermpoll.records import (
     SYSTEM_COLUMNS,
     NoticesStatus,
+    Running,
     RunState,
     Status,
     Wake,
@@ -174,6 +175,7 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
     )
     columns = jobs.columns if jobs else ()
     names = [name for name in columns if name not in SYSTEM_COLUMNS][:1]
+    told = any(one.progress is not None for one in status.running)
     lines = [
         Line(
             rid=one.rid,
@@ -182,13 +184,21 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
                 *(cell(one.row.get(name), limit=40) for name in names),
                 Cell(text=duration((now - one.since).total_seconds())),
                 Cell(text=f"{one.attempt or 1}"),
+                *([Cell(text=_progress(one))] if told else ()),
             ],
         )
         for one in status.running[:20]
     ]
-    heads = [Head(text=clean(name, 40)) for name in (*names, "for", "attempt")]
+    titles = (*names, "for", "attempt", *(("progress",) if told else ()))
+    heads = [Head(text=clean(name, 40)) for name in titles]
     grid = Grid(label="Running now", heads=heads, lines=lines)
     return fill("running.html", grid=grid, caption=caption)
+
+
+def _progress(one: Running) -> str:
+    if one.progress is None:
+        return ""
+    return clean(f"{one.progress:.0%} {one.doing}".strip(), 100)
 
 
 def failures(

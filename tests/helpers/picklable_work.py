@@ -65,3 +65,15 @@ def refuse_to_begin() -> None:
 def slow(row: dict[str, Any]) -> dict[str, Any]:
     let_pass(0.3)
     return {"result": "done"}
+
+
+def tells_its_job(row: dict[str, Any]) -> dict[str, Any]:
+    """Write down what the job knows of itself."""
+    job = ermpoll.current_job()
+    assert job is not None
+    job.progress(0.5)
+    known = {
+        "rid": job.rid, "token": job.token, "attempt": job.attempt,
+        "left": job.time_left_s, "cancelled": job.cancelled, "mine": job.still_mine(),
+    }  # fmt: skip
+    return {"data": known}

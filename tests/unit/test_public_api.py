@@ -32,6 +32,7 @@ NAMES = [
     "compat",
     "connect",
     "console",
+    "current_job",
     "dry_run",
     "errors",
     "monitor",
