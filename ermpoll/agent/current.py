@@ -7,6 +7,7 @@ alone, by the login that is found there.
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +58,9 @@ class Desk:
 LONGEST_TEXT = 80
 #: The agents of this process, by the names in tickets.
 _desks: weakref.WeakValueDictionary[str, Desk] = weakref.WeakValueDictionary()
+# a fork has what an agent knew, never what became of it, and maybe a lock that is held
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_desks.clear)
 _current: ContextVar[Job | None] = ContextVar("ermpoll_current_job", default=None)
 
 

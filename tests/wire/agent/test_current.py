@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -14,6 +16,7 @@ import ermpoll
 from ermpoll.errors import UsageError
 from tests.helpers import pages, picklable_work
 from tests.helpers.conditions import wait_until
+from tests.helpers.shares import mostly_long
 from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable", "attempts": 0}
@@ -61,24 +64,42 @@ def test_a_coroutine_and_its_tasks_know_their_job(catalog):
     assert sorted(known) == sorted(rids * 2)
 
 
-@pytest.mark.parametrize("kind", ["threads", "processes"])
-def test_a_job_of_a_given_executor_knows_itself(catalog, kind):
-    [rid] = add(catalog, NEW)
-    pool = (
-        ThreadPoolExecutor(1)
-        if kind == "threads"
-        else ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-    )
-    with pool:
-        jobs = queue(catalog)
-        ermpoll.Agent(jobs, picklable_work.tells_its_job, executor=pool).run_once()
+@contextmanager
+def dask() -> Iterator[Executor]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(1, dashboard_address="127.0.0.1:0") as cluster,
+        cluster.get_client() as client,
+    ):
+        yield client.get_executor()
 
-    told = read(catalog, rid)["data"]
-    assert (told["rid"], told["attempt"], told["mine"]) == (rid, 1, True)
-    assert told["token"] == read(catalog, rid)["owner"]
-    # in another process nobody knows what is renewed
-    assert (told["left"] is None) == (kind == "processes")
-    assert told["cancelled"] is False
+
+EXECUTORS: dict[str, Callable[[], AbstractContextManager[Executor]]] = {
+    "threads": lambda: ThreadPoolExecutor(1),
+    "spawn": lambda: ProcessPoolExecutor(1, mp_context=get_context("spawn")),
+    "fork": lambda: ProcessPoolExecutor(1, mp_context=get_context("fork")),
+    "dask": dask,
+}
+
+
+@pytest.mark.parametrize("kind", [*list(EXECUTORS)[:3], *mostly_long(["dask"], 0)])
+def test_a_job_of_a_given_executor_knows_itself(catalog, kind):
+    """Also one that is claimed when the process that works on it is there already."""
+    rids = add(catalog, *[NEW] * 6)
+    with EXECUTORS[kind]() as pool:
+        agent = ermpoll.Agent(
+            queue(catalog), picklable_work.tells_its_job, executor=pool, prefetch=0
+        )
+        agent.run(until_idle=True)
+
+    for rid in rids:
+        row = read(catalog, rid)
+        told = row["data"]
+        assert (told["rid"], told["attempt"], told["mine"]) == (rid, 1, True)
+        assert told["token"] == row["owner"]
+        # in another process nobody knows what is renewed
+        assert (told["left"] is None) == (kind != "threads")
+        assert told["cancelled"] is False
 
 
 def test_no_login_travels_with_a_call(box, catalog):
