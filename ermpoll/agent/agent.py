@@ -18,7 +18,7 @@ from secrets import token_hex
 from typing import Literal
 
 from ermpoll.agent.context import AgentContext, Counters
-from ermpoll.agent.current import Desk, Ticket, open_desk, ticket_of
+from ermpoll.agent.current import Desk, open_desk
 from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.daemon_pool import DaemonThreadPool
 from ermpoll.agent.dispatcher import Dispatcher
@@ -50,7 +50,6 @@ from ermpoll.queue.tokens import worker_name
 from ermpoll.records import (
     LivePanel,
     OnEdit,
-    Row,
     RunSummary,
     Status,
     Transform,
@@ -171,23 +170,25 @@ class Agent:
             listed_as=self,
             clocks=clocks,
         )
+        self._desk = open_desk(
+            Desk(
+                name=token_hex(8),
+                url=jobs.catalog.url,
+                definition=jobs.definition,
+                left_s=self._held.left_s,
+                show=self._held.show_progress,
+                read=jobs.catalog.rows,
+            )
+        )
         self._dispatcher = Dispatcher(
             work,
             executor,
             workers,
             name=self.name,
-            ticket=self._ticket,
+            ticket=self._desk.ticket,
             changed=changed,
             told=lambda news: self._poller.board.emit("state", news),
             clocks=clocks,
-        )
-        self._desk = open_desk(
-            Desk(
-                name=token_hex(8),
-                left_s=self._held.left_s,
-                show=self._held.show_progress,
-                read=jobs.catalog.rows,
-            )
         )
         halt = threading.Event()
         holder = f"{worker_name()} {self.name}"
@@ -270,9 +271,8 @@ class Agent:
         pool = self._given or DaemonThreadPool(self._workers, "ermpoll-dry")
         try:
             function = self.work if work else None
-            return dry_run(
-                self.jobs, self.transform, limit, function, pool, self._dry_ticket
-            )
+            ticket = partial(self._desk.ticket, dry=True)
+            return dry_run(self.jobs, self.transform, limit, function, pool, ticket)
         finally:
             if pool is not self._given:
                 pool.shutdown()
@@ -503,13 +503,6 @@ class Agent:
         if status.state in ("waiting", "looking") and status.held:
             return replace(status, state="working")
         return status
-
-    def _dry_ticket(self, row: Row) -> Ticket:
-        return replace(self._ticket(row), desk="", dry=True)
-
-    def _ticket(self, row: Row) -> Ticket:
-        jobs = self.jobs
-        return ticket_of(jobs.definition, jobs.catalog.url, self._desk.name, row)
 
     def _check(self) -> None:
         self.jobs.check_right()

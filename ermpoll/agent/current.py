@@ -46,12 +46,34 @@ class Desk:
     """Where the jobs of an agent ask what it knows of their rows."""
 
     name: str
+    #: The catalog's address, and the queue's columns there.
+    url: str
+    definition: QueueDefinition
     #: The seconds that a claim has left, by RID and token; None: it is held no more.
     left_s: Callable[[str, str | None], float | None]
     #: Takes RID, fraction and text: how far the work of a row is.
     show: Callable[[str, float, str], None]
     #: Reads rows of the catalog.
     read: Callable[[str], list[dict[str, JSON]]]
+
+    def ticket(self, row: Row, *, dry: bool = False) -> Ticket:
+        """Return what a call of work on a claimed row is told of it."""
+        state, owner = self.definition.state, self.definition.owner
+        columns = paths.names(name for name in ("RID", "RMT", state, owner) if name)
+        rid, table = str(row["RID"]), self.definition.table.path
+        token, tried = row.get(owner or ""), row.get(self.definition.attempts or "")
+        return Ticket(
+            rid=rid,
+            token=str(token) if token else None,
+            attempt=tried if isinstance(tried, int) else None,
+            desk="" if dry else self.name,
+            url=self.url,
+            path=paths.join("attribute", table, paths.equals("RID", rid), columns),
+            state=state,
+            claimed=self.definition.claimed,
+            owner=owner,
+            dry=dry,
+        )
 
 
 #: Characters that are shown of what a job says that it does.
@@ -68,27 +90,6 @@ def open_desk(desk: Desk) -> Desk:
     """Let jobs of this process find their agent, for as long as it is there."""
     _desks[desk.name] = desk
     return desk
-
-
-def ticket_of(definition: QueueDefinition, url: str, desk: str, row: Row) -> Ticket:
-    """Return what a call of work on a claimed row is told of it. Pure."""
-    owner, attempts = definition.owner, definition.attempts
-    columns = paths.names(c for c in ("RID", "RMT", definition.state, owner) if c)
-    rid = str(row["RID"])
-    token, tried = row.get(owner or ""), row.get(attempts or "")
-    return Ticket(
-        rid=rid,
-        token=str(token) if token else None,
-        attempt=tried if isinstance(tried, int) else None,
-        desk=desk,
-        url=url,
-        path=paths.join(
-            "attribute", definition.table.path, paths.equals("RID", rid), columns
-        ),
-        state=definition.state,
-        claimed=definition.claimed,
-        owner=owner,
-    )
 
 
 @dataclass(frozen=True, slots=True)

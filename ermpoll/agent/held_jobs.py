@@ -37,7 +37,7 @@ class JobState(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class HeldJob:
     """A held row and the work on it."""
 
     held: Held
@@ -99,9 +99,9 @@ class HeldJobs:
         self._changed = changed
         self._clocks = clocks
         self._lock = threading.RLock()
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, HeldJob] = {}
         #: The jobs of each state, in the order in which they came into it.
-        self._by_state: dict[JobState, dict[Job, None]] = {s: {} for s in JobState}
+        self._by_state: dict[JobState, dict[HeldJob, None]] = {s: {} for s in JobState}
         #: What is over and was not taken yet, by RID.
         self._finished: dict[str, Finished] = {}
         self._ripe = threading.Event()
@@ -160,7 +160,7 @@ class HeldJobs:
             Whether the executor's futures are known to say what has begun; else
             that is found out.
         """
-        jobs = [Job(held) for held in rows]
+        jobs = [HeldJob(held) for held in rows]
         with self._lock:
             self._tells_running = self._tells_running or tells_running
             # all are held before the first can end, or an exit comes in between
@@ -302,14 +302,14 @@ class HeldJobs:
                 for job in self._by_state[JobState.RUNNING]
             )
 
-    def _done(self, job: Job, future: Future[Any]) -> None:
+    def _done(self, job: HeldJob, future: Future[Any]) -> None:
         # what we cancel ourselves was taken back under the lock
         with self._lock:
             if job.state is JobState.CANCELLED and future.cancelled():
                 return
         self._end(job, report_of(future))
 
-    def _end(self, job: Job, report: Report) -> None:
+    def _end(self, job: HeldJob, report: Report) -> None:
         with self._lock:
             if job.state in _UNFINISHED:
                 begun = job.since if job.future else None
@@ -330,7 +330,7 @@ class HeldJobs:
         if not called:
             self._changed()
 
-    def _enter(self, job: Job, state: JobState) -> None:
+    def _enter(self, job: HeldJob, state: JobState) -> None:
         self._by_state[job.state].pop(job, None)
         self._by_state[state][job] = None
         job.state = state
@@ -346,7 +346,7 @@ class HeldJobs:
             self._enter(job, JobState.RUNNING)
             job.since, job.started_at = self._clocks.monotonic(), self._clocks.utc()
 
-    def _taken_back(self, job: Job) -> bool:
+    def _taken_back(self, job: HeldJob) -> bool:
         """Cancel a call, if it is certain that nobody has begun it."""
         future = job.future
         if future is None:
