@@ -25,7 +25,14 @@ if TYPE_CHECKING:
         UsageError,
         WriteRefused,
     )
-    from ermpoll.history import Comparison, History, Proof, Timeline, compare
+    from ermpoll.history import (
+        Backtest,
+        Comparison,
+        History,
+        Proof,
+        Timeline,
+        compare,
+    )
     from ermpoll.polling import Poller
     from ermpoll.polling.registry import agents
     from ermpoll.queue import Queue
@@ -38,6 +45,7 @@ _HOMES = {
     "Queue": "queue",
     "compare": "history",
     "Comparison": "history",
+    "Backtest": "history",
     "History": "history",
     "Timeline": "history",
     "Proof": "history",
@@ -64,6 +72,7 @@ _MODULES = ("compat", "errors", "sandbox", "teach")
 
 __all__ = [
     "Agent",
+    "Backtest",
     "Catalog",
     "CatalogError",
     "Comparison",

@@ -9,7 +9,8 @@ Open `past` first: how a moment is read, at which pace, and what may be missing.
 (all that rows went through in a period) and `queue_then` (``jobs.at``). What is told
 stands on these: `machine` and `follow` (what a step was), `life` (``jobs.history``),
 `timeline` with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches`
-(``jobs.prove``), `comparison` (two decisions side by side: `compare`).
+(``jobs.prove``), `comparison` (two decisions side by side: `compare`), `decide` (what a
+transform would have made of rows) and `backtest` (``jobs.backtest``).
 
 The reader, for what else wants to know the past::
 
@@ -21,6 +22,7 @@ The reader, for what else wants to know the past::
     past.told, past.requests                        # what to know of it, its cost
 """
 
+from ermpoll.history.backtest import Backtest, run_backtest
 from ermpoll.history.breaches import Breach, Finding
 from ermpoll.history.comparison import Comparison, Likeness, compare
 from ermpoll.history.follow import ClaimEnd, ClaimTold, StepKind
@@ -36,6 +38,7 @@ from ermpoll.history.timeline import Timeline, read_timeline
 from ermpoll.history.versions import Step, Version, Versions, read_life
 
 __all__ = [
+    "Backtest",
     "Breach",
     "ClaimEnd",
     "ClaimTold",
@@ -65,4 +68,5 @@ __all__ = [
     "read_life",
     "read_timeline",
     "read_versions",
+    "run_backtest",
 ]

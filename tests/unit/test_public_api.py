@@ -12,6 +12,7 @@ import ermpoll
 
 NAMES = [
     "Agent",
+    "Backtest",
     "Catalog",
     "CatalogError",
     "Comparison",

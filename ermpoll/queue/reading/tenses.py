@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from ermpoll.render.shapes import HistoryLike, ProofLike, TimelineLike
+    from ermpoll.records import Transform
+    from ermpoll.render.shapes import (
+        ComparisonLike,
+        HistoryLike,
+        ProofLike,
+        TimelineLike,
+    )
 
 
 class Tenses:
@@ -205,6 +211,62 @@ class Tenses:
         """
         made: ProofLike = _history().prove(
             self, since, until, windows=windows, most_rows=most_rows, **reading
+        )
+        return made
+
+    def backtest(
+        self,
+        transform: Transform,
+        since: datetime | timedelta | str,
+        until: datetime | timedelta | str | None = None,
+        *,
+        most_rows: int = 50_000,
+        **reading: Any,
+    ) -> ComparisonLike:
+        """Tell what a transform would have done in a period, beside what was done.
+
+        Whenever a row could be taken the transform is asked, as a dry run does;
+        writes that it sends are refused.
+
+        Parameters
+        ----------
+        transform
+            From a row to the changes that finish it; None leaves it alone. Changes
+            without a state word mean done, as those that an agent's work returns.
+        most_rows
+            Of more rows that changed a sample is read.
+
+        Returns
+        -------
+        Backtest
+            One pair per wait of a row: ``same``, ``other``, ``missed`` (only really
+            done) or ``new`` (only the transform). ``.rows``, ``.counts``,
+            ``.cell_counts``, ``.frame``, as text by ``print``; what should be known
+            of it in ``.told``.
+
+        Raises
+        ------
+        UsageError
+            The transform can't be called, or the period ends before it begins.
+        NoHistory
+            The catalog tells no history, or nothing of that time.
+        ReadingStopped
+            The reading was stopped.
+
+        Notes
+        -----
+        One request finds what changed, and one for each time at which something was
+        written what it was before. A row counts as waiting by its state; of a ``path``
+        nothing else is held against the past. How many workers there were, and in
+        which order rows would have been taken, is not told.
+
+        Examples
+        --------
+        >>> jobs.backtest(better, "7 d").counts  # doctest: +SKIP
+        {'same': 4990, 'other': 9, 'missed': 1, 'new': 0}
+        """
+        made: ComparisonLike = _history().run_backtest(
+            self, transform, since, until, most_rows=most_rows, **reading
         )
         return made
 
