@@ -168,6 +168,7 @@ class Agent:
             name=self.name,
             decorate=self._decorate,
             listed_as=self,
+            at_most_s=self._held.patience_s,
             clocks=clocks,
         )
         self._desk = open_desk(

@@ -20,6 +20,9 @@ from ermpoll.queue.transitions import Held
 from ermpoll.records import Row, Running
 from ermpoll.redact import one_line
 
+#: Seconds between two tries of a renewal that fails, at least.
+RENEW_GAP_S = 0.5
+
 
 class JobState(Enum):
     """How far the work of a row is."""
@@ -266,6 +269,15 @@ class HeldJobs:
         with self._lock:
             jobs = self._jobs.items()
             return {rid: job.state for rid, job in jobs if job.held.deadline <= now}
+
+    def patience_s(self) -> float:
+        """Return how many seconds a write may wait for its next try.
+
+        A tenth of what the first claim has left: its renewal is tried again and again
+        before it lapses, whatever the back-off has grown to.
+        """
+        first = min((held.deadline for held in self.held()), default=math.inf)
+        return max((first - self._clocks.monotonic()) / 10, RENEW_GAP_S)
 
     def renewal_due_s(self, lease_s: float, now: float) -> float | None:
         """Return in how many seconds the next renewal is due, or None."""

@@ -265,6 +265,9 @@ class Settler:
             if one.event:
                 emit(one.event, one.reason, one.gone)
                 _log(name, one)
+        for one in effects:
+            if one.renewed and one.reason:
+                logger.warning("%s: %s: %s", name, one.renewed.rid, one.reason)
         self._tell_refused([e.aside for e in effects if e.aside])
         lost = [one for one in effects if one.event == "lost"]
         for reason in dict.fromkeys(one.reason for one in lost):
@@ -359,7 +362,8 @@ def _refused(spec: QueueDefinition, row: RowFate, sent_at: float) -> Effect:
     if step.kind == "renew":
         # its work goes on, and so does its lease: it is asked for again, not at once
         later = sent_at + spec.lease_s * RENEW_AGAIN
-        return Effect(renewed=held and replace(held, renew_at=later))
+        refused = f"its renewal was refused: {clipped(reason)}"
+        return Effect(renewed=held and replace(held, renew_at=later), reason=refused)
     if held is None:
         if step.kind != "claim" or row.fault is not Fault.ROW:
             return Effect(aside=aside)
@@ -390,4 +394,6 @@ def _log(name: str, one: Effect) -> None:
         told = (name, again, one.gone, one.reason)
         logger.info("%s: failed%s %s: %s", *told, extra=extra)
     elif one.event != "lost":
-        logger.debug("%s: %s %s", name, one.event, one.gone, extra=extra)
+        level = logging.INFO if one.reason else logging.DEBUG
+        why = one.reason and f": {one.reason}"
+        logger.log(level, "%s: %s %s%s", name, one.event, one.gone, why, extra=extra)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeAlias
@@ -90,6 +91,8 @@ class PollLoop:
     ----------
     look
         Never called twice at a time, as long as ``tick`` is not.
+    at_most_s
+        How many seconds a failed look may wait for its next try.
     missed
         Called when a timer look found a change that no notice had told of.
     """
@@ -101,6 +104,7 @@ class PollLoop:
         board: StatusBoard,
         clocks: Clocks,
         missed: Callable[[], None],
+        at_most_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
         check_look(look)
         self._look = look
@@ -108,6 +112,7 @@ class PollLoop:
         self._board = board
         self._clocks = clocks
         self._missed = missed
+        self._at_most_s = at_most_s
         #: How many notices had come when the ETag was last looked at.
         self._heard = 0
         #: No look is made while it is set.
@@ -167,9 +172,15 @@ class PollLoop:
         lost_race = isinstance(error, (PreconditionFailed, Aborted))
         rand = self._clocks.random()
         asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
+        at_most_s = self._at_most_s()
         self._timetable.move(
             lambda this, now: this.failed(
-                now, reason, rand, lost_race=lost_race, retry_after_s=asked_s
+                now,
+                reason,
+                rand,
+                lost_race=lost_race,
+                retry_after_s=asked_s,
+                at_most_s=at_most_s,
             )
         )
         detail = one_line(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable
 
@@ -56,6 +57,8 @@ class Poller:
         For an owner (an agent): fills in its half of each Status.
     listed_as
         For an owner: what is listed under the name instead of the poller.
+    at_most_s
+        For an owner: how many seconds a failed look may wait for its next try.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Poller:
         clocks: Clocks = REAL,
         decorate: Decorate | None = None,
         listed_as: registry.Runs | None = None,
+        at_most_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
         notices = hidden(notices)
         schedule = Schedule(
@@ -97,7 +101,7 @@ class Poller:
             clocks=clocks,
         )
         self._loop = PollLoop(
-            look, self._timetable, self.board, clocks, self.notices.missed
+            look, self._timetable, self.board, clocks, self.notices.missed, at_most_s
         )
         self._woken = threading.Event()
         self._thread = ControlledThread(

@@ -145,16 +145,18 @@ class Schedule:
         *,
         lost_race: bool = False,
         retry_after_s: float = 0.0,
+        at_most_s: float = math.inf,
     ) -> Schedule:
         """Take note that the look failed: its reason stands, after a back-off.
 
-        ``retry_after_s``: for so long the server asked to be left alone.
+        ``retry_after_s``: for so long the server asked to be left alone;
+        ``at_most_s``: longer than that the next try can't wait.
         """
         # A person asked for that one look, not for each of its repetitions.
         again: WakeReason = "start" if reason == "manual" else reason
         failures = self.failures + 1
         base_s = LOST_RACE_S if lost_race else RETRY_S
-        wait_s = jittered_s(failures, base_s, MAX_RETRY_S, rand)
+        wait_s = min(jittered_s(failures, base_s, MAX_RETRY_S, rand), at_most_s)
         return replace(
             self._want(again),
             failures=failures,

@@ -220,7 +220,8 @@ def test_a_row_whose_renewal_is_refused_is_held_until_its_lease_is_over(spec, st
 
     # asked for again, not at once
     later = 100 + spec.lease_s / 20
-    assert told == Effect(renewed=replace(HELD, renew_at=later))
+    reason = "its renewal was refused: no"
+    assert told == Effect(renewed=replace(HELD, renew_at=later), reason=reason)
 
 
 def test_an_edit_that_was_kept_is_told(spec, steps):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -457,3 +457,14 @@ def test_a_schedule_survives_any_number_of_empty_looks():
         schedule = schedule.ended(i * 1.0, "notice", EMPTY, 0.5)
 
     assert schedule.gap_s <= MAX_GAP_S
+
+
+def test_a_failed_look_is_tried_again_before_what_it_holds_is_lost():
+    """A renewal does not wait out the back-off; the server's own wait it does."""
+    schedule = replace(started().schedule, failures=9)
+
+    soon = schedule.failed(10.0, "timer", 0.99, at_most_s=0.5)
+    asked = schedule.failed(10.0, "timer", 0.99, at_most_s=0.5, retry_after_s=3.0)
+
+    assert soon.next_look(10.0).at == 10.5
+    assert asked.next_look(10.0).at == 13.0
