@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import json
 import re
 import secrets
@@ -20,6 +19,7 @@ import pytest
 from nbclient import NotebookClient
 
 import ermpoll
+from tests.helpers import loops
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 LIMIT_S = 20
@@ -60,7 +60,7 @@ def run(
         resources={"metadata": {"path": str(folder)}},
     )
     # execute() would leave an event loop open in each thread it is called on
-    asyncio.run(client.async_execute())
+    loops.run(client.async_execute())
     return book
 
 

@@ -159,10 +159,9 @@ class DryRunPanel(DiffPanel):
         )
 
     def _rows_between(self) -> Sequence[W.Widget]:
-        self._slider = W.SelectionSlider(
-            options=_TIMES, value=_NOW, description="As of", continuous_update=False
-        )
-        self._slider.observe(self._slid, "value")
+        # no slider: its handle has no name for who can't see it
+        self._as_of = W.Dropdown(options=_TIMES, value=_NOW, description="As of")
+        self._as_of.observe(self._slid, "value")
         self._question = html()
         answers = box(
             "ermpoll-acts",
@@ -171,12 +170,12 @@ class DryRunPanel(DiffPanel):
             self._button("disarm", "Don't", "Write nothing"),
         )
         self._arming = box("ermpoll-head", self._question, answers)
-        return (box("ermpoll-acts", self._slider), self._arming)
+        return (box("ermpoll-acts", self._as_of), self._arming)
 
     def _slid(self, change: dict[str, object]) -> None:
         # set by a hand, or by `travel` itself
         if change["new"] != (self.when or _NOW):
-            when = self._slider.value or None
+            when = self._as_of.value or None
             self._commands.submit("travel", lambda: self.travel(when))
             self._drawing.mark()
 
@@ -184,7 +183,7 @@ class DryRunPanel(DiffPanel):
         super()._draw()
         # a moment that was told by code has no place on it
         if (self.when or _NOW) in dict(_TIMES).values() and not self._busy("travel"):
-            self._slider.value = self.when or _NOW
+            self._as_of.value = self.when or _NOW
         self._question.value = note(self._asked(), "warn")
         show(self._arming, bool(self._armed))
         buttons, changes, done = self.buttons, self._sendable(), self._undoable()
@@ -240,7 +239,7 @@ class DryRunPanel(DiffPanel):
         return outcome_body(self.outcome) if self.outcome else ""
 
 
-#: Where the slider stands for now, since it takes no None.
+#: Where the menu stands for now, since it takes no None.
 _NOW = ""
 #: How far it goes back, in words for people and for `Queue.at`; time runs to the right.
 _AGO = [

@@ -191,13 +191,13 @@ def test_the_same_is_tried_on_the_rows_of_another_time_and_not_applied(jobs, kee
     assert "as of" not in panel._title.value
 
 
-def test_the_slider_runs_it_as_of_then(jobs, keep):
+def test_the_menu_runs_it_as_of_then(jobs, keep):
     panel = keep(ermpoll.dry_run(jobs, hold))
     assert panel.plan.changes
 
-    panel._slider.value = "30 d"
+    panel._as_of.value = "30 d"
 
     # this sandbox is younger than a month
     wait_until(lambda: "travel: NoHistory" in panel.error)
-    panel._slider.value = ""
+    panel._as_of.value = ""
     wait_until(lambda: panel.when is None and not panel.is_running)
