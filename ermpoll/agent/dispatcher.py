@@ -65,7 +65,7 @@ class Dispatcher:
         count: int,
         *,
         name: str,
-        ticket: Callable[[Row], Ticket],
+        ticket: Callable[[Row], Ticket | None] = lambda row: None,
         changed: Callable[[], None],
         told: Callable[[str], None],
         clocks: Clocks = REAL,

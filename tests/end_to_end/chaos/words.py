@@ -82,16 +82,19 @@ def judge(
 ) -> Iterator[Violation]:
     """Find what an agent said and did not do, did and did not say, or left."""
     wrote: dict[str, Counter[str]] = defaultdict(Counter)
+    freed: Counter[str] = Counter()
     for (who, kind, rid), n in written.items():
         if who == said.name:
             wrote[kind][rid] = n
+        elif kind in ("rescued", "released"):
+            freed[rid] += n
     for kind in COUNTS:
         told = Counter(
             {rid: n for (event, rid), n in said.told.items() if event == kind}
         )
-        # a row that a person set back looks as a release would have left it
-        alike = set_back if kind == "released" else Counter()
-        yield from _untrue(said, kind, told, wrote[kind] + alike)
+        # after a lost answer a row that somebody else freed looks as if we had
+        alike = {"released": set_back, "rescued": set_back + freed}
+        yield from _untrue(said, kind, told, wrote[kind] + alike.get(kind, Counter()))
         if said.counts is not None:
             yield from _sums(said, kind, told.total(), wrote[kind].total())
     # the last write may be of that very moment

@@ -485,6 +485,7 @@ def _through(between: Proxy) -> str:
     ),
     ids=["connections of a virtual host", "connections of a user", "channels"],
 )
+@pytest.mark.timeout(180)
 def test_a_limit_is_told_in_the_broker_s_own_word(rabbit: Rabbit, limit, words):
     rabbit.ctl("add_vhost", "tight")
     rabbit.ctl("add_user", "few", "hunter2")
