@@ -221,8 +221,9 @@ def test_leaving_is_quick_and_leaves_nothing_behind(rabbit: Rabbit):
     gc.collect()
 
     assert statistics.median(took) < 0.05
-    assert len(process.net_connections()) == sockets
-    assert threading.active_count() == threads
+    # what other tests had open may be closed meanwhile
+    assert len(process.net_connections()) <= sockets
+    assert threading.active_count() <= threads
     assert rabbit.queues() == {}
 
 
