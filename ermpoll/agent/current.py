@@ -41,6 +41,12 @@ class Ticket:
     dry: bool = False
 
 
+def attempt_of(row: Row, attempts: str | None) -> int | None:
+    """Return which try a claimed row is at; None without a column that tells."""
+    value = row.get(attempts) if attempts else None
+    return value if isinstance(value, int) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """Where the jobs of an agent ask what it knows of their rows."""
@@ -61,11 +67,11 @@ class Desk:
         state, owner = self.definition.state, self.definition.owner
         columns = paths.names(name for name in ("RID", "RMT", state, owner) if name)
         rid, table = str(row["RID"]), self.definition.table.path
-        token, tried = row.get(owner or ""), row.get(self.definition.attempts or "")
+        token = row.get(owner or "")
         return Ticket(
             rid=rid,
             token=str(token) if token else None,
-            attempt=tried if isinstance(tried, int) else None,
+            attempt=attempt_of(row, self.definition.attempts),
             desk="" if dry else self.name,
             url=self.url,
             path=paths.join("attribute", table, paths.equals("RID", rid), columns),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+from ermpoll.agent.current import attempt_of
 from ermpoll.agent.execution import Report, report_of
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.queue.plan import copied
@@ -306,7 +307,7 @@ class HeldJobs:
                 Running(
                     rid=job.held.rid,
                     since=job.started_at or self._clocks.utc(),
-                    attempt=_attempt(job.held.row, attempts),
+                    attempt=attempt_of(job.held.row, attempts),
                     row=job.show(),
                     progress=job.progress,
                     doing=job.doing,
@@ -374,8 +375,3 @@ class HeldJobs:
 
 #: A job that may still come to its end.
 _UNFINISHED = (JobState.WAITING, JobState.RUNNING)
-
-
-def _attempt(row: Mapping[str, Any], attempts: str | None) -> int | None:
-    value = row.get(attempts) if attempts else None
-    return value if isinstance(value, int) else None

@@ -96,27 +96,15 @@ def test_an_old_daemon_may_finish_what_a_person_took_from_it(
     assert record.end() == []
 
 
-def test_a_holder_may_finish_what_a_daemon_took_under_its_token(
-    record: Record,
+@pytest.mark.parametrize("state", ["done", "claimed"])
+def test_a_holder_may_finish_or_renew_what_a_daemon_took_under_its_token(
+    record: Record, state: str
 ) -> None:
     record.claim()
     record.write("person", state="hold")
     record.write("person", state="new")
     record.write("daemon", state="claimed")
-    record.write("a", state="done")
-    record.write("daemon", state="done")
-
-    assert record.end() == []
-
-
-def test_a_holder_may_renew_what_a_daemon_took_under_its_token(
-    record: Record,
-) -> None:
-    record.claim()
-    record.write("person", state="hold")
-    record.write("person", state="new")
-    record.write("daemon", state="claimed")
-    record.write("a", state="claimed")
+    record.write("a", state=state)
     record.write("daemon", state="done")
 
     assert record.end() == []
