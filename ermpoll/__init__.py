@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ermpoll.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ermpoll import compat, errors, sandbox, teach
     from ermpoll.agent import Agent
+    from ermpoll.audit import acts
     from ermpoll.catalog import Catalog, connect
     from ermpoll.compat.state_change import blocking_poll, state_change_once
     from ermpoll.errors import (
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
         Comparison,
         History,
         Proof,
+        Shadow,
         Timeline,
         compare,
+        shadow,
     )
     from ermpoll.polling import Poller
     from ermpoll.polling.registry import agents
@@ -49,7 +52,10 @@ _HOMES = {
     "History": "history",
     "Timeline": "history",
     "Proof": "history",
+    "shadow": "history",
+    "Shadow": "history",
     "Agent": "agent",
+    "acts": "audit",
     "agents": "polling.registry",
     "current_job": "agent.current",
     "Poller": "polling",
@@ -83,10 +89,12 @@ __all__ = [
     "PreconditionFailed",
     "Proof",
     "Queue",
+    "Shadow",
     "Timeline",
     "TransformError",
     "UsageError",
     "WriteRefused",
+    "acts",
     "agents",
     "blocking_poll",
     "compare",
@@ -99,6 +107,7 @@ __all__ = [
     "monitor",
     "preview",
     "sandbox",
+    "shadow",
     "state_change_once",
     "teach",
     "watch",

@@ -20,6 +20,29 @@ that no caller has to parse text. Whose fault one is, `fault_of` says::
     ├── ExecutorError                    the executor of an agent does no work
     ├── TransformError                   your function failed on a row
     └── NoticeError                      a notice source that can't be
+
+Examples
+--------
+>>> def caught(call, *arguments, **named):
+...     try:
+...         call(*arguments, **named)
+...     except ermpoll.ErmpollError as error:
+...         return error
+>>> caught(jobs.claim, limit=-1)
+UsageError(...)
+>>> etag = catalog.get("entity/Imaging:Image?limit=1").etag
+>>> new = box.add(1)
+>>> late = caught(catalog.put, "entity/Imaging:Image", [], guard=etag)
+>>> isinstance(late, ermpoll.PreconditionFailed), late.status
+(True, 412)
+>>> isinstance(caught(catalog.get, "entity/Imaging:Imag"), ermpoll.CatalogError)
+True
+>>> caught(ermpoll.connect(box.url, read_only=True).delete, "entity/Imaging:Image")
+WriteRefused(...)
+>>> caught(jobs.claim, transform=lambda row: {"Priority": 1 / 0})
+TransformError(...)
+>>> caught(ermpoll.Poller, lambda: False, notices="http://www.example.org")
+NoticeError(...)
 """
 
 from __future__ import annotations

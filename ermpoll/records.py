@@ -191,6 +191,8 @@ class Running:
     #: says nothing.
     progress: float | None = None
     doing: str = ""
+    #: When its time limit is over, or None where there is none.
+    limit_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +204,17 @@ class Failure:
     reason: str
     #: The attempt it was, from 1; None where the table has no attempts column.
     attempt: int | None = None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEdit:
+    """A row of which columns keep what a person wrote while the work went on."""
+
+    rid: str
+    #: The columns that the work's result was not written into.
+    columns: tuple[str, ...]
+    #: When the rest of the result was written.
     at: datetime
 
 
@@ -252,8 +265,11 @@ class Status:
     #: The last failures, retried ones included, newest first, at most 20.
     failures: tuple[Failure, ...] = ()
     #: Rows that may be claimed by it: the answer was lost, and nothing tells whose they
-    #: are, since there is no owner column. At most 20, the newest first.
+    #: are, since there is no owner column. At most 2,000, the newest first.
     doubts: tuple[Doubt, ...] = ()
+    #: The last rows that keep a person's edit of the time of the work, the newest
+    #: first, at most 20.
+    edits: tuple[KeptEdit, ...] = ()
     lost: int = 0
     released: int = 0
     rescued: int = 0
@@ -266,6 +282,8 @@ class Status:
     refused: int = 0
     #: Jobs finished in each of the last minutes, oldest first, the running one last.
     jobs_per_min: tuple[int, ...] = ()
+    #: Jobs finished in each of the last twelve spans of 5 s that are over.
+    jobs_per_5s: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

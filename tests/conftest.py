@@ -1,7 +1,8 @@
-"""What every test shares: the gate for real services, the sandbox, clean threads."""
+"""What every test shares: processes, the gate for real services, the sandbox."""
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
@@ -9,11 +10,14 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from shutil import which
+from typing import Any
 
 import pika.connection
 import pytest
+from hypothesis import settings
 
 import ermpoll
+from ermpoll.catalog.machine import lock_file
 from tests.helpers.rabbitmq import rabbit
 from tests.helpers.tables import make_table
 
@@ -56,7 +60,23 @@ def chromium_path() -> str | None:
     return which("chromium") or which("chromium-browser") or which("google-chrome")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in one process, but those of a thousand schedules."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            alone = nodeid.startswith("tests/end_to_end/test_schedules.py")
+            return nodeid if alone else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
 def pytest_configure() -> None:
+    # how fast an example is, is a matter of the machine and of what else it does
+    settings.register_profile("ermpoll", deadline=None)
+    settings.load_profile("ermpoll")
     required()
 
 
@@ -120,6 +140,9 @@ def no_fault_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def box(shared_box: ermpoll.sandbox.Box) -> ermpoll.sandbox.Box:
     """The session's sandbox, fresh: the demo's rows, an empty log, no faults."""
     shared_box.reset()
+    if lock_file._open:
+        # an agent of another test, stopped in the middle, has a seat at these tables
+        gc.collect()
     return shared_box
 
 

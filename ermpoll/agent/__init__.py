@@ -4,10 +4,12 @@ It knows what is held and what came of each write, and hands the work to an exec
 When to look is `ermpoll.polling`'s affair, what is written `ermpoll.queue`'s.
 
 Open `agent` first: `Agent`. Then `cycle` (one look: finish, fetch, write), `held_jobs`
-(the rows in hand, and how far each is), `fetcher` (what can begin), `settler` (what
-came of a write), `unconfirmed` (claims without an answer), `dispatcher` (the executor,
-with its `breaker` and our own `daemon_pool`), `execution` (the work of one row),
-`prefetch` (how many rows to hold), `shutdown` and `program_end` (how it ends).
+(the rows in hand, and how far each is), `finishing` (what ended), `fetcher` (what can
+begin), `sharing` (which rows first, and when, where others do the same), `settler`
+(what came of a write), `verdict` (what a look came to), `unconfirmed` (claims without
+an answer), `dispatcher` (the `executor`), `execution` (the work of one row), `prefetch`
+(how many rows to hold and write), `memory` (what its life came to), `shutdown` and
+`program_end` (how it ends).
 """
 
 from __future__ import annotations

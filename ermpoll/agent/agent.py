@@ -12,21 +12,23 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
-from datetime import datetime, timedelta
 from functools import partial
 from secrets import token_hex
 from typing import Literal
 
-from ermpoll.agent.context import AgentContext, Counters
+from ermpoll import audit
+from ermpoll.agent.context import AgentContext, Counters, default_name
 from ermpoll.agent.current import Desk, open_desk
 from ermpoll.agent.cycle import Cycle
-from ermpoll.agent.daemon_pool import DaemonThreadPool
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.dry_run import DryRun, dry_run
 from ermpoll.agent.execution import check_options, longest_retry_s
-from ermpoll.agent.fetcher import Spread
+from ermpoll.agent.executor.daemon_pool import DaemonThreadPool
 from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.agent.memory.attempts import FailedAttempt
+from ermpoll.agent.memory.metrics import Metrics
 from ermpoll.agent.prefetch import Prefetch
+from ermpoll.agent.sharing.spread import Spread
 from ermpoll.agent.shutdown import (
     ENDING,
     NO_WAIT,
@@ -34,10 +36,11 @@ from ermpoll.agent.shutdown import (
     Patience,
     Phase,
     Until,
+    patience_of,
     still_worked_on,
 )
 from ermpoll.arguments import whole
-from ermpoll.backoff import REAL, Clocks
+from ermpoll.backoff import REAL, Clocks, later
 from ermpoll.errors import ExecutorError, UsageError
 from ermpoll.notices.base import Notices
 from ermpoll.polling import Poller
@@ -57,13 +60,10 @@ from ermpoll.records import (
     doubted,
 )
 from ermpoll.redact import hidden, printable
-
-#: How long a run that ends when idle waits for a retry at most, in seconds, if it
-#: was not told.
-LONGEST_IDLE_WAIT_S = 60.0
+from ermpoll.shown import Shown
 
 
-class Agent:
+class Agent(Shown):
     """Do the work of a queue's rows until stopped. Nothing starts by itself.
 
     Parameters
@@ -93,7 +93,8 @@ class Agent:
         Where work is done: any ``concurrent.futures.Executor``; None for threads
         of this process. One given here is not shut down. What it fails to do, since
         it is broken, closed or out of reach, goes back and does not count as an
-        attempt; nothing is claimed until it answers a trial call.
+        attempt; nothing is claimed until it answers a trial call. One that does not
+        tell what it has begun (dask's) is asked by such a call before it gets more.
     name
         Under it the agent is listed and claims; catalog, table, ready words and
         filter by default. ``start`` stops a running agent of the same name first.
@@ -107,7 +108,9 @@ class Agent:
     spread
         Where several processes compete: ``"random"`` begins at a random one of the
         first rows, ``(k, n)`` takes only the k-th of n shards (k from 0, n up to
-        16; every shard wants an agent). None keeps the queue's strict order.
+        16; every shard wants an agent), and writes in the k-th of n slots of time
+        while others write. None keeps the queue's strict order, as long as nobody
+        else writes much.
     clocks
         Time, chance and waiting, for tests.
 
@@ -124,6 +127,43 @@ class Agent:
     Each call of a coroutine function has an event loop of its own: what belongs to
     a loop can't be shared between calls. A child of ``os.fork()`` has no agent, and
     rows that were claimed stay the parent's.
+
+    Calls block: in a coroutine, use ``await asyncio.to_thread(agent.stop)``. What it
+    writes it writes with the queue's login, on one thread, whatever thread or process
+    did the work. A queue on a snapshot can't be worked on: `start` refuses.
+
+    Examples
+    --------
+    >>> def work(row):
+    ...     if not row["Bytes"]:
+    ...         raise ValueError("empty file")
+    ...     return {"Priority": 1}
+    >>> agent = ermpoll.Agent(jobs, work, workers=2, notices=box.amqp_url)
+    >>> leave = agent.subscribe(lambda event: None)
+    >>> len(agent.dry_run(3).plan.changes)
+    3
+    >>> agent.run_once(rows=jobs.candidates(2))
+    2
+    >>> summary = agent.run(until_idle=True)
+    >>> agent.summary == summary, summary.failed
+    (True, 0)
+
+    In the background:
+
+    >>> agent.start()
+    <Agent ...>
+    >>> agent.pause(), agent.resume(), agent.look_now()
+    (None, None, None)
+    >>> agent.workers = 3
+    >>> agent.stop()
+    True
+    >>> agent.status.state, agent.status.workers
+    ('stopped', 3)
+    >>> agent.attempts("S6")  # none of it failed here
+    ()
+    >>> panel, metrics = agent.panel(), agent.metrics
+    >>> panel.close(), leave()
+    (None, None)
     """
 
     def __init__(
@@ -149,10 +189,10 @@ class Agent:
         self.jobs = checked_queue(jobs)
         self.work = work
         self.transform = transform
-        self.name = printable(name or _default_name(jobs))
+        self.name = printable(name or default_name(jobs))
         notices = hidden(notices)
-        self._workers = workers
         self._given = executor
+        self._time_limit_s = time_limit_s
         self._clocks = clocks
         self._life: Lifecycle
         self._counters = Counters(clocks)
@@ -168,7 +208,7 @@ class Agent:
             name=self.name,
             decorate=self._decorate,
             listed_as=self,
-            at_most_s=self._held.patience_s,
+            left_s=self._held.first_lapse_s,
             clocks=clocks,
         )
         self._desk = open_desk(
@@ -192,7 +232,7 @@ class Agent:
             clocks=clocks,
         )
         halt = threading.Event()
-        holder = f"{worker_name()} {self.name}"
+        holder = f"{worker_name(jobs.definition.worker)} {self.name}"
         context = AgentContext(
             jobs=jobs,
             name=holder,
@@ -201,7 +241,7 @@ class Agent:
             counters=self._counters,
             writer=jobs.writer(halt, holder, clocks),
             dispatcher=self._dispatcher,
-            emit=self._poller.board.emit,
+            tell=self._poller.board.tell,
             wrote=self._poller.wrote,
             log_in=self._poller.board.log_in,
             news_at=lambda: self._life.news_at(),
@@ -212,6 +252,7 @@ class Agent:
         ahead = Prefetch(
             workers=workers, lease_s=jobs.definition.lease_s, prefetch=prefetch
         )
+        self._attempts = context.attempts
         self._cycle = Cycle(context, ahead, spread)
         self._life = Lifecycle(
             self._poller, self._cycle, self._held, self._dispatcher, halt, clocks
@@ -235,6 +276,38 @@ class Agent:
     def status(self) -> Status:
         """All that it says of itself at this moment, frozen."""
         return self._poller.status
+
+    @property
+    def workers(self) -> int:
+        """Jobs that run at a time; may be set at any time, also while it runs.
+
+        With fewer, what runs ends first. With an ``executor`` of your own it is how
+        many workers that is taken to have.
+        """
+        return self._held.workers
+
+    @workers.setter
+    def workers(self, count: int) -> None:
+        self._held.workers = whole("workers", count)
+        audit.record("workers", self.name, came=f"{count}")
+        self.look_now()
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its life so far in numbers and drawings: how much, how fast, how long.
+
+        Bounded memory, and no request: rows per state are those that `Queue.counts`
+        or an open panel has counted. Times are of what this agent claimed and did.
+        """
+        return self._counters.metrics(self.name, self.jobs, len(self._held))
+
+    def attempts(self, rid: str) -> tuple[FailedAttempt, ...]:
+        """Tell how the work of a row failed here, the oldest attempt first.
+
+        With tracebacks. Of the newest 500 rows that failed, five attempts each; in
+        memory, so nothing of before this process, or of other agents.
+        """
+        return self._attempts.of(rid)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` with each Event; returns what ends that.
@@ -269,7 +342,7 @@ class Agent:
             The executor did not call work.
         """
         limit = whole("limit", limit, "rows")
-        pool = self._given or DaemonThreadPool(self._workers, "ermpoll-dry")
+        pool = self._given or DaemonThreadPool(self.workers, "ermpoll-dry")
         try:
             function = self.work if work else None
             ticket = partial(self._desk.ticket, dry=True)
@@ -375,7 +448,8 @@ class Agent:
             went back.
         """
         until = Until.IDLE if until_idle else Until.STOPPED
-        patience = self._patience(wait_s, wait_for)
+        longest_s = longest_retry_s(self.jobs.definition)
+        patience = patience_of(wait_s, wait_for, longest_s)
         interrupts = self._run(self._poller, until, None, stop_timeout_s, patience)
         if until_idle and not interrupts:
             self._check_executor()
@@ -439,7 +513,7 @@ class Agent:
     def summary(self) -> RunSummary:
         """What the last run in the foreground came to, or comes to so far."""
         counts = self._counters.of_now() - self._before
-        left = self._cycle.left()
+        left, now = self._cycle.left(), self._clocks.utc()
         return RunSummary(
             name=self.name,
             done=counts["completed"],
@@ -451,24 +525,9 @@ class Agent:
             held=len(self._held),
             running=self._held.busy + self._held.stuck,
             more=left.unread,
-            due_at=self._in(left.retry_s),
-            others_until=self._in(left.lease_s),
+            due_at=later(now, left.retry_s),
+            others_until=later(now, left.lease_s),
         )
-
-    def _in(self, seconds: float | None) -> datetime | None:
-        if seconds is None:
-            return None
-        # a century is as good as never, and fits into a datetime
-        return self._clocks.utc() + timedelta(seconds=min(seconds, 3e9))
-
-    def _patience(self, wait_s: float | None, wait_for: str) -> Patience:
-        if wait_for not in ("mine", "all"):
-            raise UsageError(f"wait_for: expected 'mine' or 'all', found {wait_for!r}")
-        if wait_s is not None and not wait_s >= 0:
-            raise UsageError(f"wait_s: expected 0 or more seconds, found {wait_s!r}")
-        if wait_s is None:
-            wait_s = min(longest_retry_s(self.jobs.definition), LONGEST_IDLE_WAIT_S)
-        return Patience(wait_s=wait_s, for_all=wait_for == "all")
 
     def __enter__(self) -> Agent:
         return self.start()
@@ -477,10 +536,11 @@ class Agent:
         self.stop()
 
     def _decorate(self, status: Status) -> Status:
-        running = self._held.running(self.jobs.definition.attempts)
+        attempts = self.jobs.definition.attempts
+        running = self._held.running(attempts, self._time_limit_s)
         status = replace(
             self._counters.fill(status),
-            workers=self._workers,
+            workers=self.workers,
             running=running,
             held=len(self._held),
             refused=len(self.jobs.rights.set_aside),
@@ -512,10 +572,3 @@ class Agent:
     def _check_executor(self) -> None:
         if self._dispatcher.reason:
             raise ExecutorError(f"{self.name}: {self._dispatcher.reason}")
-
-
-def _default_name(jobs: Queue) -> str:
-    address = jobs.catalog.url.split("://", 1)[-1].replace("/ermrest/catalog", "")
-    ready = "|".join(jobs.definition.label(word) for word in jobs.definition.ready)
-    narrow = jobs.definition.path or jobs.definition.where
-    return f"{address} {jobs.title} {jobs.definition.state}={ready} {narrow}".strip()

@@ -8,25 +8,37 @@ no thread: whoever calls `Cycle.look` is the agent's one claimer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from ermpoll.agent.context import AgentContext
-from ermpoll.agent.execution import Report, finishing_step
-from ermpoll.agent.fetcher import Fetch, Fetcher, Spread
+from ermpoll.agent.fetcher import Fetch, Fetcher
+from ermpoll.agent.finishing import Finishing, finish
 from ermpoll.agent.held_jobs import Finished, JobState
 from ermpoll.agent.prefetch import Prefetch
 from ermpoll.agent.settler import Settled, Settler
+from ermpoll.agent.sharing.slot_keeper import SlotKeeper
+from ermpoll.agent.sharing.spread import Spread
+from ermpoll.agent.verdict import (
+    Left,
+    is_idle,
+    is_unread,
+    is_unsettled,
+    lapse_reason,
+    trouble_of,
+    unwritten,
+    words,
+)
 from ermpoll.catalog.shared import shared_of
-from ermpoll.catalog.write_lock import LONGEST_WAIT_S
+from ermpoll.catalog.write_lock import patience_s
 from ermpoll.errors import Unavailable
-from ermpoll.queue import transitions
 from ermpoll.queue.guarded_put import Fate
-from ermpoll.queue.plan import BATCH
 from ermpoll.queue.transitions import Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import Doubt, LookResult, rows
+from ermpoll.records import Doubt, LookResult
 from ermpoll.redact import one_line
 
 logger = logging.getLogger(__name__)
@@ -35,32 +47,14 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 20.0
 #: Seconds between two looks while every write is refused.
 REFUSED_S = 5.0
+#: Who has come too late for all its rows so often begins further behind, while
+#: machines are about that know nothing of it.
+IN_VAIN = 2
+#: Room for claims where a PUT is full of what finishes.
+FULL = -1
 #: Results that wait to be written, while the catalog refuses them, at most: with more
 #: of them nothing is claimed.
 WAITING_MOST = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finishing:
-    """What a look has to write of its own, whatever it finds."""
-
-    ended: tuple[Finished, ...] = ()
-    #: What finishes, what is renewed, and candidates that can't be worked on.
-    steps: tuple[Transition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """What the last look has left, for who would end a run with it."""
-
-    #: There may be candidates that were not read, or something is unsettled.
-    unread: bool = True
-    #: Seconds until a row of the queue is to be tried again, or None.
-    retry_s: float | None = None
-    #: Seconds until the first claim of others ends, or None.
-    lease_s: float | None = None
-    #: Whether the executor is to be tried, or a row that it had is passed over.
-    executor: bool = False
 
 
 class Cycle:
@@ -73,17 +67,27 @@ class Cycle:
         self._spec = context.jobs.definition
         self.prefetch = prefetch
         self._fetcher = Fetcher(context, spread)
-        self._settler = Settler(context)
+        self._slots = SlotKeeper(context, spread)
+        self._settler = Settler(context, self._hand_out)
         #: Candidates that can't be worked on, to be marked as failed.
         self._rejects: tuple[Transition, ...] = ()
         #: Whether the last look that read the candidates found some.
         self._contested = False
+        #: Looks in a row that came too late for all rows that they tried to claim.
+        self._in_vain = 0
         #: Whether the last look may have left candidates unread, or is unsettled.
         self._unread = True
         #: Results that wait, since the catalog refuses to write them.
         self.waiting = 0
         #: Why nothing could be read or written lately, or "".
         self._trouble = ""
+        #: Of the write that goes on: its RIDs, how many rows to read meanwhile, and
+        #: the thread that hands out work.
+        self._sending: Sequence[str] = ()
+        self._ahead = 0
+        self._handing: Future[None] | None = None
+        context.writer.put.before = self._meanwhile
+        context.writer.put.slots = self._slots
 
     def look(
         self,
@@ -107,29 +111,26 @@ class Cycle:
         rids
             Claim these candidates instead of the first ones.
         """
-        held, clocks = self._context.held, self._context.clocks
-        held.wait_for_finished(self.prefetch.batch_wait_s if held.busy else 0)
-        begun = clocks.monotonic()
+        held = self._context.held
+        self._wait_for_finished()
+        begun = self._context.clocks.monotonic()
         self._lose_lapsed(begun)
         ended = held.pop_finished()
         try:
-            finish = self._finish(self._writable(ended, ending), begun)
+            finishing = self._finish(self._writable(ended, ending), begun)
             claiming = claiming and self._context.dispatcher.ready()
-            with self._turn(writes=bool(finish.steps)):
-                fetch = self._fetch(finish, claiming, conditional, rids)
-                done = self._send([*finish.steps, *fetch.claims, *fetch.rescues])
+            fetch, done = self._fetch_and_send(finishing, claiming, conditional, rids)
             if done.transitions:
-                ran_dry = held.busy < self.prefetch.workers
-                took_s = clocks.monotonic() - begun
-                self.prefetch = self.prefetch.cycled(took_s, ran_dry)
-            write = self._settler.settle(done, finish.ended, begun)
+                self._learn_pace(done, begun)
+            write = self._settler.settle(done, finishing.ended, begun)
             if done.error is not None and not isinstance(done.error, Unavailable):
                 # what came of it all is taken note of
                 raise done.error
         except BaseException as error:
             # nothing is forgotten, whatever failed
             held.requeue_finished(ended)
-            self._trouble = one_line(error)
+            self._context.hand_out()
+            self._trouble = trouble_of(error)
             raise
         looked = self._result(fetch, write)
         if done.doubt is not None and Fate.WON not in done.fates:
@@ -140,7 +141,7 @@ class Cycle:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """The rows that may be claimed by us, and nothing tells."""
-        return self._settler.doubts
+        return self._settler.doubts.rows
 
     def left(self) -> Left:
         """Return what the last look has left."""
@@ -154,6 +155,27 @@ class Cycle:
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
         self._fetcher.forget()
+
+    def _wait_for_finished(self) -> None:
+        """Wait for a moment where others are about to finish, too."""
+        held, workers = self._context.held, self._context.held.workers
+        if self.prefetch.workers != workers:
+            self.prefetch = replace(self.prefetch, workers=workers)
+            self._context.dispatcher.resize(workers)
+        pace = self.prefetch
+        wait_s = pace.batch_wait_s if held.busy and not held.has_new else 0
+        held.wait_for_finished(wait_s, for_all=not pace.is_alone)
+
+    def _learn_pace(self, done: WriteResult, begun: float) -> None:
+        """Take note of how long a look took whose write is answered."""
+        took_s = self._context.clocks.monotonic() - begun
+        ran_dry = self._context.held.busy < self.prefetch.workers
+        pace = self.prefetch.wrote(len(done.transitions), done.took_s)
+        writers = self._fetcher.share.n
+        slotted = self._slots.last is not None
+        self.prefetch = replace(
+            pace.cycled(took_s, ran_dry), writers=writers, slotted=slotted
+        )
 
     def _lose_lapsed(self, now: float) -> None:
         """Let go of rows past their lease: they may be another's by now."""
@@ -176,100 +198,167 @@ class Cycle:
 
     def _finish(self, ended: list[Finished], now: float) -> Finishing:
         """Decide what is written for what ended, is held for long, or can't be done."""
-        context, spec = self._context, self._spec
+        context = self._context
         for one in ended:
             if not one.given_back:
                 context.dispatcher.learn(one)
-                if not one.report.fault:
-                    self.prefetch = self.prefetch.worked(one.worked_s)
-        # a row has one step in a write: its finish counts, and is a renewal as well
-        rids = {one.held.rid for one in ended}
-        limit_s = context.time_limit_s
-        late = Report(error=f"timed out after {limit_s or 0:g} s")
-        overtime = context.held.overtime(limit_s, now) if limit_s else []
-        over = [held for held in overtime if held.rid not in rids]
-        ended = [*ended, *(Finished(held=held, report=late) for held in over)]
-        rids.update(held.rid for held in over)
-        catalog_now, random = context.jobs.catalog.now(), context.clocks.random
-        finishing = [
-            transitions.release(spec, one.held)
-            if one.given_back
-            else finishing_step(
-                spec, one.held, one.report, catalog_now, random(), context.on_edit
-            )
-            for one in ended
-        ]
-        renewals = [
-            transitions.renew(spec, held)
-            for held in context.held.to_renew(spec.lease_s, now)
-            if held.rid not in rids
-        ]
-        steps = (*finishing, *renewals, *self._rejects)
-        return Finishing(ended=tuple(ended), steps=steps)
+                context.remember(one)
+        done = [one for one in ended if not (one.given_back or one.report.fault)]
+        self.prefetch = self.prefetch.worked([one.worked_s for one in done])
+        return finish(context, ended, self._rejects, now)
 
-    def _fetch(
+    def _room(self, finishing: Finishing, claiming: bool) -> int:
+        """Return how many rows to claim: they share a PUT with those that finish."""
+        held, pace = self._context.held, self.prefetch
+        if not claiming or self.waiting >= WAITING_MOST:
+            return 0
+        # workers that are stuck may leave none at all
+        room = max(min(pace.capacity - held.busy - held.stuck, pace.share), 0)
+        left = pace.batch - len(finishing.steps)
+        return FULL if room and left <= 0 else min(room, max(left, 0))
+
+    def _fetch_and_send(
         self,
-        finish: Finishing,
+        finishing: Finishing,
         claiming: bool,
         conditional: bool,
         rids: Sequence[str] | None,
+    ) -> tuple[Fetch, WriteResult]:
+        """Find what can begin, and write it together with what finishes."""
+        room = self._room(finishing, claiming)
+        skip = {step.rid for step in self._rejects}
+        first = rids is None and not self._is_late
+        ahead = self._fetcher.fetch_ahead(room, skip=skip) if first else None
+        likely = bool(finishing.steps) or self._contested
+        slot = self._slots.slot() if likely else None
+        if ahead is None and slot is not None:
+            # what is read before it would be gone by then
+            self._context.writer.put.wait_for_slot()
+        # who waits for a slot keeps the lane from nobody
+        free = ahead is not None or slot is not None
+        with self._turn() if likely and not free else nullcontext():
+            fetch = ahead or self._fetch(finishing, room, skip, conditional, rids)
+            if rids is None:
+                fetch = self._asked_first(fetch)
+                self._ahead = self._room_ahead(fetch)
+            if not self._ahead:
+                self._fetcher.read_no_further(stay=bool(fetch.claims) and fetch.full)
+            done = self._send([*finishing.steps, *fetch.claims, *fetch.rescues])
+        self._slots.saw(fetch.etag)
+        return fetch, done
+
+    def _fetch(
+        self,
+        finishing: Finishing,
+        room: int,
+        skip: Container[str],
+        conditional: bool,
+        rids: Sequence[str] | None,
     ) -> Fetch:
-        """Find what can begin: what finishes and what is claimed goes in one PUT."""
-        context = self._context
-        if not claiming or self.waiting >= WAITING_MOST:
-            return Fetch(full=True)
-        room = self.prefetch.capacity - context.held.busy - context.held.stuck
-        if room > 0 and len(finish.steps) >= BATCH:
-            # that PUT is full: what there is to take is for the next look
-            return Fetch(full=True, looked=True)
-        room = min(room, BATCH - len(finish.steps))
+        """Find what can begin."""
+        if room <= 0:
+            # with a full PUT, what there is to take is for the next look
+            return Fetch(full=True, looked=room == FULL)
         if rids is not None:
             return self._fetcher.fetch_these(room, rids)
-        conditional = conditional and not (finish.steps or self._settler.unconfirmed)
-        skip = {step.rid for step in self._rejects}
-        return self._fetcher.fetch(room, conditional=conditional, skip=skip)
+        share = partial(self._fetcher.fetch_share, room, self._slots.last, skip=skip)
+        late = self._is_late
+        if not late and (own := share()):
+            return own
+        conditional = conditional and not (finishing.steps or self._settler.unconfirmed)
+        fetch = self._fetcher.fetch(room, conditional=conditional, skip=skip, late=late)
+        if fetch.claims and not late and self._fetcher.share.joins():
+            # the first rows are what the others are about to take as well
+            return share() or fetch
+        return fetch
 
-    def _turn(self, *, writes: bool) -> AbstractContextManager[None]:
+    @property
+    def _is_late(self) -> bool:
+        """Whether others take all rows before it is our turn, again and again."""
+        return self._slots.last is not None and self._in_vain >= IN_VAIN
+
+    def _asked_first(self, fetch: Fetch) -> Fetch:
+        """Take nothing yet where the executor is to be asked before."""
+        context = self._context
+        free = context.held.free > 0
+        # a look that only asks ends no back-off of the catalog's
+        wanted = fetch.claims and not self._trouble
+        if wanted and context.dispatcher.asks_first(free=free):
+            # as if not looked: they are there when it has answered
+            return replace(fetch, claims=(), full=True, looked=False)
+        return fetch
+
+    def _room_ahead(self, fetch: Fetch) -> int:
+        """Return how many rows the next look may claim, where it comes soon; or 0."""
+        pace, claims = self.prefetch, len(fetch.claims)
+        if not (claims and fetch.full and pace.is_short):
+            return 0
+        # what is being worked on finishes in the next PUT
+        return max(claims, min(pace.share, pace.batch - self._context.held.busy))
+
+    def _meanwhile(self) -> None:
+        """Begin what needs no answer of the write that is sent now."""
+        ahead, self._ahead = self._ahead, 0
+        if ahead:
+            try:
+                self._fetcher.read_ahead(ahead, self._sending, self._slots.last)
+            except Exception as error:  # noqa: BLE001 - the write must not fail for it
+                logger.info("nothing is read ahead: %s", one_line(error))
+        if self._context.held.has_new:
+            self._handing = self._context.dispatcher.beside(self._context.hand_out)
+
+    def _hand_out(self, done: WriteResult) -> None:
+        """Hand out work, or leave that to the next write, where it comes at once.
+
+        Work on own threads would only keep this one from sending it.
+        """
+        context = self._context
+        comes = context.held.is_pressing or (
+            self._fetcher.is_ahead and context.held.busy < self.prefetch.capacity
+        )
+        well = not (done.error or done.doubt or context.writer.is_refused)
+        alone = self.prefetch.is_alone and context.dispatcher.is_own
+        if not (comes and well and alone):
+            context.hand_out()
+
+    def _turn(self) -> AbstractContextManager[None]:
         """Have the catalog's write lane from the read on, where a write is likely.
 
         What was read before others of this machine wrote would be gone by the time
         it is our turn.
         """
-        if not (writes or self._contested):
-            return nullcontext()
-        # a courtesy must not cost the lease of what is held
-        longest_s = min(LONGEST_WAIT_S, self._spec.lease_s / 8)
-        url = self._context.jobs.catalog.url
+        url, longest_s = self._context.jobs.catalog.url, patience_s(self._spec.lease_s)
         return shared_of(url).write_lock.hold(longest_s=longest_s)
 
     def _send(self, steps: Sequence[Transition]) -> WriteResult:
-        if not steps:
-            return WriteResult()
         context = self._context
+        if not steps:
+            context.hand_out()
+            return WriteResult()
         held = context.held.held(step.rid for step in steps)
         until = context.clocks.monotonic() + PATIENCE_S
         until = min([until, *(one.deadline for one in held)])
-        done = context.writer.write(steps, until=until)
-        context.counters.add("writes", done.sent)
-        context.counters.add("wasted", done.wasted)
-        context.counters.add("unknown", len(done.rids(Fate.UNKNOWN)))
-        if Fate.WON in done.fates:
-            context.wrote()
-        if done.wasted:
-            logger.info(
-                "%s: %d writes came to nothing, sent again",
-                context.name,
-                done.wasted,
-                extra={"event": "wasted", "writes": done.wasted},
-            )
+        self._sending = [step.rid for step in steps]
+        try:
+            done = context.writer.write(steps, until=until)
+        finally:
+            if self._handing is not None:
+                self._handing.result()
+            self._handing, self._ahead = None, 0
+        context.sent(done)
         return done
 
     def _result(self, fetch: Fetch, write: Settled) -> LookResult:
         done, context = write.done, self._context
-        self._trouble = trouble_of(done)
-        self._unread = not (fetch.unchanged or is_idle(fetch, write))
+        self._trouble = trouble_of(unwritten(done))
+        idle = is_idle(fetch, write)
+        self._unread = not (fetch.unchanged or idle)
+        if not (fetch.claims or context.held.busy):
+            self._slots.leave()
         self._rejects = (*fetch.rejects, *write.rejects)
-        self._fetcher.keep(fetch, idle=is_idle(fetch, write))
+        if fetch.claims:
+            self._in_vain = 0 if write.claimed else self._in_vain + 1
+        self._fetcher.keep(fetch, idle=idle)
         if fetch.looked:
             self._contested = bool(write.claimed or Fate.MISSED in done.fates)
         unread = is_unread(fetch, done)
@@ -309,64 +398,3 @@ class Cycle:
             context.dispatcher.due_s(),
         ]
         return min((s for s in due if s is not None), default=None)
-
-
-def is_unsettled(fetch: Fetch, write: Settled) -> bool:
-    """Whether something of a look is still to be written or found out. Pure."""
-    unsure = Fate.UNKNOWN in write.done.fates or write.unread or write.unconfirmed
-    return bool(unsure or write.rejects or fetch.rejects)
-
-
-def is_idle(fetch: Fetch, write: Settled) -> bool:
-    """Whether a look that read the candidates has left nothing to do. Pure.
-
-    A row that was missed, freed or made ready just now is one that it did not read.
-    """
-    unread = is_unread(fetch, write.done)
-    return fetch.looked and not (unread or is_unsettled(fetch, write))
-
-
-def is_unread(fetch: Fetch, done: WriteResult) -> bool:
-    """Whether there may be candidates that a look has not read. Pure."""
-    freed = done.written("rescue", "retry later")
-    left = done.fates & {Fate.MISSED, Fate.UNSENT}
-    return bool(fetch.full or left or freed)
-
-
-def lapse_reason(state: JobState, trouble: str) -> str:
-    """Say why a row's lease was over too soon, and what kept it from a write. Pure."""
-    over = state in (JobState.ENDED, JobState.CANCELLED)
-    if not trouble:
-        before = "its result was written" if over else "the work was"
-        return f"its lease was over before {before}"
-    what = "its result could not be written" if over else "it could not be renewed"
-    return f"the catalog was away ({trouble}): {what} before its lease was over"
-
-
-def trouble_of(done: WriteResult) -> str:
-    """Say why some rows of a write were not written, or "". Pure."""
-    if Fate.UNSENT in done.fates and done.error:
-        return one_line(done.error)
-    return "a write got no answer" if Fate.UNKNOWN in done.fates else ""
-
-
-def words(fetch: Fetch, write: Settled, trouble: str) -> str:
-    """Say what a look did, for the log of looks. Pure."""
-    if fetch.unchanged:
-        return "304, nothing new"
-    counts = {
-        "took": write.claimed,
-        "finished": len(write.done.written("complete", "fail", "retry later")),
-        "lost": len(write.done.rids(Fate.MISSED)) - write.unread,
-        "could not read back": write.unread,
-    }
-    parts = [f"{word} {n}" for word, n in counts.items() if n]
-    if parts:
-        return ("looked, " if fetch.looked else "") + ", ".join(parts)
-    if fetch.looked:
-        if fetch.refused:
-            return f"nothing to take but {rows(fetch.refused)} that the catalog refuses"
-        return "nothing to take"
-    if write.done.transitions:
-        return "wrote what was due"
-    return "the executor does no work" if trouble else "holds all that it can"

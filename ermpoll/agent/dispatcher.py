@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import (
@@ -17,15 +18,14 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from dataclasses import replace
 from typing import Any
 
 from ermpoll.agent import execution
-from ermpoll.agent.breaker import TRIAL_LIMIT_S, Breaker, Circuit
 from ermpoll.agent.current import Ticket
-from ermpoll.agent.daemon_pool import DaemonThreadPool
+from ermpoll.agent.executor.breaker import TRIAL_LIMIT_S, Breaker, Circuit
+from ermpoll.agent.executor.daemon_pool import DaemonThreadPool
 from ermpoll.agent.held_jobs import Finished
-from ermpoll.backoff import REAL, Clocks, backoff_s
+from ermpoll.backoff import REAL, Clocks, at_once, backoff_s
 from ermpoll.records import Row, Work
 from ermpoll.redact import one_line
 
@@ -33,6 +33,12 @@ logger = logging.getLogger(__name__)
 
 #: So many faults in a row, and a run that is to end by itself does.
 PATIENCE = 3
+#: An executor that does not tell what it has begun is asked before it gets more, if
+#: nothing was heard of it for so many seconds.
+HEARD_S = 10.0
+#: A look waits for that answer for so many seconds, or it would find rows in vain
+#: wherever workers are there.
+ANSWER_S = 0.1
 #: A row that was at work at more than one fault may be what ends the workers: once
 #: the executor works again, others go before it for so many seconds, doubling. Then
 #: it is the only such one, or it would take an innocent one down with it for ever.
@@ -79,23 +85,34 @@ class Dispatcher:
         self._told = told
         self._clocks = clocks
         self._own: DaemonThreadPool | None = None
+        self._helpers: DaemonThreadPool | None = None
         self._breaker = Breaker()
         self._trial: Future[Any] | None = None
         self._trial_over = threading.Event()
         self._trials = itertools.count(1)
+        #: When it last did something.
+        self._heard_at = -math.inf
         #: Rows that were at work at a fault: how often, and until when to pass over.
         self._suspects: dict[str, tuple[int, float]] = {}
 
     @property
     def reason(self) -> str:
         """Why it gets no work, and what to do; "" while it does."""
-        if self._breaker.circuit is Circuit.CLOSED:
-            return ""
-        return (
-            f"the executor does no work ({self._breaker.reason}): nothing is claimed,"
-            " what it had went back; it is tried again by itself. If it is closed or"
-            " broken for good, start an agent with a new executor"
-        )
+        silent_s = self._breaker.silent_s(self._clocks.monotonic())
+        silence = f"no answer for {silent_s:.0f} s" if silent_s else ""
+        if fault := self._breaker.reason:
+            why = "; ".join(filter(None, (fault, silence)))
+            return (
+                f"the executor does no work ({why}): nothing is claimed,"
+                " what it had went back; it is tried again by itself. If it is closed"
+                " or broken for good, start an agent with a new executor"
+            )
+        if silence:
+            return (
+                f"the executor begins no work ({silence}): it has no worker, or none"
+                " that is free. Nothing more is claimed until it answers"
+            )
+        return ""
 
     @property
     def hopeless(self) -> bool:
@@ -104,15 +121,40 @@ class Dispatcher:
 
     def begin(self) -> None:
         """Be ready to take work."""
-        # who begins anew does not wait for the end of an old back-off
-        self._breaker = replace(self._breaker, at=self._clocks.monotonic())
+        self._breaker = self._breaker.anew(self._clocks.monotonic())
 
     def end(self, *, wait_for_work: bool) -> None:
         """Let go of own threads."""
         self._drop_trial()
+        helpers, self._helpers = self._helpers, None
+        if helpers is not None:
+            helpers.shutdown(wait=False)
         pool, self._own = self._own, None
         if pool is not None:
             pool.shutdown(wait=wait_for_work)
+
+    def beside(self, call: Callable[[], Any]) -> Future[Any]:
+        """Call a function that is none of the work while the claimer waits."""
+        if self._clocks.beside is not None:
+            return self._clocks.beside(call)
+        if self._helpers is None:
+            self._helpers = DaemonThreadPool(2, "ermpoll-beside")
+        try:
+            return self._helpers.submit(call)
+        except RuntimeError:
+            # there are no more threads
+            return at_once(call)
+
+    def resize(self, count: int) -> None:
+        """Have so many own threads at most from now on."""
+        self._count = count
+        if self._own is not None:
+            self._own.resize(count)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the work is done by own threads."""
+        return self._given is None
 
     @property
     def tells_running(self) -> bool:
@@ -137,6 +179,7 @@ class Dispatcher:
             self._failed(one.report.fault)
             self._suspect(one)
         else:
+            self._heard_at = self._clocks.monotonic()
             self._breaker = self._breaker.worked()
             self._suspects.pop(one.held.rid, None)
 
@@ -149,10 +192,25 @@ class Dispatcher:
             self._judge(now)
         return self._breaker.circuit is Circuit.CLOSED
 
+    def asks_first(self, *, free: bool) -> bool:
+        """Whether a claim is to wait for a trial, which is not answered soon.
+
+        An executor that does not tell what it has begun may have no worker: what it
+        got would be held and renewed for ever. With none ``free`` it has some.
+        """
+        now = self._clocks.monotonic()
+        if self.tells_running or not free or now - self._heard_at < HEARD_S:
+            return False
+        self._try(now)
+        self._clocks.wait(self._trial_over, ANSWER_S)
+        return not self.ready()
+
     def wait_until_ready(self) -> bool:
         """Whether to claim; waits for the answer of a trial where one is needed."""
         if not self.ready() and self._trial is not None:
             self._clocks.wait(self._trial_over, TRIAL_LIMIT_S)
+        # who waits here for one claim waits for its work as well, however long
+        self._heard_at = self._clocks.monotonic()
         return self.ready()
 
     def is_suspect(self, rid: str) -> bool:
@@ -184,10 +242,12 @@ class Dispatcher:
         )
         if self._breaker is not before:
             self._drop_trial()
-        if before.circuit is Circuit.CLOSED:
-            told = {"event": "executor failed"}
-            logger.warning("%s: %s", self._name, self.reason, extra=told)
-            self._told(self.reason)
+        if not before.reason:
+            self._tell_trouble("executor failed")
+
+    def _tell_trouble(self, event: str) -> None:
+        logger.warning("%s: %s", self._name, self.reason, extra={"event": event})
+        self._told(self.reason)
 
     def _suspect(self, one: Finished) -> None:
         if not one.worked_s:
@@ -202,8 +262,11 @@ class Dispatcher:
         self._suspects[one.held.rid] = (times, now)
 
     def _answered(self, now: float) -> None:
-        self._trial = None
+        troubled = self.reason
+        self._trial, self._heard_at = None, now
         self._breaker = self._breaker.answered()
+        if not troubled:
+            return
         for rid, (times, until) in self._suspects.items():
             if times > 1:
                 first, longest = PASS_OVER_FIRST_S, PASS_OVER_LONGEST_S
@@ -215,6 +278,7 @@ class Dispatcher:
 
     def _try(self, now: float) -> None:
         self._breaker = self._breaker.trying(now)
+        before = self._trial
         try:
             self._trial_over.clear()
             self._trial = self._pool().submit(execution.here, next(self._trials))
@@ -222,6 +286,9 @@ class Dispatcher:
             self._failed(one_line(error))
             return
         self._trial.add_done_callback(self._end_trial)
+        if before is not None:
+            # only now: a cluster that nobody asks for anything starts no worker
+            before.cancel()
 
     def _end_trial(self, _: Future[Any]) -> None:
         self._trial_over.set()
@@ -236,7 +303,10 @@ class Dispatcher:
                 return
             self._answered(now)
         elif now >= self._breaker.at:
-            self._failed(f"no answer within {TRIAL_LIMIT_S:g} s")
+            told = self._breaker.at - self._breaker.asked_at > TRIAL_LIMIT_S
+            self._try(now)
+            if not told and not self._breaker.reason:
+                self._tell_trouble("executor silent")
 
     def _drop_trial(self) -> None:
         trial, self._trial = self._trial, None

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 from ermpoll import render
 from ermpoll.agent.current import Ticket
 from ermpoll.agent.execution import Report, checked, do_dry, here
+from ermpoll.catalog.client_context import doing
 from ermpoll.errors import ExecutorError
 from ermpoll.queue import operations
 from ermpoll.queue.plan import copied
 from ermpoll.queue.results import Plan
 from ermpoll.records import JSON, Row, Transform, Work
 from ermpoll.redact import one_line
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun:
+class DryRun(Shown):
     """What would be claimed, and what work would have written."""
 
     #: The claim: which rows, and what it would write.
@@ -54,7 +56,7 @@ def dry_run(
     ticket: Callable[[Row], Ticket],
 ) -> DryRun:
     """Decide a claim, and with ``work`` call it while every write is refused."""
-    with jobs.catalog.dry_run() as refused:
+    with jobs.catalog.dry_run() as refused, doing("dry run"):
         steps = jobs.selector.choose(limit, transform=transform)
         plan = operations.plan(jobs, "apply", steps)
         if work is None:

@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from types import CoroutineType
 from typing import Any
 
 from ermpoll.agent.current import Ticket, working_on
+from ermpoll.agent.memory.attempts import LONGEST
 from ermpoll.arguments import seconds, whole
 from ermpoll.backoff import backoff_s, jittered_s
 from ermpoll.catalog import write_permission
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.values import read_changes
 from ermpoll.errors import Unreadable, UsageError
 from ermpoll.queue import transitions
@@ -29,7 +33,7 @@ from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.plan import finishing_changes
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.records import JSON, OnEdit, Work
-from ermpoll.redact import one_line, told
+from ermpoll.redact import one_line, redacted, told
 
 #: First and longest wait before a failed row is tried again, in seconds.
 RETRY_FIRST_S, RETRY_LONGEST_S = 10.0, 3600.0
@@ -47,6 +51,8 @@ class Report:
     result: Mapping[str, JSON] | None = field(default=None, repr=False)
     #: Why the row failed; "" if it did not.
     error: str = ""
+    #: Where it was raised, in the work's own code.
+    traceback: str = field(default="", repr=False, compare=False)
     #: True where no retry helps.
     final: bool = False
     #: Why it was not done, through no fault of the row, which goes back; or "".
@@ -75,7 +81,12 @@ def do(
     who asked there, and ``ticket`` what the work may know of its row.
     """
     pid = os.getpid()
-    with write_permission.real(), acting_for(agent), working_on(ticket):
+    with (
+        write_permission.real(),
+        acting_for(agent),
+        doing("work", agent),
+        working_on(ticket),
+    ):
         report = _reported(work, row, home)
     if os.getpid() != pid:
         # a fork of work's own has come back: it is no worker, and has no agent
@@ -97,7 +108,7 @@ def do_dry(
     tuple
         How it ended, and the lines of the writes that were refused.
     """
-    with write_permission.dry() as refused, working_on(ticket):
+    with write_permission.dry() as refused, doing("dry run"), working_on(ticket):
         report = _reported(work, row, home)
     return report, list(refused)
 
@@ -211,15 +222,33 @@ def _check_work(work: object, executor: Executor | None) -> None:
             "work: expected a function from a row to a dict of changes or None, "
             f"found {type(work).__name__}"
         )
+    pack = _packer(executor)
+    if pack is None:
+        return
+    try:
+        pack(work)
+    except UsageError as error:
+        raise UsageError(
+            f"work: it holds what it can't be sent with: {error}"
+        ) from error
+    except Exception as error:
+        # pickling calls whatever the function holds, which raises what it likes
+        raise UsageError(
+            "work: expected a function that can be sent to other processes, found "
+            f"one that can't be pickled ({one_line(error)}); define it at the top of a "
+            "module that can be imported there, and make in it what it works with"
+        ) from error
+
+
+def _packer(executor: Executor | None) -> Callable[[object], bytes] | None:
+    """Return what packs a function on its way to an executor; None: nobody knows."""
     if isinstance(executor, ProcessPoolExecutor):
-        try:
-            pickle.dumps(work)
-        except Exception as error:
-            raise UsageError(
-                "work: expected a function that a process pool can be handed, found "
-                f"one that can't be pickled ({type(error).__name__}); define it at the "
-                "top of a module that can be imported, not in a cell or a function"
-            ) from error
+        return pickle.dumps
+    if type(executor).__module__.partition(".")[0] == "distributed":
+        # dask's: whoever has it has that as well
+        dumps: Callable[[object], bytes] = import_module("cloudpickle").dumps
+        return dumps
+    return None
 
 
 def _reported(work: Work, row: dict[str, Any], home: str) -> Report:
@@ -230,9 +259,17 @@ def _reported(work: Work, row: dict[str, Any], home: str) -> Report:
     except KeyboardInterrupt as error:
         # Ctrl-C reaches all processes of a terminal, but the agent decides
         elsewhere = home != here()
-        return Report(fault="interrupted") if elsewhere else Report(error=told(error))
+        return Report(fault="interrupted") if elsewhere else _failed(error)
     except BaseException as error:  # noqa: BLE001 - the edge: told to who asked
-        return Report(error=told(error))
+        return _failed(error)
+
+
+def _failed(error: BaseException) -> Report:
+    # without our own two frames: how work was called tells nobody anything
+    frames = traceback.extract_tb(error.__traceback__)[2:]
+    told_ = told(error)
+    where = redacted("".join(traceback.format_list(frames)) + told_)
+    return Report(error=told_, traceback=where[-LONGEST:])
 
 
 def _call(work: Callable[[dict[str, Any]], Any], row: dict[str, Any]) -> Any:

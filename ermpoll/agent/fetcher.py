@@ -7,75 +7,31 @@ several processes compete for the same first rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from datetime import datetime
 
 from ermpoll.agent.context import AgentContext
+from ermpoll.agent.sharing.ahead import Ahead
+from ermpoll.agent.sharing.share import Share
+from ermpoll.agent.sharing.spread import ANYWHERE, Spread
 from ermpoll.catalog.client import ASK_TIME_EVERY_S
 from ermpoll.catalog.conditional import ConditionalReader
-from ermpoll.catalog.paths import literal
-from ermpoll.errors import UsageError
+from ermpoll.catalog.slots import Slot
 from ermpoll.queue import transitions
-from ermpoll.queue.selection import Selector
+from ermpoll.queue.selection import Selector, learn_time
 from ermpoll.queue.transitions import Transition
 from ermpoll.records import JSON, Page, Row
 
-#: None: strict order. "random": from a random one of the first rows on.
-#: ``(k, n)``: only the k-th of n shards by the RID's last symbol, k from 0.
-Spread: TypeAlias = "Literal['random'] | tuple[int, int] | None"
-
-#: The last symbol of a RID is always even: these sixteen.
-LAST_SYMBOLS = "02468ACEGJMPRTWY"
-#: How many more rows are read than taken, to begin at a random one.
-CHOICE = 4
 #: Rows to a page behind the first one, where rows of that are passed over ...
 REFUSED_PAGE = 200
 #: ... and such pages a look, at most: the next one goes on from there.
 REFUSED_PAGES = 5
+#: Rows of which whoever comes too late for the first ones begins at a random one.
+LATE_PAGE = 1000
 #: Seconds between two looks for overdue claims while candidates abound, at most.
 RESCUE_EVERY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Spreading:
-    """A choice that was checked."""
-
-    kind: Spread = None
-
-    def __post_init__(self) -> None:
-        """Check the choice."""
-        if self.kind is None or self.kind == "random":
-            return
-        if isinstance(self.kind, tuple) and len(self.kind) == 2:
-            k, n = self.kind
-            if 1 <= n <= len(LAST_SYMBOLS) and 0 <= k < n:
-                return
-        raise UsageError(
-            "spread: expected None, 'random' or (k, n) with 0 <= k < n <= 16, found "
-            f"{self.kind!r}"
-        )
-
-    @property
-    def filter(self) -> str:
-        """The filter of the shard; empty where there is none."""
-        if not isinstance(self.kind, tuple):
-            return ""
-        k, n = self.kind
-        return f"RID::regexp::{literal(f'[{LAST_SYMBOLS[k::n]}]$')}"
-
-    def rows(self, room: int) -> int:
-        """Return how many rows to read when there is room for so many."""
-        return room * CHOICE if self.kind == "random" else room
-
-    def begin(
-        self, rows: Sequence[dict[str, JSON]], random: Callable[[], float]
-    ) -> Sequence[dict[str, JSON]]:
-        """Return the rows, from where to begin on."""
-        if self.kind != "random" or not rows:
-            return rows
-        start = int(random() * len(rows))
-        return [*rows[start:], *rows[:start]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +69,6 @@ class Fetcher:
 
     def __init__(self, context: AgentContext, spread: Spread = None) -> None:
         self._context = context
-        self._spreading = Spreading(spread)
         self._spec = context.jobs.definition
         self._catalog = context.jobs.catalog
         self._clocks = context.clocks
@@ -124,14 +79,23 @@ class Fetcher:
             monotonic=context.clocks.monotonic,
         )
         self._rescued_at = float("-inf")
-        #: Under which ETag, and behind which row, the next look goes on.
-        self._reached: tuple[str | None, Row] | None = None
+        #: Under which ETag and filter, and behind which row, the next look goes on.
+        self._reached: tuple[tuple[str | None, str], Row] | None = None
+        self._ahead: Ahead | None = None
+        self._reading: Future[Page | None] | None = None
+        self.share = Share(f"{self._catalog.url} {self._spec.table.path}", spread)
+        self._spreading = self.share.spreading
+        #: The filter of what is read now, and how many of the last rows come first.
+        self._narrow, self._last = "", 0
+        #: Which row of them comes first.
+        self._start = self._spreading
         #: When a retry is due, and somebody's claim ends, on the clock.
         self._retry_at: float | None = None
         self._lease_at: float | None = None
 
     def forget(self) -> None:
         """Look at everything again: what was read before may be another login's."""
+        self._ahead = None
         self._reader.forget()
 
     def keep(self, fetch: Fetch, idle: bool) -> None:
@@ -155,19 +119,147 @@ class Fetcher:
         return self._reader.due_s()
 
     def fetch(
-        self, room: int, *, conditional: bool, skip: Container[str] = ()
+        self,
+        room: int,
+        *,
+        conditional: bool,
+        skip: Container[str] = (),
+        late: bool = False,
     ) -> Fetch:
         """Decide what to claim, ``room`` rows at most, and what to rescue.
 
         With ``conditional`` the catalog may answer that nothing has changed. ``skip``
-        has the RIDs of candidates that are dealt with already.
+        has the RIDs of candidates that are dealt with already. ``late``: others take
+        the first rows before it is our turn.
         """
+        self._ahead, self._narrow = None, self._spreading.filter()
         if room <= 0:
             return Fetch(full=True)
-        wanted = self._spreading.rows(room) + 1
-        page = self._read(wanted, conditional)
+        n = self.share.n
+        wanted = self._spreading.rows(room) * (1 if n == 1 else 2 * n) + 1
+        self._start = ANYWHERE if late else self._spreading
+        if late:
+            wanted = max(wanted, LATE_PAGE)
+        # one moment for all: what is no candidate yet is the next to be tried
+        now = self._catalog.reached()
+        page = self._read(now, wanted, conditional)
+        if page is not None and learn_time(self._context.jobs, page.rows):
+            self._context.wrote()
+            now = self._catalog.reached()
+            page = self._read(now, wanted, conditional=False)
         if page is None:
             return Fetch(unchanged=True)
+        if n > 1:
+            # whoever has none of its own left takes what the others come to last
+            room = min(room, self.share.part(len(page.rows)))
+        self._last = room if n > 1 and not late else 0
+        return self._found(page, now, wanted, room, skip)
+
+    def read_ahead(
+        self, room: int, without: Collection[str], slot: Slot | None = None
+    ) -> None:
+        """Begin to read candidates for the next look, while a write goes on.
+
+        Not while an earlier one still waits for its answer.
+
+        Parameters
+        ----------
+        room
+            Rows that the next look may take.
+        without
+            The RIDs that are being written: what is read of them tells nothing.
+        slot
+            Who has the k-th of n slots prefers the k-th of n shares as well.
+        """
+        if self._reading is not None and not self._reading.done():
+            return
+        self.share.take()
+        seats, narrow = self.share.find(slot), self.share.filter()
+        wanted = self._spreading.rows(room) + len(without) + 1
+        queries, now = self._context.jobs.queries, self._catalog.reached()
+        path = queries.candidates(now, wanted, narrow=narrow)
+        beside = self._context.dispatcher.beside
+        self._reading = beside(lambda: self._catalog.get(path))
+        self._ahead = Ahead(
+            page=self._reading,
+            at=self._clocks.monotonic(),
+            wanted=wanted,
+            without=frozenset(without),
+            narrow=narrow,
+            seats=seats,
+        )
+
+    def read_no_further(self, *, stay: bool) -> None:
+        """Read nothing ahead any more.
+
+        ``stay``: there is more to take, so that others leave us our share; else it is
+        theirs.
+        """
+        self._ahead = None
+        self.share.stay(stay)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether candidates are read ahead."""
+        return self._ahead is not None
+
+    def fetch_ahead(self, room: int, *, skip: Container[str] = ()) -> Fetch | None:
+        """Decide as `fetch` does by what was read ahead, where that is enough.
+
+        None where it is not: it may be all there is, or be out of date. Nothing that
+        was read before a write tells that there is no more.
+        """
+        return self._found_ahead(room, skip, least=room // 2 + 1)
+
+    def _found_ahead(
+        self, room: int, skip: Container[str], *, least: int, all_there: bool = False
+    ) -> Fetch | None:
+        """Decide by what was read ahead; None where fewer than ``least`` rows are left.
+
+        Nor with a page that is not full, unless ``all_there``: it is read just now.
+        """
+        ahead, self._ahead = self._ahead, None
+        page = ahead.result(self._clocks.monotonic()) if ahead is not None else None
+        if ahead is None or page is None:
+            return None
+        if len(page.rows) < ahead.wanted and not all_there:
+            return None
+        now = self._catalog.reached()
+        rows = [
+            row
+            for row in page.rows
+            # by what the write told, its time may be still to come
+            if row["RID"] not in ahead.without and not self._waits(row, now)
+        ]
+        if room <= 0 or len(rows) < least:
+            return None
+        if self.share.seats != ahead.seats:
+            # with somebody who has come meanwhile it would be another share
+            return None
+        page = replace(self._reader.take(page), rows=rows)
+        self._narrow, self._last, self._start = ahead.narrow, 0, self._spreading
+        n = len(rows)
+        return replace(self._found(page, now, n, min(room, n), skip), full=True)
+
+    def fetch_share(
+        self, room: int, slot: Slot | None, *, skip: Container[str] = ()
+    ) -> Fetch | None:
+        """Decide by the own share of the rows, read now; None: nothing is left of it.
+
+        None also where nobody else has one, or this one has no seat yet.
+        """
+        self.share.find(slot)
+        if room <= 0 or self.share.n == 1:
+            return None
+        self.read_ahead(room, (), slot)
+        found = self._found_ahead(room, skip, least=1, all_there=True)
+        # what can't be taken must not hide what the others have
+        return found if found and (found.claims or found.rejects) else None
+
+    def _found(
+        self, page: Page, now: datetime, wanted: int, room: int, skip: Container[str]
+    ) -> Fetch:
+        """Decide by a page of ``wanted`` rows at most what to claim and rescue."""
         context, jobs = self._context, self._context.jobs
         selector, goes_on = jobs.selector, self._reached is not None
         rows = _Rows(self._new_rows(page, wanted, skip, selector))
@@ -180,10 +272,9 @@ class Fetcher:
         met = set(selector.passed_over)
         if self._is_rescue_due(full):
             rescues, lease_s = self._overdue(met)
-            found = replace(
-                found, rescues=rescues, lease_s=lease_s, retry_s=self._next_retry_s()
-            )
-            if not (full or goes_on or self._spreading.filter):
+            retry_s = self._next_retry_s(now)
+            found = replace(found, rescues=rescues, lease_s=lease_s, retry_s=retry_s)
+            if not (full or goes_on or self._narrow):
                 # all there is was seen: what was not met is no candidate any more
                 met.update(one.rid for one in context.held.held())
                 jobs.rights.set_aside.keep(met)
@@ -206,15 +297,11 @@ class Fetcher:
         rejects = tuple(transitions.reject(self._spec, change) for change in bad)
         return replace(fetch, claims=claims, rejects=rejects)
 
-    def _read(self, limit: int, conditional: bool) -> Page | None:
+    def _read(self, now: datetime, limit: int, conditional: bool) -> Page | None:
         """Read the first candidates; None when nothing has changed."""
-        context = self._context
-        path = context.jobs.queries.candidates(
-            self._catalog.now(), limit, shard=self._spreading.filter
-        )
-        return self._reader.read(
-            path, unconditional=not conditional, since=context.news_at()
-        )
+        queries, since = self._context.jobs.queries, self._context.news_at()
+        path = queries.candidates(now, limit, narrow=self._narrow)
+        return self._reader.read(path, unconditional=not conditional, since=since)
 
     def _new_rows(
         self, page: Page, limit: int, skip: Container[str], selector: Selector
@@ -222,8 +309,9 @@ class Fetcher:
         """Return candidates, page by page for as long as they are asked for."""
         held, dispatcher = self._context.held, self._context.dispatcher
         tried = any(dispatcher.is_suspect(one.rid) for one in held.held())
-        first = selector.allowed(page.rows)
-        for row in self._spreading.begin(first, self._clocks.random):
+        split = max(len(page.rows) - self._last, 0) if self._last else 0
+        first = selector.allowed([*page.rows[split:], *page.rows[:split]])
+        for row in self._start.begin(first, self._clocks.random):
             rid = str(row["RID"])
             if rid in skip or rid in held or dispatcher.passes_over(rid):
                 continue
@@ -241,14 +329,15 @@ class Fetcher:
     ) -> Iterator[dict[str, JSON]]:
         """Return candidates behind a page, and note how far that went in vain."""
         last: Row = page.rows[-1]
-        if self._reached is not None and self._reached[0] == page.etag:
-            last = self._reached[1]
-        pages = selector.pages(last, limit, self._spreading.filter)
+        reached, of = self._reached, (page.etag, self._narrow)
+        if reached is not None and reached[0] == of:
+            last = reached[1]
+        pages = selector.pages(last, limit, self._narrow)
         self._reached = None
         for _, rows in zip(range(REFUSED_PAGES), pages, strict=False):
             yield from selector.allowed(rows)
             full = len(rows) >= limit
-            self._reached = (page.etag, rows[-1]) if full else None
+            self._reached = (of, rows[-1]) if full else None
 
     def _is_rescue_due(self, full: bool) -> bool:
         """Whether to look for overdue claims: when idle, and at times in a backlog."""
@@ -259,9 +348,8 @@ class Fetcher:
         self._rescued_at = now
         return True
 
-    def _next_retry_s(self) -> float | None:
-        """Find out in how many seconds the next row is to be tried again."""
-        now = self._catalog.now()
+    def _next_retry_s(self, now: datetime) -> float | None:
+        """Find out how many seconds after a moment the next row is to be tried."""
         path = self._context.jobs.queries.next_retry(now)
         rows = self._catalog.rows(path, "RID") if path is not None else ()
         return _first(*(transitions.due_s(self._spec, row, now) for row in rows))
@@ -307,6 +395,10 @@ class Fetcher:
             self._context.wrote()
             sure_s = transitions.surely_overdue_s(spec, row, catalog.own_time)
         return -ASK_TIME_EVERY_S if sure_s is None else sure_s
+
+    def _waits(self, row: Row, now: datetime) -> bool:
+        """Whether a row is to be tried later than at a moment."""
+        return transitions.due_s(self._spec, row, now) != 0
 
     def _left_s(self, at: float | None) -> float | None:
         return None if at is None else max(at - self._clocks.monotonic(), 0.0)

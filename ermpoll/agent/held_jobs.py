@@ -15,14 +15,11 @@ from typing import Any
 
 from ermpoll.agent.current import attempt_of
 from ermpoll.agent.execution import Report, report_of
-from ermpoll.backoff import REAL, Clocks
+from ermpoll.backoff import REAL, Clocks, later
 from ermpoll.queue.plan import copied
 from ermpoll.queue.transitions import Held
 from ermpoll.records import Row, Running
 from ermpoll.redact import one_line
-
-#: Seconds between two tries of a renewal that fails, at least.
-RENEW_GAP_S = 0.5
 
 
 class JobState(Enum):
@@ -106,9 +103,13 @@ class HeldJobs:
         self._jobs: dict[str, HeldJob] = {}
         #: The jobs of each state, in the order in which they came into it.
         self._by_state: dict[JobState, dict[HeldJob, None]] = {s: {} for s in JobState}
+        #: Those whose work is to be handed out.
+        self._new: list[HeldJob] = []
         #: What is over and was not taken yet, by RID.
         self._finished: dict[str, Finished] = {}
         self._ripe = threading.Event()
+        #: Whether all have to end before that is so, or half of them.
+        self._for_all = False
         #: True from a call of ``changed`` until what ended is taken.
         self._called = False
         self._tells_running = False
@@ -147,14 +148,22 @@ class HeldJobs:
             wanted = self._jobs if rids is None else rids
             return [self._jobs[rid].held for rid in wanted if rid in self._jobs]
 
-    def submit(
+    def hold(self, rows: Iterable[Held]) -> None:
+        """Hold rows; their work is to be handed out."""
+        with self._lock:
+            # all are held before the first can end, or an exit comes in between
+            for held in rows:
+                job = self._jobs[held.rid] = HeldJob(held)
+                self._enter(job, JobState.WAITING)
+                self._new.append(job)
+
+    def hand_out(
         self,
-        rows: Iterable[Held],
         call: Callable[[dict[str, Any]], Future[Any]],
         *,
         tells_running: bool = False,
     ) -> None:
-        """Hold rows and hand each to the executor.
+        """Hand the work of rows that are new to the executor.
 
         One that takes no work is asked no further: what is left has its fault.
 
@@ -164,13 +173,12 @@ class HeldJobs:
             Whether the executor's futures are known to say what has begun; else
             that is found out.
         """
-        jobs = [HeldJob(held) for held in rows]
         with self._lock:
             self._tells_running = self._tells_running or tells_running
-            # all are held before the first can end, or an exit comes in between
-            for job in jobs:
-                self._jobs[job.held.rid] = job
-                self._enter(job, JobState.WAITING)
+            # some may have gone back already, or are lost
+            mine = (job for job in self._new if self._jobs.get(job.held.rid) is job)
+            jobs = [job for job in mine if job.state in _UNFINISHED]
+            self._new = []
             self._promote()
         fault = ""
         for job in jobs:
@@ -184,9 +192,21 @@ class HeldJobs:
             job.future = future
             future.add_done_callback(partial(self._done, job))
 
-    def wait_for_finished(self, seconds: float) -> None:
-        """Wait, that long at most, until half of the jobs ended or none is left."""
+    @property
+    def has_new(self) -> bool:
+        """Whether there is work to hand out."""
+        return bool(self._new)
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether a look was asked for since the last, and has enough to write."""
         with self._lock:
+            return self._called and self._is_ripe()
+
+    def wait_for_finished(self, seconds: float, *, for_all: bool = False) -> None:
+        """Wait, that long at most, until half of the jobs or all of them ended."""
+        with self._lock:
+            self._for_all = for_all
             if self._is_ripe():
                 return
             self._ripe.clear()
@@ -202,10 +222,11 @@ class HeldJobs:
             over, self._finished = self._finished, {}
             self._called = False
             # a renewal may have replaced what is held meanwhile
+            jobs = [(one, self._jobs.get(rid)) for rid, one in over.items()]
             return [
-                replace(one, held=self._jobs[rid].held)
-                for rid, one in over.items()
-                if rid in self._jobs
+                one if one.held is job.held else replace(one, held=job.held)
+                for one, job in jobs
+                if job is not None
             ]
 
     def requeue_finished(self, finished: Iterable[Finished]) -> None:
@@ -241,6 +262,7 @@ class HeldJobs:
 
         Those rows are over: what is written for them is their release.
         """
+        left: list[Future[Any]] = []
         with self._lock:
             jobs = [j for j in self._jobs.values() if j.state in _UNFINISHED]
             if not self._tells_running:
@@ -252,6 +274,12 @@ class HeldJobs:
                     self._finished[job.held.rid] = Finished(
                         held=job.held, report=Report(), given_back=True
                     )
+                    left += [job.future] if job.future else []
+        for future in reversed(left):
+            # what waits in a cluster is begun no more: the last ones first, lest one
+            # begin in the place of another. Without the lock: it may be waited for by
+            # the thread of the cluster that does it
+            future.cancel()
 
     def overtime(self, limit_s: float, now: float) -> list[Held]:
         """Return rows whose work runs for longer than allowed."""
@@ -271,14 +299,10 @@ class HeldJobs:
             jobs = self._jobs.items()
             return {rid: job.state for rid, job in jobs if job.held.deadline <= now}
 
-    def patience_s(self) -> float:
-        """Return how many seconds a write may wait for its next try.
-
-        A tenth of what the first claim has left: its renewal is tried again and again
-        before it lapses, whatever the back-off has grown to.
-        """
+    def first_lapse_s(self) -> float:
+        """Return the seconds that the first claim has left; infinite without any."""
         first = min((held.deadline for held in self.held()), default=math.inf)
-        return max((first - self._clocks.monotonic()) / 10, RENEW_GAP_S)
+        return first - self._clocks.monotonic()
 
     def renewal_due_s(self, lease_s: float, now: float) -> float | None:
         """Return in how many seconds the next renewal is due, or None."""
@@ -300,13 +324,31 @@ class HeldJobs:
             if rid in self._jobs:
                 self._jobs[rid].progress, self._jobs[rid].doing = fraction, text
 
-    def running(self, attempts: str | None) -> tuple[Running, ...]:
-        """Return what workers are busy with, the longest first."""
+    @property
+    def workers(self) -> int:
+        """Jobs that run at a time."""
+        return self._workers
+
+    @workers.setter
+    def workers(self, count: int) -> None:
+        with self._lock:
+            self._workers = count
+            self._promote()
+
+    def running(
+        self, attempts: str | None, limit_s: float | None = None
+    ) -> tuple[Running, ...]:
+        """Return what workers are busy with, the longest first.
+
+        ``limit_s``: how long each may take.
+        """
+        utc = self._clocks.utc()
         with self._lock:
             return tuple(
                 Running(
                     rid=job.held.rid,
-                    since=job.started_at or self._clocks.utc(),
+                    since=job.started_at or utc,
+                    limit_at=later(job.started_at or utc, limit_s),
                     attempt=attempt_of(job.held.row, attempts),
                     row=job.show(),
                     progress=job.progress,
@@ -321,6 +363,9 @@ class HeldJobs:
             if job.state is JobState.CANCELLED and future.cancelled():
                 return
         self._end(job, report_of(future))
+        # a cluster keeps what a call gave while anybody has its future, and calls it
+        # again where that is lost with a worker
+        job.future = None
 
     def _end(self, job: HeldJob, report: Report) -> None:
         with self._lock:
@@ -349,7 +394,7 @@ class HeldJobs:
         job.state = state
 
     def _is_ripe(self) -> bool:
-        return len(self._finished) * 2 >= len(self._jobs)
+        return len(self._finished) * (1 if self._for_all else 2) >= len(self._jobs)
 
     def _promote(self) -> None:
         """Note which jobs have a worker by now: the oldest ones that wait."""

@@ -8,33 +8,30 @@ last it is told.
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ermpoll.agent.context import AgentContext
 from ermpoll.agent.execution import Report
 from ermpoll.agent.held_jobs import Finished
-from ermpoll.agent.unconfirmed import UnconfirmedClaims
-from ermpoll.catalog.clock import parse_time
+from ermpoll.agent.memory.metrics import waits_s_of
+from ermpoll.agent.unconfirmed import Doubts, UnconfirmedClaims
 from ermpoll.errors import Fault
+from ermpoll.polling.status import News
 from ermpoll.queue import edits, transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult
-from ermpoll.records import JSON, Doubt, EventKind, Failure, Row, rows
+from ermpoll.records import JSON, EventKind, Failure, KeptEdit, Row, rows
 from ermpoll.redact import clipped
 
 logger = logging.getLogger(__name__)
 
 #: After what part of a lease a renewal that was refused is asked for again.
 RENEW_AGAIN = 0.05
-
-#: Seconds until it is asked again whether rows in doubt are still claimed, and how
-#: many of them are remembered.
-ASK_AGAIN_S, MOST_DOUBTS = 60.0, 20
 
 #: Which count and which event a written step is.
 _KINDS: Mapping[str, tuple[str, EventKind]] = {
@@ -44,6 +41,8 @@ _KINDS: Mapping[str, tuple[str, EventKind]] = {
     "release": ("released", "released"),
     "rescue": ("rescued", "rescued"),
 }
+#: The events by which the work of a row was over.
+_ENDS = ("completed", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +100,7 @@ class Effect:
     reason: str = ""
     worked_s: float | None = None
     failure: Failure | None = None
+    kept: KeptEdit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +121,21 @@ class Settled:
 
 
 class Settler:
-    """Takes note of what became of each row of one agent's writes."""
+    """Takes note of what became of each row of one agent's writes.
 
-    def __init__(self, context: AgentContext) -> None:
-        self._context = context
+    Parameters
+    ----------
+    hand_out
+        Called once rows are held, before any of it is told: their work may begin.
+    """
+
+    def __init__(
+        self, context: AgentContext, hand_out: Callable[[WriteResult], None]
+    ) -> None:
+        self._context, self._hand_out = context, hand_out
         self._spec = context.jobs.definition
         self.unconfirmed = UnconfirmedClaims()
-        #: Claims that got no answer, in a queue where nothing tells whose they are.
-        self.doubts: tuple[Doubt, ...] = ()
-        self._asked_at = -math.inf
+        self.doubts = Doubts()
 
     def settle(
         self, done: WriteResult, ended: Sequence[Finished], sent_at: float
@@ -159,12 +165,15 @@ class Settler:
             effect_of(spec, fate, sent_at, at)
             for fate in self._fates(done, ended, now_rows or {}, unread)
         ]
-        waited_s = self._waited_s(done)
-        doubts = self._doubts(done, now, at)
+        waits_s = waits_s_of(done, context.jobs.catalog.now())
+        doubts = self.doubts.asked(spec, jobs.try_rows, now).after(spec, done, at)
         # from here on nothing can fail: half of a write must not be forgotten
         self.unconfirmed, self.doubts = unconfirmed, doubts
         self._apply(effects)
-        self._tell(effects, waited_s)
+        self._hand_out(done)
+        took_s = [e.worked_s for e in effects if e.event in _ENDS and e.worked_s]
+        context.counters.settled(len(context.held), waits_s, took_s)
+        self._tell(effects, max(waits_s, default=0.0))
         return Settled(
             done=done,
             claimed=sum(e.claimed is not None for e in effects),
@@ -203,31 +212,6 @@ class Settler:
                 row=now_rows.get(rid),
             )
 
-    def _doubts(self, done: WriteResult, now: float, at: datetime) -> tuple[Doubt, ...]:
-        """Return which rows may be ours, as far as those are still claimed."""
-        spec, jobs, known = self._spec, self._context.jobs, self.doubts
-        if spec.owner:
-            return ()
-        steps = [done.transitions[rid] for rid in done.rids(Fate.UNKNOWN)]
-        new = [Doubt(rid=s.rid, at=at) for s in steps if s.kind == "claim"]
-        if known and now >= self._asked_at + ASK_AGAIN_S:
-            self._asked_at = now
-            rows = jobs.try_rows([one.rid for one in known])
-            if rows is not None:
-                known = tuple(
-                    one
-                    for one in known
-                    if one.rid in rows and rows[one.rid][spec.state] == spec.claimed
-                )
-        return (*new, *(one for one in known if one not in new))[:MOST_DOUBTS]
-
-    def _waited_s(self, done: WriteResult) -> float:
-        """Return for how long the longest waiting of the claimed rows was ready."""
-        now = self._context.jobs.catalog.now()
-        ready = [parse_time(step.change.rmt) for step in done.written("claim").values()]
-        waited = ((now - at).total_seconds() for at in ready if at is not None)
-        return max(waited, default=0.0)
-
     def _apply(self, effects: Sequence[Effect]) -> None:
         held, counters = self._context.held, self._context.counters
         rights = self._context.jobs.rights
@@ -235,35 +219,37 @@ class Settler:
         for effect in effects:
             if effect.renewed:
                 held.renew(effect.renewed)
-            if effect.count:
-                counters.add(effect.count)
             if effect.failure:
                 counters.failed(effect.failure)
+            if effect.kept:
+                counters.kept(effect.kept)
             if effect.aside:
                 one = effect.aside
                 rights.refused(one.rid, one.rmt, one.reason, own=one.own)
-            elif effect.gone and effect.event != "lost":
-                rights.set_aside.forget([effect.gone])
+        rights.set_aside.forget(
+            e.gone for e in effects if e.gone and e.event != "lost" and not e.aside
+        )
+        for count, n in Counter(e.count for e in effects if e.count).items():
+            counters.add(count, n)
         held.forget(e.gone for e in effects if e.gone)
-        dispatcher = self._context.dispatcher
         claimed = [e.claimed for e in effects if e.claimed]
         rights.set_aside.tried(one.rid for one in claimed)
-        held.submit(claimed, dispatcher.submit, tells_running=dispatcher.tells_running)
+        held.hold(claimed)
 
     # telling: last, since a listener is a stranger
 
     def _tell(self, effects: Iterable[Effect], waited_s: float = 0.0) -> None:
-        name, emit = self._context.name, self._context.emit
+        name = self._context.name
         claimed = [e.claimed.rid for e in effects if e.claimed]
-        for rid in claimed:
-            emit("claimed", rid=rid)
+        news: list[News] = [("claimed", "", rid) for rid in claimed]
+        news += [(e.event, e.reason, e.gone) for e in effects if e.event]
+        self._context.tell(news)
         if claimed:
             n = len(claimed)
             extra = {"event": "claimed", "rows": n, "queue_age_s": waited_s}
             logger.info("%s: claimed %s", name, rows(n), extra=extra)
         for one in effects:
             if one.event:
-                emit(one.event, one.reason, one.gone)
                 _log(name, one)
         for one in effects:
             if one.renewed and one.reason:
@@ -327,6 +313,7 @@ def _won(spec: QueueDefinition, row: RowFate, sent_at: float, at: datetime) -> E
         reason=reason,
         worked_s=worked_s,
         failure=failure,
+        kept=KeptEdit(rid=step.rid, columns=row.kept, at=at) if row.kept else None,
         aside=aside,
     )
 

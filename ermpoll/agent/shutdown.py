@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ermpoll.agent import execution, program_end
-from ermpoll.agent.cycle import Cycle, Left
+from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
+from ermpoll.agent.verdict import Left
 from ermpoll.backoff import REAL, Clocks, backoff_s
 from ermpoll.catalog import write_permission
+from ermpoll.catalog.client_context import doing
+from ermpoll.errors import UsageError
 from ermpoll.polling import Poller
 from ermpoll.polling.status import Listener
 from ermpoll.queue.transitions import Held
@@ -37,6 +40,9 @@ PATIENCE_S = 25.0
 #: The first of the waits that one for a run is made of; each is twice as long as the
 #: one before. A signal that comes while a wait begins is heard only when that ends.
 FIRST_WAIT_S = 0.05
+#: How long a run that ends when idle waits for a retry at most, in seconds, if it
+#: was not told.
+LONGEST_IDLE_WAIT_S = 60.0
 
 
 class Phase(Enum):
@@ -82,6 +88,22 @@ class Patience:
 
 
 NO_WAIT = Patience()
+
+
+def patience_of(wait_s: float | None, wait_for: str, longest_s: float) -> Patience:
+    """Check what a run was told to wait for; see `Agent.run`. Pure.
+
+    ``longest_s``: the longest wait of a retry.
+    """
+    if wait_for not in ("mine", "all"):
+        raise UsageError(f"wait_for: expected 'mine' or 'all', found {wait_for!r}")
+    if wait_s is not None and not wait_s >= 0:
+        raise UsageError(f"wait_s: expected 0 or more seconds, found {wait_s!r}")
+    if wait_s is None:
+        wait_s = min(longest_s, LONGEST_IDLE_WAIT_S)
+    return Patience(wait_s=wait_s, for_all=wait_for == "all")
+
+
 #: The phases in which it ends once nothing is held any more.
 ENDING = (Phase.FINISHING, Phase.DRAINING, Phase.ABANDONING)
 
@@ -201,7 +223,12 @@ class Lifecycle:
         looked = None
         try:
             # a dry run that begins beside a running agent does not hinder it
-            with write_permission.real(), execution.acting_for(self._name):
+            name = self._name
+            with (
+                write_permission.real(),
+                execution.acting_for(name),
+                doing("look", name),
+            ):
                 looked = self._look()
             self._failing = None
         except Exception as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ermpoll.catalog.clock import parse_time
 from ermpoll.queue import transitions
@@ -11,7 +13,11 @@ from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import WriteResult, is_as_left
-from ermpoll.records import Row
+from ermpoll.records import Doubt, Row
+
+#: Seconds until it is asked again whether rows in doubt are still claimed, and how
+#: many of them are remembered: a few lost answers to full batches.
+ASK_AGAIN_S, MOST_DOUBTS = 60.0, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,39 @@ class UnconfirmedClaims:
             elif _may_still_be_written(step, row) and now < deadline:
                 left[rid] = (step, sent_at)
         return ours, UnconfirmedClaims(left)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Claims that got no answer, in a queue where nothing tells whose they are."""
+
+    rows: tuple[Doubt, ...] = ()
+    #: When it was asked whether they are still claimed, on the clock.
+    asked_at: float = -math.inf
+
+    def asked(
+        self,
+        spec: QueueDefinition,
+        read: Callable[[list[str]], Mapping[str, Row] | None],
+        now: float,
+    ) -> Doubts:
+        """Return those that are still claimed; that is asked once in a while."""
+        if not self.rows or now < self.asked_at + ASK_AGAIN_S:
+            return self
+        rows = read([one.rid for one in self.rows])
+        if rows is None:
+            return Doubts(self.rows, now)
+        states = {rid: row[spec.state] for rid, row in rows.items()}
+        left = (one for one in self.rows if states.get(one.rid) == spec.claimed)
+        return Doubts(tuple(left), now)
+
+    def after(self, spec: QueueDefinition, done: WriteResult, at: datetime) -> Doubts:
+        """Return these and the claims of a write that got no certain answer."""
+        rids = () if spec.owner else done.rids(Fate.UNKNOWN)
+        steps = [done.transitions[rid] for rid in rids]
+        new = [Doubt(rid=s.rid, at=at) for s in steps if s.kind == "claim"]
+        left = (one for one in self.rows if one not in new)
+        return Doubts((*new, *left)[:MOST_DOUBTS], self.asked_at)
 
 
 def _may_still_be_written(step: Transition, row: Row) -> bool:

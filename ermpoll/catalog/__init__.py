@@ -7,8 +7,10 @@ but the caller's. requests has its doors in `connection` and `transport`.
 Open `client` first: `connect` and `Catalog`, with `get`, `put`, `post`, `delete`.
 Then `transport` (one request and its answer), `etags` and `clock` (what an answer
 tells of versions and time), `conditional` (reading again and again), `write_lock`
-(one write at a time), `write_permission` (a dry run refuses writes), and `model`,
-`values`, `paths` for what is sent. `shared` is what one process has of a catalog.
+(one write at a time; `machine`: files by which processes take turns),
+`write_permission` (a dry run refuses writes), `client_context` (what a request says of
+itself), and `model`, `values`, `paths` for what is sent.
+`shared` is what one process has of a catalog.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ is sent once: whoever asks decides whether it is sent again.
 from __future__ import annotations
 
 import difflib
+import importlib
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ermpoll.catalog import write_permission
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.clock import ServerClock, date_time
 from ermpoll.catalog.connection import Bundle
 from ermpoll.catalog.credentials import (
@@ -37,6 +39,7 @@ from ermpoll.catalog.values import body_of
 from ermpoll.errors import CatalogError, Denied, NotFound, UsageError, WriteRefused
 from ermpoll.records import JSON, Page, Row
 from ermpoll.redact import hidden, one_line
+from ermpoll.shown import Shown
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +84,12 @@ def connect(
     UsageError
         No address, or one that is none; a login for plain http to another host; no
         certificates in ``ca``; an option that there is not.
+
+    Examples
+    --------
+    >>> catalog = ermpoll.connect("https://www.example.org/ermrest/catalog/1", {})
+    >>> catalog.url
+    'https://www.example.org/ermrest/catalog/1'
     """
     url, credentials = hidden(url), hidden(credentials)
     _check_options(unknown)
@@ -107,8 +116,61 @@ def _check_options(unknown: Mapping[str, object]) -> None:
         raise UsageError(f"connect() has no option {name}=; {hint}")
 
 
-class Catalog:
-    """A catalog to read and write; made by `connect`. Safe to use from threads."""
+#: What the package asks of a catalog, and `dir` does not offer to users.
+_INTERNAL = frozenset(
+    ("ask_time", "check_permit", "clock", "etag_is_version", "own_time", "reached")
+)
+
+
+class Catalog(Shown):
+    """A catalog to read and write; made by `connect`. Safe to use from threads.
+
+    Notes
+    -----
+    All threads that use it have its one login: a login per thread is a catalog per
+    thread. In a child of ``os.fork()`` it opens connections of its own. Pickled for
+    another process it goes without its login, and finds one there as `connect` does.
+    Calls block: in a coroutine, use ``await asyncio.to_thread(catalog.get, path)``.
+
+    Examples
+    --------
+    >>> path = f"entity/{jobs.table}?limit=2"
+    >>> page = catalog.get(path)
+    >>> catalog.get(path, etag=page.etag) is None  # 304: nothing was written since
+    True
+    >>> row = catalog.rows(path, "RID", "Priority")[0]
+    >>> by_version = f"attributegroup/{jobs.table}/RID,RMT;Priority"
+    >>> written = catalog.put(by_version, [{**row, "Priority": 9}])
+    >>> catalog.writes, written.rows[0]["Priority"]
+    (1, 9)
+    >>> with catalog.dry_run() as refused:
+    ...     try:
+    ...         catalog.delete(f"entity/{jobs.table}/RID={row['RID']}")
+    ...     except ermpoll.WriteRefused:
+    ...         refused
+    ['would DELETE entity/Imaging:...']
+    >>> catalog.refused == tuple(refused)
+    True
+    >>> subject = {"Code": "M-9", "Species": "Mus musculus"}
+    >>> new = catalog.post("entity/Imaging:Subject", [subject]).rows[0]
+
+    Who is logged in, and what may they do?
+
+    >>> catalog.whoami(), catalog.session().name, catalog.nobody()
+    ('Ada Lovelace', 'Ada Lovelace', '')
+    >>> catalog.document(f"schema/Imaging/table/{jobs.table.split(':')[1]}")["rights"]
+    {...'update': True...}
+    >>> looking = ermpoll.connect(box.url, read_only=True)
+    >>> looking.read_only, looking.why_read_only
+    (True, 'the catalog was connected read-only')
+
+    The catalog as it was:
+
+    >>> past = catalog.at(catalog.now())
+    >>> past.is_snapshot, past.live.is_snapshot
+    (True, False)
+    >>> catalog.close()
+    """
 
     def __init__(
         self,
@@ -132,10 +194,18 @@ class Catalog:
         self._refused: list[str] = []
         self._dry_runs: list[list[str]] = []
 
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _INTERNAL]
+
     def __repr__(self) -> str:
         only = ", read-only" if self.read_only else ""
         only = ", snapshot" if self.is_snapshot else only
         return f"<Catalog {self.url} ({self._transport.login.kind}{only})>"
+
+    def _repr_html_(self) -> str:
+        # it stands beside the catalog: loaded by name, by who shows it
+        made: str = importlib.import_module("ermpoll.render").catalog(self)
+        return made
 
     def __reduce__(self) -> Any:
         # the login stays here: a worker process finds its own
@@ -246,7 +316,8 @@ class Catalog:
         parts = urlsplit(self.url)
         try:
             url = f"{parts.scheme}://{parts.netloc}/authn/session"
-            return session_of(self._transport.request("GET", url).json)
+            with doing("who"):
+                return session_of(self._transport.request("GET", url).json)
         except (NotFound, Denied):
             return None
 
@@ -276,6 +347,13 @@ class Catalog:
         Of a snapshot it is the moment that the snapshot is of.
         """
         return snapshot_time(self._parts[1][1:]) or self.clock.now()
+
+    def reached(self) -> datetime:
+        """Return a time (UTC) that the catalog has reached, to claim by.
+
+        Only a guess before the first own write: see `ServerClock.is_told`.
+        """
+        return snapshot_time(self._parts[1][1:]) or self.clock.reached()
 
     def own_time(self, max_age_s: float) -> datetime | None:
         """Return the catalog's time as an own write told it, to judge others by.
@@ -307,7 +385,7 @@ class Catalog:
                 return False
             self._asked_at = now
         try:
-            with shared_of(self.url).write_lock.hold():
+            with shared_of(self.url).write_lock.hold(), doing("time"):
                 self.put(path, [])
         except (CatalogError, WriteRefused) as error:
             logger.info("the catalog's time can't be had: %s", one_line(error))
@@ -316,13 +394,22 @@ class Catalog:
 
     # writing
 
-    def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
+    def put(
+        self,
+        path: str,
+        rows: Sequence[Row],
+        *,
+        guard: str | None = None,
+        body: bytes | None = None,
+    ) -> Page:
         """Write rows, once; a failed call is not repeated.
 
         Parameters
         ----------
         guard
             An ETag: write only if the whole catalog is still at it.
+        body
+            The rows as `body_of` made them already.
 
         Raises
         ------
@@ -335,7 +422,8 @@ class Catalog:
         CatalogError
             By status: BadRequest, Denied, Conflict.
         """
-        return self._write("PUT", path, rows, {"If-Match": guard} if guard else {})
+        headers = {"If-Match": guard} if guard else {}
+        return self._write("PUT", path, rows, headers, body)
 
     def post(self, path: str, rows: Sequence[Row]) -> Page:
         """Insert rows, once. Raises as `put` does."""
@@ -374,9 +462,14 @@ class Catalog:
         self._transport.close()
 
     def _write(
-        self, method: str, path: str, rows: Sequence[Row], headers: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        rows: Sequence[Row],
+        headers: dict[str, str],
+        body: bytes | None = None,
     ) -> Page:
-        body = body_of(path, rows)
+        body = body_of(path, rows) if body is None else body
         self._may_write(method, path)
         headers = {"Content-Type": "application/json", **headers}
         return self._send(method, path, headers=headers, data=body)

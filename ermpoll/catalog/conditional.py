@@ -106,10 +106,21 @@ class ConditionalReader:
                 self._ask_login()
             raise
         if page is not None:
-            self._take(with_columns(page, *self._columns).etag)
-        elif self._refused:
+            return self.take(page)
+        if self._refused:
             # as before, and that is news: the login is back
             self._take(self._last)
+        return None
+
+    def take(self, page: Page) -> Page:
+        """Take note of a page that somebody else has read, unconditionally.
+
+        Raises
+        ------
+        CatalogError
+            It is no answer.
+        """
+        self._take(with_columns(page, *self._columns).etag)
         return page
 
     def keep(self, etag: str | None, due_s: float | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -20,12 +21,27 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import MaxRetryError
 from urllib3.util import Retry
 
+from ermpoll.catalog.client_context import user_agent
+from ermpoll.catalog.clock import date_time
 from ermpoll.catalog.credentials import is_loopback
 
 #: The methods that may be sent twice.
 READS = frozenset({"GET", "HEAD"})
+#: A server that asks for a longer wait is asked again after this, in seconds.
+LONGEST_RETRY_AFTER_S = 60.0
 #: Where people say which certificates to trust; the first that is set counts.
 VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """Return how long a server asks to wait: seconds, or until a time by its clock."""
+    told = headers.get("Retry-After", "").strip()
+    at, now = date_time(told), date_time(headers.get("Date")) or datetime.now(UTC)
+    if told.isascii() and told.isdigit():
+        seconds = float(told[:9])
+    else:
+        seconds = (at - now).total_seconds() if at else 0.0
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
 
 
 class ReadsOnly(Retry):
@@ -43,6 +59,10 @@ class ReadsOnly(Retry):
         vars(made).update(vars(retry))
         made.allowed_methods = READS
         return made
+
+    def get_retry_after(self, response: Any) -> float | None:
+        """Return for how long a server asks to wait: no longer than we obey."""
+        return retry_after_s(response.headers) or None
 
     def increment(
         self,
@@ -149,11 +169,9 @@ def new_session(url: str) -> requests.Session:
     # no proxy sees what goes to this machine, and no cookie but our own is sent
     session.trust_env = not is_loopback(urlsplit(url).hostname or "")
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    context = json.dumps({"cid": "ermpoll"}, separators=(",", ":"))
-    session.headers.update(
-        # GET and PUT must name the same type: it is part of the ETag
-        {"Accept": "application/json", "Deriva-Client-Context": context}
-    )
+    # GET and PUT must name the same type: it is part of the ETag
+    session.headers["Accept"] = "application/json"
+    session.headers["User-Agent"] = user_agent(session.headers.get("User-Agent"))
     return session
 
 

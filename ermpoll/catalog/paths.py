@@ -6,16 +6,33 @@ The syntax: names and values are percent-encoded, what is not encoded is syntax.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from urllib.parse import quote as _quote
 
-from ermpoll.errors import UsageError
+from ermpoll.errors import BadRequest, UsageError
 from ermpoll.records import JSON
+
+#: Bytes of an address behind the server's name: services refuse those over 8,190, and
+#: what stands before them may refuse them earlier.
+LONGEST_ADDRESS = 4000
+#: ... and what is left of them for a path below a catalog.
+LONGEST = 3800
+#: Bytes that a list of columns may take in a path; where it takes more, all are read.
+LONGEST_COLUMNS = 2000
+#: Values in one filter at most.
+MOST_VALUES = 100
+#: What is sent as it stands in a path.
+_AS_IT_STANDS = "!#$%&'()*+,/:;=?@[]~"
+#: What stays as it is: most names and all RIDs, of which there are many.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 def quote(text: str) -> str:
     """Percent-encode a name or value for a path."""
+    if _PLAIN.fullmatch(text):
+        return text
     try:
         return _quote(text, safe="")
     except UnicodeEncodeError:
@@ -51,6 +68,48 @@ def join(*parts: str) -> str:
     return "/".join(part.strip("/") for part in parts if part)
 
 
+def size(path: str) -> int:
+    """Count the bytes of a path as it is sent, what was left unquoted quoted."""
+    return len(_quote(path, safe=_AS_IT_STANDS, errors="replace"))
+
+
+def check_size(path: str) -> None:
+    """Check that an address, from its first slash on, is one that servers take.
+
+    Raises
+    ------
+    BadRequest
+        It is too long. Nothing was sent; its status is that of a server's refusal.
+    """
+    if (found := size(path)) > LONGEST_ADDRESS:
+        detail = (
+            f"the address would have {found:,} bytes, and at most {LONGEST_ADDRESS:,} "
+            "are sent: give fewer or shorter column names, or a shorter filter"
+        )
+        raise BadRequest(f"nothing was sent: {detail}", status=414, detail=detail)
+
+
+def parts(values: Iterable[str], around: int) -> list[tuple[str, ...]]:
+    """Split values into filters of addresses that pass; one is never split.
+
+    Parameters
+    ----------
+    around
+        Bytes of the path without them.
+    """
+    made: list[tuple[str, ...]] = []
+    part: list[str] = []
+    length = around
+    for value in values:
+        more = len(quote(value)) + 1
+        if part and (len(part) >= MOST_VALUES or length + more > LONGEST):
+            made.append(tuple(part))
+            part, length = [], around
+        part.append(value)
+        length += more
+    return [*made, tuple(part)] if part else made
+
+
 def names(columns: Iterable[str]) -> str:
     """Write a list of column names."""
     return ",".join(quote(column) for column in columns)
@@ -63,6 +122,9 @@ def keys_and_targets(keys: Sequence[str], targets: Sequence[str]) -> str:
         return ":=".join(quote(part) for part in text.split(":=", 1))
 
     return f"{','.join(map(item, keys))};{','.join(map(item, targets))}"
+
+
+_DOWN = "::desc::"
 
 
 class Order:
@@ -80,13 +142,22 @@ class Order:
             raise UsageError(
                 f"expected an order like 'priority::desc::,RCT', found {text!r}"
             )
-        self.columns = [key.removesuffix("::desc::") for key in keys]
+        self._take([(k.removesuffix(_DOWN), k.endswith(_DOWN)) for k in keys])
+
+    @classmethod
+    def by(cls, column: str, *, descending: bool = False) -> Order:
+        """Return the order by one column, whatever its name is."""
+        made = cls.__new__(cls)
+        made._take([(column, descending)])
+        return made
+
+    def _take(self, keys: list[tuple[str, bool]]) -> None:
+        self.columns = [name for name, _ in keys]
         if "RID" not in self.columns:
-            keys.append("RID")
+            keys = [*keys, ("RID", False)]
             self.columns.append("RID")
         self.text = ",".join(
-            quote(name) + ("::desc::" if key.endswith("::desc::") else "")
-            for name, key in zip(self.columns, keys, strict=True)
+            quote(name) + (_DOWN if down else "") for name, down in keys
         )
 
     def sort(self) -> str:

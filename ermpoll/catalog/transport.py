@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,8 +23,15 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from ermpoll.catalog.clock import date_time
-from ermpoll.catalog.connection import PATIENCE, bundle, is_distrust, new_session
+from ermpoll.catalog import paths
+from ermpoll.catalog.client_context import client_context
+from ermpoll.catalog.connection import (
+    PATIENCE,
+    bundle,
+    is_distrust,
+    new_session,
+    retry_after_s,
+)
 from ermpoll.catalog.credentials import Login
 from ermpoll.catalog.values import number_of
 from ermpoll.errors import (
@@ -51,8 +57,6 @@ LARGEST = 100_000_000
 LARGEST_PAGE = 100_000
 #: Bytes read at a time.
 _CHUNK = 65_536
-#: A server that asks for a longer wait is asked again after this, in seconds.
-LONGEST_RETRY_AFTER_S = 60.0
 
 _KINDS: dict[int, type[CatalogError]] = {
     400: BadRequest,
@@ -61,6 +65,7 @@ _KINDS: dict[int, type[CatalogError]] = {
     404: NotFound,
     409: Conflict,
     412: PreconditionFailed,
+    414: BadRequest,
 }
 _ADVICE = {
     400: "the request was not understood",
@@ -186,6 +191,7 @@ class Transport:
         self, url: str, login: Login, *, timeout_s: float, ca: str | None
     ) -> None:
         self.url = url
+        self._server = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         self.login = login
         self.timeout_s = timeout_s
         self.ca = ca
@@ -207,6 +213,8 @@ class Transport:
             By status; Unavailable when no good answer came.
         """
         url = path if _ABSOLUTE.match(path) else f"{self.url}/{path.lstrip('/')}"
+        paths.check_size(url.removeprefix(self._server))
+        headers = {"Deriva-Client-Context": client_context(), **(headers or {})}
         begun = time.monotonic()
         try:
             with self._session().request(
@@ -263,7 +271,7 @@ class Transport:
             url,
             self.login.scrub(page),
             anonymous=self.login.kind == "anonymous",
-            retry_after_s=_retry_after_s(answer.headers),
+            retry_after_s=retry_after_s(answer.headers),
         )
 
     def close(self) -> None:
@@ -322,17 +330,6 @@ def _body(answer: requests.Response, largest: int) -> bytes:
         if len(body) > largest:
             break
     return bytes(body)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return how long a server asks to wait: seconds, or until a time by its clock."""
-    told = headers.get("Retry-After", "").strip()
-    at, now = date_time(told), date_time(headers.get("Date")) or datetime.now(UTC)
-    if told.isascii() and told.isdigit():
-        seconds = float(told[:9])
-    else:
-        seconds = (at - now).total_seconds() if at else 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
 
 
 def _cause(error: Exception | None) -> object:

@@ -58,6 +58,7 @@ def read_changes(asked: object) -> dict[str, JSON]:
     except Unreadable:
         raise
     except Exception as error:
+        # any object of a user's: its own methods are called here
         raise reading.refused(f"can't be read: {told(error)}") from error
 
 

@@ -6,6 +6,13 @@ door in `deriva`; the rest works without it.
 
 Open `state_change` first: `state_change_once` and `blocking_poll`. Then `recovery`
 (what became of an update whose answer was lost) and `deriva` (the subclass).
+
+Examples
+--------
+>>> host = box.url.split("/")[2]
+>>> old = ermpoll.compat.PollingErmrestCatalog("http", host, "1")
+>>> old.get(f"/entity/{jobs.table}?limit=1").status_code
+200
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ermpoll.catalog import write_permission
-from ermpoll.catalog.connection import ReadsOnly
+from ermpoll.catalog.client_context import user_agent
+from ermpoll.catalog.connection import ReadsOnly, retry_after_s
 from ermpoll.catalog.credentials import Session, session_of
 from ermpoll.catalog.transport import error_of
 from ermpoll.compat import state_change
@@ -104,6 +105,8 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         # its old guard it fails, and its rows are claimed by nobody
         for adapter in self._session.adapters.values():
             adapter.max_retries = ReadsOnly.like(adapter.max_retries)
+        headers = self._session.headers
+        headers["User-Agent"] = user_agent(headers.get("User-Agent"))
 
     def get(self, path: str, *args: Any, **options: Any) -> Any:
         """Read, as deriva-py does; the cache keeps the last ``CACHED`` answers."""
@@ -186,6 +189,11 @@ class PollingErmrestCatalog(ErmrestCatalog):  # type: ignore[misc]
         )
 
 
+def _action(word: str) -> dict[str, dict[str, str]]:
+    """Say what a request is for; deriva-py adds what else it says of the program."""
+    return {"deriva-client-context": {"action": word}}
+
+
 class _Door:
     """A deriva-py catalog as `state_change_once` wants to use one."""
 
@@ -196,13 +204,13 @@ class _Door:
     def get(self, path: str, *, etag: str | None = None) -> Page | None:
         # a header of our own and "stream" keep deriva-py's cache out: its 304 would
         # hide ours, and it would take our 304 for rows
-        headers = {"if-none-match": etag or '"none"'}
+        headers = {"if-none-match": etag or '"none"', **_action("look")}
         call = partial(self._catalog.get, _rooted(path), headers=headers, stream=True)
         response = _asked("GET", path, call)
         return None if response.status_code == 304 else _page(response)
 
     def put(self, path: str, rows: Sequence[Row], *, guard: str | None = None) -> Page:
-        headers = {"if-match": guard} if guard else {}
+        headers = {**({"if-match": guard} if guard else {}), **_action("claim")}
         call = partial(self._catalog.put, _rooted(path), json=[*rows], headers=headers)
         return _page(_asked("PUT", path, call))
 
@@ -227,7 +235,13 @@ def _asked(method: str, path: str, call: Callable[[], Any]) -> Any:
     except OSError as error:  # every error of requests is one
         response = getattr(error, "response", None)
         if response is not None:
-            raise error_of(method, response.status_code, path, response.text) from error
+            raise error_of(
+                method,
+                response.status_code,
+                path,
+                response.text,
+                retry_after_s=retry_after_s(response.headers),
+            ) from error
         raise Unavailable(
             f"{method} {path}: no answer ({type(error).__name__})",
             url=path,

@@ -94,6 +94,16 @@ def state_change_once(
     one process take turns. Two processes with one login that write the same words to
     the same rows at the same moment, while an answer is lost, can't be told apart:
     write a value of your own with the state, or use a `Queue` with an owner column.
+
+    Examples
+    --------
+    >>> def claim(row):
+    ...     return {"RID": row["RID"], "Processing_Status": "in progress"}
+    >>> query = f"entity/{jobs.table}/Processing_Status=new?limit=2"
+    >>> update = f"attributegroup/{jobs.table}/RID;Processing_Status"
+    >>> idle_etag, done = ermpoll.state_change_once(catalog, query, update, claim)
+    >>> [row["Processing_Status"] for _, row in done]
+    ['in progress', 'in progress']
     """
     _check(catalog, transform)
     deadline = Deadline(PATIENCE_S, cap_s=LONGEST_WAIT_S)
@@ -150,6 +160,13 @@ def blocking_poll(
         Whatever ``look`` raises ends the call, but for faults of the network, the
         broker or the login, and races lost by `state_change_once`: those are
         waited out.
+
+    Examples
+    --------
+    >>> stop = threading.Event()
+    >>> def look():
+    ...     stop.set()  # or: return bool(state_change_once(...)[1])
+    >>> ermpoll.blocking_poll(look, notices=box.amqp_url, stop=stop)
     """
     notices = hidden(notices)
     ended: list[BaseException] = []
@@ -158,6 +175,7 @@ def blocking_poll(
         try:
             return bool(look())
         except Exception as error:
+            # the caller's function: raised to it, unless a later look may do
             if is_transient(error):
                 raise
             ended.append(error)

@@ -5,12 +5,13 @@ to stop, and judges them by the words that the queue was declared with; it write
 nothing, and needs no record of its own, so any catalog can be told of.
 
 Open `past` first: how a moment is read, at which pace, and what may be missing. Then
-`model_then` (a table under the names of then), `versions` (one row's life), `periods`
-(all that rows went through in a period) and `queue_then` (``jobs.at``). What is told
-stands on these: `machine` and `follow` (what a step was), `life` (``jobs.history``),
+`model_then` (a table under the names of then, and ``jobs.at``), `versions` (one row's
+life) and `periods` (all that rows went through in a period). What is told stands on
+these: `machine` and `follow` (what a step was), `life` (``jobs.history``),
 `timeline` with `spreads` (``jobs.timeline``), `proof` by the rules of `breaches`
 (``jobs.prove``), `comparison` (two decisions side by side: `compare`), `decide` (what a
-transform would have made of rows) and `backtest` (``jobs.backtest``).
+transform would have made of rows), `backtest` (``jobs.backtest``) and `shadow_run` with
+`shadow_record` (`shadow`: the same, as it goes on).
 
 The reader, for what else wants to know the past::
 
@@ -28,11 +29,12 @@ from ermpoll.history.comparison import Comparison, Likeness, compare
 from ermpoll.history.follow import ClaimEnd, ClaimTold, StepKind
 from ermpoll.history.life import History, StateSpan, VersionTold, read_history
 from ermpoll.history.machine import DeclaredMachine, RowPhase
-from ermpoll.history.model_then import TablePast
+from ermpoll.history.model_then import TablePast, queue_at
 from ermpoll.history.past import Past, PastPeriod, ReadingProgress
 from ermpoll.history.periods import read_versions
 from ermpoll.history.proof import Proof, prove
-from ermpoll.history.queue_then import queue_at
+from ermpoll.history.shadow_record import ShadowComparison
+from ermpoll.history.shadow_run import Shadow, shadow
 from ermpoll.history.spreads import Spread
 from ermpoll.history.timeline import Timeline, read_timeline
 from ermpoll.history.versions import Step, Version, Versions, read_life
@@ -52,6 +54,8 @@ __all__ = [
     "Proof",
     "ReadingProgress",
     "RowPhase",
+    "Shadow",
+    "ShadowComparison",
     "Spread",
     "StateSpan",
     "Step",
@@ -69,4 +73,5 @@ __all__ = [
     "read_timeline",
     "read_versions",
     "run_backtest",
+    "shadow",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ermpoll.catalog.clock import time_text
@@ -28,6 +30,14 @@ class Backtest(Comparison):
     rows
         One `RowPair` per wait of a row, from when it could be taken until it was
         finished: the first is what was done, the second what would have been.
+
+    Examples
+    --------
+    >>> with jobs.claim(1) as claim:
+    ...     done = jobs.complete(claim)
+    >>> tested = jobs.backtest(lambda row: {}, "1 min")
+    >>> tested.exact
+    True
     """
 
     period: PastPeriod
@@ -54,14 +64,17 @@ def run_backtest(
     steps = versions.steps()
     waiting = [
         one
-        for one in _waiting(table, period, most_rows)
-        if one.rid not in versions.by_rid and not versions.sampled
+        for one in waiting_at(table, period.until, most_rows)
+        if one.at <= period.since
+        and one.rid not in versions.by_rid
+        and not versions.sampled
     ]
     decider = Decider(jobs.definition, transform, period.since, most_open=2 * most_rows)
     with jobs.catalog.dry_run():
         decider.see(waiting)
         pairs = [*decider.feed(steps), *decider.open_pairs()]
-    _tell(past, jobs, decider)
+    for sentence in told_of(jobs, decider):
+        past.tell(sentence)
     return Backtest(
         jobs=jobs,
         rows=tuple(pairs),
@@ -96,30 +109,27 @@ def only_of(jobs: QueueTable) -> str:
     return reach.lasting(definition.where, set(definition.own_columns))
 
 
-def _waiting(table: TablePast, period: PastPeriod, most: int) -> list[Version]:
-    """Read the rows that wait at the end and were not touched in the period."""
-    rows = table.ask(
-        period.until,
-        lambda then: Queries(then.definition).candidates(period.until, most),
-    )
+def waiting_at(table: TablePast, at: datetime, most: int) -> list[Version]:
+    """Read the rows that could be taken at a moment, so many at most."""
+    rows = table.ask(at, lambda then: Queries(then.definition).candidates(at, most))
     if len(rows) == most:
         table.past.tell(f"of the rows that wait, {most:,} were read")
-    found = [version_of(row) for row in rows]
-    return [one for one in found if one.at <= period.since]
+    return [version_of(row) for row in rows]
 
 
-def _tell(past: Past, jobs: QueueTable, decider: Decider) -> None:
+def told_of(jobs: QueueTable, decider: Decider) -> Iterator[str]:
+    """Say what who reads the decisions about rows should know, in sentences."""
     if decider.unknown:
-        past.tell(
+        yield (
             f"{decider.unknown:,} times a row was finished that was not seen to wait "
             "in this period: not compared"
         )
     if decider.dropped:
-        past.tell(f"{decider.dropped:,} rows were too many to be followed")
+        yield f"{decider.dropped:,} rows were too many to be followed"
     if jobs.definition.path:
-        past.tell("rows count as waiting by their state: the path is not asked for")
+        yield "rows count as waiting by their state: the path is not asked for"
     elif only := only_of(jobs):
-        past.tell(f"rows are those that match {only} at the end")
+        yield f"rows are those that match {only} at the end"
 
 
 def _words(period: PastPeriod) -> str:

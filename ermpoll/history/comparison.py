@@ -6,6 +6,7 @@ transform and what runs today (`shadow`).
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from ermpoll.errors import UsageError
 from ermpoll.history.machine import mark_in
 from ermpoll.queue.results import Plan
 from ermpoll.queue.table import QueueTable
-from ermpoll.records import JSON, Change, Row, same
+from ermpoll.records import JSON, Change, LivePanel, Row, same
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
@@ -65,7 +67,7 @@ class RowPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Shown):
     """Two decisions about the same rows.
 
     Attributes
@@ -74,6 +76,13 @@ class Comparison:
         One `RowPair` per row that one of them writes or says something of.
     labels
         What the first and the second are called.
+
+    Examples
+    --------
+    >>> old = jobs.plan(lambda row: {"Processing_Status": "hold"}, limit=3)
+    >>> new = jobs.plan(lambda row: {"Processing_Status": "error"}, limit=3)
+    >>> ermpoll.compare(old, new).counts["other"]
+    3
     """
 
     jobs: QueueTable = field(repr=False, compare=False)
@@ -129,6 +138,12 @@ class Comparison:
         )  # fmt: skip
         return frames.frame(lines, columns, types)
 
+    def panel(self) -> LivePanel:
+        """Give the view to choose rows in by how they compare, for a notebook."""
+        # by name: the widgets lie above
+        made: LivePanel = importlib.import_module("ermpoll.widgets").comparison(self)
+        return made
+
     def __str__(self) -> str:
         return render.comparison_text(self)
 
@@ -136,13 +151,17 @@ class Comparison:
         return render.comparison(self)
 
 
-def compare(plan_a: Plan, plan_b: Plan) -> Comparison:
+def compare(
+    plan_a: Plan, plan_b: Plan, *, labels: tuple[str, str] = ("a", "b")
+) -> Comparison:
     """Hold two plans of one table side by side, cell by cell; nothing is read.
 
     Parameters
     ----------
     plan_a, plan_b
         What `Queue.plan` returned. Rows that neither changes are left out.
+    labels
+        What the two are called.
 
     Returns
     -------
@@ -159,8 +178,10 @@ def compare(plan_a: Plan, plan_b: Plan) -> Comparison:
 
     Examples
     --------
-    >>> compare(jobs.plan(old), jobs.plan(new)).counts  # doctest: +SKIP
-    {'same': 40, 'other': 2, 'missed': 0, 'new': 1}
+    >>> old = jobs.plan(lambda row: {"Processing_Status": "hold"}, limit=2)
+    >>> new = jobs.plan(lambda row: None, limit=2)
+    >>> ermpoll.compare(old, new).counts["missed"]
+    2
     """
     for name, plan in (("plan_a", plan_a), ("plan_b", plan_b)):
         if not isinstance(plan, Plan):
@@ -173,20 +194,27 @@ def compare(plan_a: Plan, plan_b: Plan) -> Comparison:
     firsts = {change.rid: change for change in plan_a.changes}
     seconds = {change.rid: change for change in plan_b.changes}
     found = (
-        pair_changes(firsts.get(rid), seconds.get(rid))
+        pair_changes(firsts.get(rid), seconds.get(rid), labels)
         for rid in dict.fromkeys((*firsts, *seconds))
     )
-    return Comparison(jobs=plan_a.jobs, rows=tuple(row for row in found if row))
+    return Comparison(
+        jobs=plan_b.jobs,
+        rows=tuple(row for row in found if row),
+        labels=labels,
+        title=" beside ".join(labels),
+    )
 
 
-def pair_changes(first: Change | None, second: Change | None) -> RowPair | None:
+def pair_changes(
+    first: Change | None, second: Change | None, labels: tuple[str, str]
+) -> RowPair | None:
     """Compare what two plans make of one row; None where neither does anything."""
     either = first or second
     if either is None:
         return None
     notes = [
         f"{label}: {one.reason}"
-        for label, one in (("a", first), ("b", second))
+        for label, one in zip(labels, (first, second), strict=True)
         if one and one.kind in ("failed", "problem")
     ]
     # a plan keeps what a problem asked for, though it is not sent

@@ -32,6 +32,8 @@ class Waiting:
     would: Row = field(default_factory=dict, repr=False)
     at: datetime | None = None
     note: str = ""
+    #: Whether the transform leaves it alone.
+    skipped: bool = False
     #: What others have written since, by login.
     written: dict[str, dict[str, JSON]] = field(default_factory=dict, repr=False)
 
@@ -79,10 +81,23 @@ class Decider:
                 yield pair
 
     def open_pairs(self) -> Iterator[RowPair]:
-        """Yield the cases under way, as nobody having finished them."""
+        """Yield the cases under way, as nobody having finished them.
+
+        Without the rows that the transform leaves alone, as all others do.
+        """
         for rid, one in self._open.items():
-            if one.would or one.note:
+            if not one.skipped:
                 yield self._pair(rid, one, {}, None)
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """The rows under way."""
+        return tuple(self._open)
+
+    def forget(self, rids: Iterable[str]) -> None:
+        """Follow rows no longer: they are gone."""
+        for rid in rids:
+            self._open.pop(rid, None)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -165,14 +180,15 @@ class Decider:
         change = plan_row(
             version.row, self._transform, definition.table, lambda row, changes: None
         )
-        waiting = Waiting(ready=version, note=change.reason)
+        skipped = change.kind == "skipped"
+        waiting = Waiting(ready=version, note=change.reason, skipped=skipped)
         if change.kind == "failed":
             word = definition.failed_word(change.reason)
             would: dict[str, JSON] = {definition.state: word}
             if definition.error:
                 would[definition.error] = definition.error_text(change.reason)
             return replace(waiting, would=would, at=moment)
-        if change.kind in ("skipped", "problem"):
+        if skipped or change.kind == "problem":
             return waiting
         would = {definition.state: definition.done, **change.after}
         return replace(waiting, would=would, at=moment, note="")

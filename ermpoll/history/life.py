@@ -16,6 +16,7 @@ from ermpoll.history.past import Past, PastPeriod, When
 from ermpoll.history.versions import MOST_VERSIONS, Version, Versions, read_life
 from ermpoll.queue.table import QueueTable
 from ermpoll.records import JSON, SYSTEM_COLUMNS, same
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
@@ -51,8 +52,17 @@ class StateSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What became of one row, from the catalog alone."""
+class History(Shown):
+    """What became of one row, from the catalog alone.
+
+    Examples
+    --------
+    >>> claim = jobs.claim(1)
+    >>> done = jobs.complete(claim)
+    >>> life = jobs.history(claim.rids[0])
+    >>> [span.word for span in life.states]
+    ['new', 'in progress', 'success']
+    """
 
     jobs: QueueTable = field(repr=False, compare=False)
     rid: str

@@ -1,11 +1,13 @@
 """A queue's table in the past: what its columns were called then, and its rows.
 
+And the queue as of a moment: the same object, on the catalog of then.
 Columns are known by their RIDs, which stay when a name changes. Rows come back in the
 names of today. A change of the model is told, and stops nothing that can go on.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,15 +25,16 @@ from ermpoll.errors import (
     NoHistory,
     NotFound,
 )
-from ermpoll.history.past import Past
+from ermpoll.history.past import Past, When
 from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.queue import Queue
 from ermpoll.records import JSON, Row
 from ermpoll.redact import clipped, one_line
 
 #: Rows to a page.
 PAGE = 5000
-#: Bytes that the RIDs of one filter take at most: addresses over 8,190 are refused.
-LONGEST_RIDS = 3500
+#: Bytes that stand around the RIDs of a filter: a table, times, the order.
+AROUND = 600
 
 #: What the catalog answers where a name was another one, or was not there.
 _STRANGE = (BadRequest, Conflict, NotFound)
@@ -125,6 +128,8 @@ class TablePast:
                 table = then.definition.table.path
                 kind = "entity" if named is None else "attribute"
                 listed = "" if named is None else paths.names(then.old(named))
+                if len(listed) > paths.LONGEST_COLUMNS:
+                    kind, listed = "entity", ""
                 made = paths.join(kind, table, filters, listed)
                 return f"{made}@sort(RID){after}?limit={PAGE}"
 
@@ -138,10 +143,12 @@ class TablePast:
         self, at: datetime, rids: Iterable[str], columns: Iterable[str] | None = None
     ) -> dict[str, dict[str, JSON]]:
         """Read rows by RID: ``{RID: row}``, without those that were not there."""
+        names = None if columns is None else tuple(columns)
+        listed = min(len(paths.names(names or ())), paths.LONGEST_COLUMNS)
         return {
             str(row["RID"]): row
-            for part in parts_of(rids)
-            for row in self.rows(at, paths.equals("RID", *part), columns)
+            for part in paths.parts(rids, AROUND + listed)
+            for row in self.rows(at, paths.equals("RID", *part), names)
         }
 
     def count(self, at: datetime, filters: str = "") -> int:
@@ -194,7 +201,7 @@ class TablePast:
             raise NoHistory(
                 f"expected {self.today.table.label} to have its state column "
                 f"{self.today.state!r} at {time_text(at)[:19]}, found none: it was "
-                "made later"
+                "made later, or has another name by now"
             )
         renamed = {then: today for today, then in names.items() if then != today}
         return TableThen(definition=definition, renamed=renamed)
@@ -244,25 +251,23 @@ class TablePast:
         )
 
 
+def queue_at(jobs: Queue, when: When, **reading: Any) -> Queue:
+    """Return a queue as of then; see `Queue.at`.
+
+    What is to be known of it (a clock that differs, names that changed) is warned of.
+    """
+    past = Past(jobs.catalog, **reading)
+    at = past.moment(when)
+    definition = TablePast(past, jobs.definition).definition(at)
+    for sentence in past.told:
+        warnings.warn(sentence, stacklevel=4)
+    return Queue.of(definition, jobs.catalog.at(at))
+
+
 def _rids_of(document: Any) -> dict[str, str]:
     """Return the names of a table's columns by their RIDs."""
     columns = document["column_definitions"]
     return {str(one["RID"]): str(one["name"]) for one in columns if "RID" in one}
-
-
-def parts_of(rids: Iterable[str]) -> Iterator[list[str]]:
-    """Split RIDs into filters whose addresses pass."""
-    part: list[str] = []
-    length = 0
-    for rid in rids:
-        more = len(paths.quote(rid)) + 1
-        if part and length + more > LONGEST_RIDS:
-            yield part
-            part, length = [], 0
-        part.append(rid)
-        length += more
-    if part:
-        yield part
 
 
 def _without_rights(table: Table) -> Table:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from ermpoll.backoff import REAL, Clocks, Deadline
+from ermpoll.backoff import REAL, Clocks, Deadline, Pace
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.catalog.etags import etag_login, snapshot_time
 from ermpoll.catalog.transport import TIME_LIMIT, with_columns
@@ -45,6 +46,8 @@ PATIENCE_S = 60.0
 #: Rows of answers that are kept in this process, for all catalogs together.
 KEPT_ROWS = 100_000
 
+#: Where the names of logins are.
+_LOGINS = "entity/public:ERMrest_Client"
 _SNAPSHOT = re.compile(r"[0-9A-Z]{1,4}(-[0-9A-Z]{4}){2,3}", re.IGNORECASE)
 _AGO = re.compile(r"(\d+(?:\.\d+)?) ?(s|min|h|d)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
@@ -140,8 +143,8 @@ class Past:
     catalog
         The live one, or a snapshot of it.
     rate
-        Requests a second at most; None: as fast as they are answered. One connection
-        is used.
+        Requests a second at most; None: as fast as they are answered; a `Pace` that
+        other readings keep as well. One connection is used.
     progress
         Called with a `ReadingProgress` as the reading goes on, on its thread.
     stop
@@ -152,21 +155,20 @@ class Past:
         self,
         catalog: Catalog,
         *,
-        rate: float | None = RATE,
+        rate: float | Pace | None = RATE,
         progress: Progress | None = None,
         stop: threading.Event | None = None,
         clocks: Clocks = REAL,
     ) -> None:
-        if rate is not None and not rate > 0:
-            raise UsageError(f"rate: expected requests a second above 0, found {rate}")
+        if not isinstance(rate, Pace):
+            rate = pace_of(rate, clocks=clocks)
         self.catalog = catalog
         #: Requests sent so far; what was kept from before costs none.
         self.requests = 0
-        self._rate = rate
+        self._pace = rate
         self._progress = progress
         self._stop = stop or threading.Event()
         self._clocks = clocks
-        self._next_at = float("-inf")
         self._known: _Known | None = None
         self._told: dict[str, None] = {}
         self._names: dict[str, str] = {}
@@ -298,8 +300,8 @@ class Past:
         """Return the names of logins, or the id where none can be had."""
         wanted = dict.fromkeys(one for one in ids if one)
         new = [one for one in wanted if one not in self._names]
-        for start in range(0, len(new), 40):
-            self._names.update(self._read_names(new[start : start + 40]))
+        for part in paths.parts(new, paths.size(_LOGINS)):
+            self._names.update(self._read_names(part))
         return {one: self._names.get(one, one) for one in wanted}
 
     def step(self, done: int, of: int | None, text: str) -> None:
@@ -351,34 +353,27 @@ class Past:
         return with_columns(page, *columns) if page else Page(rows=[], etag="", url="")
 
     def _ask(self, send: Callable[[], Any]) -> Any:
-        deadline = Deadline(PATIENCE_S, stop=self._stop, clocks=self._clocks)
+        patience_s = self._pace.patience_s
+        deadline = Deadline(patience_s, stop=self._stop, clocks=self._clocks)
         while True:
-            self._pace()
+            self._pace.wait(self._stop)
+            self._check_stop()
+            self.requests += 1
             try:
-                return send()
+                with doing("history"):
+                    return send()
             except Unavailable as error:
                 # a query that takes too long takes as long the next time
                 if TIME_LIMIT in error.detail or not deadline.wait(error):
                     self._check_stop()
                     raise
 
-    def _pace(self) -> None:
-        """Wait for the turn of the next request, and count it."""
-        now = self._clocks.monotonic()
-        wait_s = self._next_at - now
-        if wait_s > 0:
-            self._clocks.wait(self._stop, wait_s)
-        self._check_stop()
-        if self._rate is not None:
-            self._next_at = max(now, self._next_at) + 1 / self._rate
-        self.requests += 1
-
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise ReadingStopped()
 
-    def _read_names(self, ids: list[str]) -> dict[str, str]:
-        path = paths.join("entity/public:ERMrest_Client", paths.equals("ID", *ids))
+    def _read_names(self, ids: Sequence[str]) -> dict[str, str]:
+        path = paths.join(_LOGINS, paths.equals("ID", *ids))
         try:
             rows = self._get(self.catalog.live.get, path, "ID").rows
         except CatalogError as error:
@@ -390,6 +385,21 @@ class Past:
             name = row.get("Display_Name") or row.get("Full_Name") or row.get("Email")
             named[str(row["ID"])] = str(name or row["ID"])
         return named
+
+
+def pace_of(
+    rate: float | None, *, patience_s: float = PATIENCE_S, clocks: Clocks = REAL
+) -> Pace:
+    """Return the pace of so many requests a second; None: as fast as is answered.
+
+    Raises
+    ------
+    UsageError
+        The rate is not above 0.
+    """
+    if rate is not None and not rate > 0:
+        raise UsageError(f"rate: expected requests a second above 0, found {rate}")
+    return Pace(rate, patience_s=patience_s, clocks=clocks)
 
 
 def moment_of(when: object, now: datetime) -> datetime:

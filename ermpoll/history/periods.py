@@ -6,11 +6,11 @@ each time at which something was written, what it was before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ermpoll.catalog import paths
-from ermpoll.catalog.clock import time_text
+from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.errors import NoHistory, UsageError
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import ONE_US, PastPeriod
@@ -25,8 +25,12 @@ from ermpoll.records import JSON, SYSTEM_COLUMNS
 
 #: Rows of a period that are walked at most; of more a sample is taken.
 MOST_ROWS = 50_000
-#: Deleted rows that are looked for, one request each.
+#: Deleted rows that are looked for, two requests each.
 MOST_DELETED = 500
+#: Rows that are listed to find the deleted ones; of more a sample is.
+MOST_LISTED = 100_000
+#: Times of writes behind which a `BoundedGap` looks: some 20 s of requests.
+MOST_BEHIND = 50
 #: The last symbol of a RID is one of these: as many rows end in each.
 _LAST = "02468ACEGJMPRTWY"
 
@@ -34,6 +38,26 @@ _LAST = "02468ACEGJMPRTWY"
 def always(before: Version | None, after: Version) -> bool:
     """Look behind every version: nothing is missing then."""
     return True
+
+
+class BoundedGap:
+    """Look behind versions of so many times of writes: each of them is a request.
+
+    Behind every version, while they are of ``most`` times; of as many times more behind
+    those alone before which nothing is known.
+    """
+
+    def __init__(self, most: int = MOST_BEHIND) -> None:
+        self._most = most
+        self._times: set[datetime] = set()
+
+    def __call__(self, before: Version | None, after: Version) -> bool:
+        """Say whether something may be missing, and there is room to look for it."""
+        room = self._most if before is not None else 2 * self._most
+        if after.at not in self._times and len(self._times) >= room:
+            return False
+        self._times.add(after.at)
+        return True
 
 
 def read_versions(
@@ -44,6 +68,7 @@ def read_versions(
     gap: Callable[[Version | None, Version], bool] = always,
     columns: Iterable[str] | None = None,
     most_rows: int = MOST_ROWS,
+    deleted: bool = True,
     only: str = "",
 ) -> Versions:
     """Read what the rows of a table went through in a period.
@@ -61,6 +86,8 @@ def read_versions(
         Beside the system's and the queue's own; None: those the queue shows.
     most_rows
         Of more rows that changed a sample is walked, by the end of their RIDs.
+    deleted
+        Whether rows that were deleted are looked for: the table is listed twice then.
     only
         A filter on columns that never change: other rows are not read.
 
@@ -70,7 +97,7 @@ def read_versions(
     what was written while the table's history was off.
     """
     reading = _PeriodReading(table, period, gap, columns)
-    return reading.read(windows, most_rows, only)
+    return reading.read(windows, most_rows, deleted, only)
 
 
 class _PeriodReading:
@@ -100,9 +127,12 @@ class _PeriodReading:
         #: Versions that are known to follow the one found before them.
         self._joined: set[tuple[str, datetime]] = set()
         self._deleted: dict[str, datetime] = {}
-        self._told_dark = False
+        #: Why part of it could not be read, or "".
+        self._unread = ""
 
-    def read(self, windows: int | None, most_rows: int, only: str) -> Versions:
+    def read(
+        self, windows: int | None, most_rows: int, deleted: bool, only: str
+    ) -> Versions:
         """Read all; see `read_versions`."""
         self._table.compare(self._period.since, self._period.until)
         changed = self._count_changed(only)
@@ -110,7 +140,8 @@ class _PeriodReading:
         only = paths.join(only, sample)
         ends = [self._period.until] if windows is None else self._period.cut(windows)
         self._read_windows(ends, only)
-        self._read_deleted(only)
+        if deleted:
+            self._read_deleted(only)
         if windows is not None:
             self._read_begin()
         self._look_behind()
@@ -131,6 +162,7 @@ class _PeriodReading:
                 for at, version in found.items()
                 if not version.is_first and (rid, at) not in self._joined
             ),
+            unread=self._unread,
         )
 
     def _sorted(self, rid: str) -> tuple[Version, ...]:
@@ -158,9 +190,9 @@ class _PeriodReading:
 
     def _dark(self, error: NoHistory) -> None:
         # once: a time that is not known mostly has neighbours
-        if not self._told_dark:
+        if not self._unread:
             self._past.tell(str(error))
-        self._told_dark = True
+        self._unread = str(error)
 
     def _read_deleted(self, only: str) -> None:
         """Find the rows that were there at the begin and are not at the end."""
@@ -171,6 +203,12 @@ class _PeriodReading:
             return  # told when what changed was read
         if there + came <= here:
             return
+        if sample := sample_of(there, MOST_LISTED):
+            self._past.tell(
+                f"{there + came - here:,} rows were deleted; of {there:,} rows "
+                "only a sample was listed to find them"
+            )
+            only = paths.join(only, sample)
         rids = self._rids(since, only) - self._rids(until, only)
         for number, rid in enumerate(sorted(rids)[:MOST_DELETED]):
             self._past.step(number, len(rids), "rows that were deleted")
@@ -200,7 +238,7 @@ class _PeriodReading:
     def _read_begin(self) -> None:
         """Read how the rows were at the period's begin."""
         since = self._period.since
-        known = [r for r, found in self._found.items() if not _is_new(found.values())]
+        known = [r for r, found in self._found.items() if not _is_new(found, since)]
         try:
             before = self._table.these(since, known, self._columns)
         except NoHistory as error:
@@ -245,7 +283,8 @@ class _PeriodReading:
             return {}
         for rid in rids:
             if rid not in rows:
-                self._past.tell(hole(self._found[rid][at]))
+                self._unread = hole(self._found[rid][at])
+                self._past.tell(self._unread)
         return {rid: version_of(row) for rid, row in rows.items()}
 
     def _add(self, versions: Iterable[Version]) -> None:
@@ -253,8 +292,10 @@ class _PeriodReading:
             self._found.setdefault(version.rid, {})[version.at] = version
 
 
-def _is_new(versions: Iterable[Version]) -> bool:
-    return any(version.is_first for version in versions)
+def _is_new(versions: Mapping[datetime, Version], since: datetime) -> bool:
+    """Whether a row came to be later; its first version need not have been read."""
+    made = parse_time(next(iter(versions.values())).row.get("RCT"))
+    return made is not None and made > since
 
 
 def _later(column: str, than: datetime) -> str:

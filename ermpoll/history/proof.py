@@ -15,21 +15,28 @@ from ermpoll.catalog import paths
 from ermpoll.catalog.clock import time_text
 from ermpoll.history.breaches import Breach, Finding, judge, may_miss, orphans
 from ermpoll.history.machine import DeclaredMachine
-from ermpoll.history.model_then import TablePast, parts_of
+from ermpoll.history.model_then import AROUND, TablePast
 from ermpoll.history.past import Past, PastPeriod, When
 from ermpoll.history.periods import MOST_ROWS, read_versions
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.table import QueueTable
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Shown):
     """What an independent reading of history says of a queue.
 
-    Its truth is that nothing was found.
+    Its truth is that nothing was found, and that all of it could be read.
+
+    Examples
+    --------
+    >>> proof = jobs.prove("1 min")
+    >>> bool(proof), proof.findings
+    (True, ())
     """
 
     jobs: QueueTable = field(repr=False, compare=False)
@@ -47,9 +54,11 @@ class Proof:
     told: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
     requests: int = 0
+    #: Why part of the period could not be read, or "": then nothing is proven.
+    unread: str = ""
 
     def __bool__(self) -> bool:
-        return not self.findings
+        return not (self.findings or self.unread)
 
     @property
     def by_breach(self) -> dict[str, int]:
@@ -59,7 +68,9 @@ class Proof:
 
     @property
     def how(self) -> str:
-        """How it was read: every version, in windows, or a sample."""
+        """How it was read: every version, in windows, a sample, or not all of it."""
+        if self.unread:
+            return "not all of it could be read"
         if self.sampled:
             return "a sample of {:,} of {:,} rows".format(*self.sampled)
         if self.exact:
@@ -137,6 +148,7 @@ def prove(
         names=past.names(finding.by for finding in findings),
         told=past.told,
         requests=past.requests,
+        unread=versions.unread,
     )
 
 
@@ -145,7 +157,7 @@ def _again(
 ) -> list[Finding]:
     """Judge rows by every version of theirs: what was found may lack one between."""
     found: list[Finding] = []
-    for part in parts_of(sorted(rids)):
+    for part in paths.parts(sorted(rids), AROUND + paths.LONGEST_COLUMNS):
         only = paths.equals("RID", *part)
         found += judge(machine, read_versions(table, period, only=only)).findings
     return found

@@ -6,21 +6,24 @@ rows, walked back from their ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ermpoll import render
 from ermpoll.catalog.clock import time_text
-from ermpoll.errors import NoHistory, UsageError
+from ermpoll.catalog.transport import TIME_LIMIT
+from ermpoll.errors import NoHistory, Unavailable, UsageError
 from ermpoll.history.machine import DeclaredMachine, RowPhase
 from ermpoll.history.model_then import TablePast
 from ermpoll.history.past import Past, PastPeriod, When
-from ermpoll.history.spreads import Spread, read_spreads
+from ermpoll.history.spreads import Spread, read_spreads, spread_of
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.table import QueueTable
 from ermpoll.records import JSON
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
@@ -30,8 +33,16 @@ POINTS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """A queue over time, from the catalog alone."""
+class Timeline(Shown):
+    """A queue over time, from the catalog alone.
+
+    Examples
+    --------
+    >>> new = box.add(2, table=jobs.table)
+    >>> timeline = jobs.timeline("1 min", rate=None)  # at once: it is ours
+    >>> timeline.counts["new"][-1], list(timeline.frame.columns)[:1]
+    (14, ['at'])
+    """
 
     jobs: QueueTable = field(repr=False, compare=False)
     period: PastPeriod
@@ -41,11 +52,12 @@ class Timeline:
     counts: Mapping[str, tuple[int | None, ...]] = field(repr=False)
     #: What each word means to the queue.
     phases: Mapping[str, RowPhase] = field(repr=False)
-    #: Rows that came, in the interval that ends at each moment; the first one is 0.
-    arrivals: tuple[int, ...] = field(repr=False)
+    #: Rows that came, in the interval that ends at each moment, the first one being 0;
+    #: None: there are too many rows for the catalog to tell.
+    arrivals: tuple[int | None, ...] = field(repr=False)
     #: Rows that are done, failed, by the interval of their last change.
-    completions: tuple[int, ...] = field(repr=False)
-    failures: tuple[int, ...] = field(repr=False)
+    completions: tuple[int | None, ...] = field(repr=False)
+    failures: tuple[int | None, ...] = field(repr=False)
     #: Seconds from being ready to the claim, and from there to the end.
     waiting: Spread
     working: Spread
@@ -108,8 +120,13 @@ def read_timeline(
     counted = [_count(table, at, number) for number in range(points)]
     words = dict.fromkeys(word for found in counted if found for word in found)
     phases = {word: _phase(machine, word) for word in words}
-    came, ended = (_per_interval(table, period, n, points - 1) for n in ("RCT", "RMT"))
-    waiting, working = read_spreads(table, machine, period, sample, sample_requests)
+    came, ended = (
+        _in_time(past, "rows per interval", partial(_per_interval, table, period, *of))
+        for of in (("RCT", points - 1), ("RMT", points - 1))
+    )
+    spreads = partial(read_spreads, table, machine, period, sample, sample_requests)
+    nothing = spread_of([], 0)
+    waiting, working = _in_time(past, "times", spreads) or (nothing, nothing)
     past.tell(
         "completions and failures are counted by each row's last change: a row that "
         "was touched, set back or deleted since is not among them"
@@ -133,15 +150,32 @@ def read_timeline(
     )
 
 
+T = TypeVar("T")
+
+
+def _in_time(past: Past, what: str, read: Callable[[], T]) -> T | None:
+    """Read what the catalog can answer in its time; None, and told, where it can't."""
+    try:
+        return read()
+    except Unavailable as error:
+        if TIME_LIMIT not in error.detail:
+            raise
+        past.tell(f"{what}: a query took longer than the catalog allows; left open")
+        return None
+
+
 def _count(
     table: TablePast, at: Sequence[datetime], number: int
 ) -> dict[str, int] | None:
     """Count the rows per state at one moment; None: the catalog can't tell."""
     table.past.step(number, len(at), "rows per state, moment by moment")
+    ask = partial(table.ask, at[number], lambda then: Queries(then.definition).counts())
     try:
-        rows = table.ask(at[number], lambda then: Queries(then.definition).counts())
+        rows = _in_time(table.past, "rows per state", ask)
     except NoHistory as error:
         table.past.tell(str(error))
+        return None
+    if rows is None:
         return None
     counted: dict[str, int] = {}
     for row in rows:
@@ -176,9 +210,14 @@ def _number(value: JSON) -> int:
 
 
 def _sums(
-    machine: DeclaredMachine, parts: _Parts, points: int, phases: Sequence[RowPhase]
-) -> tuple[int, ...]:
+    machine: DeclaredMachine,
+    parts: _Parts | None,
+    points: int,
+    phases: Sequence[RowPhase],
+) -> tuple[int | None, ...]:
     """Add up what the intervals had of some phases; before the first there is none."""
+    if parts is None:
+        return (None,) * points
     sums = [0] * points
     for (word, number), n in parts.items():
         if 1 <= number < points and machine.phase({machine.state: word}) in phases:

@@ -69,6 +69,8 @@ class Versions:
     sampled: tuple[int, int] | None = None
     #: Versions (RID, time) before which others may have been that were not read.
     unsure: frozenset[tuple[str, datetime]] = field(default=frozenset(), repr=False)
+    #: Why part of it could not be read, or "".
+    unread: str = ""
 
     def steps(self) -> list[Step]:
         """Return what became of the rows within the period, by time."""

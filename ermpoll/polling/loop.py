@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ermpoll.backoff import Clocks
+from ermpoll.catalog.client_context import doing
 from ermpoll.errors import (
     Aborted,
     ErmpollError,
@@ -91,10 +92,10 @@ class PollLoop:
     ----------
     look
         Never called twice at a time, as long as ``tick`` is not.
-    at_most_s
-        How many seconds a failed look may wait for its next try.
     missed
         Called when a timer look found a change that no notice had told of.
+    left_s
+        After how many seconds what is held is lost, unless a look goes well before.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class PollLoop:
         board: StatusBoard,
         clocks: Clocks,
         missed: Callable[[], None],
-        at_most_s: Callable[[], float] = lambda: math.inf,
+        left_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
         check_look(look)
         self._look = look
@@ -112,7 +113,7 @@ class PollLoop:
         self._board = board
         self._clocks = clocks
         self._missed = missed
-        self._at_most_s = at_most_s
+        self._left_s = left_s
         #: How many notices had come when the ETag was last looked at.
         self._heard = 0
         #: No look is made while it is set.
@@ -148,7 +149,8 @@ class PollLoop:
         ours, self.echo_due = self.echo_due and reason == "notice", False
         self.because = reason
         try:
-            looked = _looked(self._look())
+            with doing("look", self._board.name):
+                looked = _looked(self._look())
         except Exception as error:  # noqa: BLE001 - the edge: a look can't end the loop
             self._failed(reason, error)
             return
@@ -172,7 +174,7 @@ class PollLoop:
         lost_race = isinstance(error, (PreconditionFailed, Aborted))
         rand = self._clocks.random()
         asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
-        at_most_s = self._at_most_s()
+        left_s = self._left_s()
         self._timetable.move(
             lambda this, now: this.failed(
                 now,
@@ -180,7 +182,7 @@ class PollLoop:
                 rand,
                 lost_race=lost_race,
                 retry_after_s=asked_s,
-                at_most_s=at_most_s,
+                left_s=left_s,
             )
         )
         detail = one_line(error)

@@ -13,6 +13,7 @@ import math
 import threading
 from collections.abc import Callable
 
+from ermpoll import audit
 from ermpoll.arguments import seconds
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.notices import Notices, open_notices
@@ -23,16 +24,19 @@ from ermpoll.polling.status import Decorate, Listener, StatusBoard
 from ermpoll.polling.thread import ControlledThread
 from ermpoll.records import LivePanel, NoticesStatus, Status, WakeReason
 from ermpoll.redact import hidden, printable, traceback_places
+from ermpoll.shown import Shown
 
 logger = logging.getLogger(__name__)
-audit = logging.getLogger("ermpoll.audit")
 
 #: How often a caller's stop event is asked for: nobody can wait for two events.
 _STOP_SLICE_S = 0.02
 _numbers = itertools.count(1)
 
+#: What the package asks of a poller, and `dir` does not offer to users.
+_INTERNAL = frozenset(("because", "board", "tick", "wake", "wrote"))
 
-class Poller:
+
+class Poller(Shown):
     """Call ``look`` whenever there might be something to find.
 
     Parameters
@@ -57,8 +61,8 @@ class Poller:
         For an owner (an agent): fills in its half of each Status.
     listed_as
         For an owner: what is listed under the name instead of the poller.
-    at_most_s
-        For an owner: how many seconds a failed look may wait for its next try.
+    left_s
+        For an owner: after how many seconds what it holds is lost.
 
     Raises
     ------
@@ -66,6 +70,30 @@ class Poller:
         When ``look`` can't be called, or a time is not above zero.
     NoticeError
         When the address of the notices is none.
+
+    Notes
+    -----
+    ``look`` is called on the poller's one thread, or by `run` on the caller's, with
+    whatever login its catalog has. A coroutine function is refused: give a plain one.
+    In a child of ``os.fork()`` no poller runs.
+
+    Examples
+    --------
+    >>> looked = threading.Event()
+    >>> poller = ermpoll.Poller(looked.set, notices=box.amqp_url)
+    >>> leave = poller.subscribe(lambda event: None)
+    >>> with poller:  # start() and stop()
+    ...     looked.wait(10)
+    ...     poller.pause(), poller.resume(), poller.look_now()
+    True
+    (None, None, None)
+    >>> poller.status.state
+    'stopped'
+    >>> poller.run(until_idle=True)  # in the foreground
+    >>> panel = poller.panel()
+    >>> panel.close()
+    >>> poller.start(), poller.stop(), leave()
+    (<Poller ...>, True, None)
     """
 
     def __init__(
@@ -79,7 +107,7 @@ class Poller:
         clocks: Clocks = REAL,
         decorate: Decorate | None = None,
         listed_as: registry.Runs | None = None,
-        at_most_s: Callable[[], float] = lambda: math.inf,
+        left_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
         notices = hidden(notices)
         schedule = Schedule(
@@ -101,7 +129,7 @@ class Poller:
             clocks=clocks,
         )
         self._loop = PollLoop(
-            look, self._timetable, self.board, clocks, self.notices.missed, at_most_s
+            look, self._timetable, self.board, clocks, self.notices.missed, left_s
         )
         self._woken = threading.Event()
         self._thread = ControlledThread(
@@ -112,6 +140,9 @@ class Poller:
             late=lambda: self.board.note("stopping", "a look is still going on"),
             told=self.board.tell_news,
         )
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _INTERNAL]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} {self.board.state}>"
@@ -303,4 +334,4 @@ class Poller:
 
     def _audit(self, act: str, done: bool) -> None:
         if self._listed and done:
-            audit.info("%s %s", act, self.name, extra={"event": act})
+            audit.record(act, self.name)

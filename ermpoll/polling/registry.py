@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from ermpoll.shown import Shown
+
 if TYPE_CHECKING:
     from ermpoll.records import Status
 
@@ -63,7 +65,7 @@ def forget() -> None:
     _running.clear()
 
 
-class RunningThings(list[Runs]):
+class RunningThings(Shown, list[Runs]):
     """What runs, as a list; a notebook shows it as a table, a line each."""
 
     def _repr_html_(self) -> str:
@@ -74,6 +76,13 @@ class RunningThings(list[Runs]):
 
 
 def agents() -> RunningThings:
-    """Return the agents and pollers that run in this process, by name."""
+    """Return the agents and pollers that run in this process, by name.
+
+    Examples
+    --------
+    >>> with ermpoll.Poller(lambda: False, name="mine"):
+    ...     ermpoll.agents()
+    [<Poller 'mine' ...>]
+    """
     with _lock:
         return RunningThings(_running[name] for name in sorted(_running))

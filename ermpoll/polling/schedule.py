@@ -13,7 +13,7 @@ rising reading in seconds; ``rand`` is one too, a number in [0, 1).
 * A look that failed is tried again after a growing, fully jittered delay. A notice
   brings the next try forward, once per failure, but not below half a second; a
   person's ``manual`` is not held up. For as long as the server asked to be left alone
-  nothing but that goes before.
+  nothing but that goes before, and the end of a lease that a renewal could save.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ SOON_S = 1.0
 RETRY_S = 1.0
 #: ... and within this when the failure was a lost race.
 LOST_RACE_S = 0.1
-#: A notice brings the next try forward to this after the failure, in seconds.
+#: A notice brings the next try forward to this after the failure, in seconds, and so
+#: does a lease that is about to end.
 HURRY_S = 0.5
 #: The longest back-off, in seconds.
 MAX_RETRY_S = 60.0
@@ -145,18 +146,21 @@ class Schedule:
         *,
         lost_race: bool = False,
         retry_after_s: float = 0.0,
-        at_most_s: float = math.inf,
+        left_s: float = math.inf,
     ) -> Schedule:
         """Take note that the look failed: its reason stands, after a back-off.
 
         ``retry_after_s``: for so long the server asked to be left alone;
-        ``at_most_s``: longer than that the next try can't wait.
+        ``left_s``: after that what is held is lost, unless a look goes well before.
+        No back-off takes more than a tenth of that, and no server more than half.
         """
         # A person asked for that one look, not for each of its repetitions.
         again: WakeReason = "start" if reason == "manual" else reason
         failures = self.failures + 1
         base_s = LOST_RACE_S if lost_race else RETRY_S
-        wait_s = min(jittered_s(failures, base_s, MAX_RETRY_S, rand), at_most_s)
+        wait_s = jittered_s(failures, base_s, MAX_RETRY_S, rand)
+        wait_s = min(wait_s, max(left_s / 10, HURRY_S))
+        retry_after_s = min(retry_after_s, max(left_s / 2, HURRY_S))
         return replace(
             self._want(again),
             failures=failures,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -29,6 +29,9 @@ from ermpoll.redact import redacted, traceback_places
 
 logger = logging.getLogger(__name__)
 
+#: What an event tells: its kind, its words, and the RID of the row, if it is of one.
+News: TypeAlias = "tuple[EventKind, str, str | None]"
+
 _LOGGED_OUT = "login expired: nobody is logged in, rows may be hidden; log in again"
 #: How many lines the log keeps.
 LOG_LINES = 200
@@ -40,11 +43,12 @@ Decorate: TypeAlias = Callable[[Status], Status]
 
 
 class PerMinute:
-    """Counts of the last minutes. Not safe from several threads by itself."""
+    """Counts of the last minutes, or other spans. Not safe from several threads."""
 
-    def __init__(self, minutes: int = MINUTES) -> None:
-        self._counts: deque[int] = deque([0], maxlen=minutes)
-        self._minute: int | None = None
+    def __init__(self, spans: int = MINUTES, span_s: float = 60.0) -> None:
+        self._counts: deque[int] = deque([0], maxlen=spans)
+        self._span_s = span_s
+        self._span: int | None = None
 
     def add(self, now: float, n: int = 1) -> None:
         """Count ``n`` at ``now``, seconds on any rising clock."""
@@ -52,15 +56,15 @@ class PerMinute:
         self._counts[-1] += n
 
     def counts(self, now: float) -> tuple[int, ...]:
-        """Give the counts, oldest first, the running minute last."""
+        """Give the counts, oldest first, the running span last."""
         self._move(now)
         return tuple(self._counts)
 
     def _move(self, now: float) -> None:
-        minute = int(now // 60)
-        gone = 0 if self._minute is None else max(0, minute - self._minute)
+        span = int(now // self._span_s)
+        gone = 0 if self._span is None else max(0, span - self._span)
         self._counts.extend([0] * min(gone, MINUTES))
-        self._minute = minute
+        self._span = span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,6 +104,7 @@ class StatusBoard:
         self._next_look_s = next_look_s
         self._decorate = decorate
         self._clocks = clocks
+        self.name = name
         self._base = Status(name=name)
         self._log: deque[Wake] = deque(maxlen=LOG_LINES)
         self._dropped = 0
@@ -241,30 +246,33 @@ class StatusBoard:
         return leave
 
     def emit(self, kind: EventKind, reason: str = "", rid: str | None = None) -> None:
+        """Tell the listeners of one thing, as `tell` does."""
+        self.tell([(kind, reason, rid)])
+
+    def tell(self, news: Sequence[News]) -> None:
         """Tell the listeners. One that raises is logged and told again next time.
 
-        What is more than an Exception is kept in `left`: whoever runs the looks
-        ends then, but not in the middle of one.
+        What came at once has one status. What is more than an Exception is kept in
+        `left`: whoever runs the looks ends then, but not in the middle of one.
         """
         subscriptions = self._subscriptions
-        if not subscriptions:
+        if not (subscriptions and news):
             return
-        event = Event(
-            kind=kind,
-            at=self._clocks.utc(),
-            rid=rid,
-            reason=reason,
-            status=self.status(),
-        )
-        for one in subscriptions:
-            try:
-                one.listener(event)
-            except BaseException as error:  # noqa: BLE001 - the edge: it can't hurt us
-                if not isinstance(error, Exception):
-                    self.left = error
-                logger.error(
-                    "a listener of %s: %s", self._base.name, traceback_places(error)
-                )
+        at, status = self._clocks.utc(), self.status()
+        for kind, reason, rid in news:
+            event = Event(kind=kind, at=at, rid=rid, reason=reason, status=status)
+            for one in subscriptions:
+                self._call(one.listener, event)
+
+    def _call(self, listener: Listener, event: Event) -> None:
+        try:
+            listener(event)
+        except BaseException as error:  # noqa: BLE001 - the edge: it can't hurt us
+            if not isinstance(error, Exception):
+                self.left = error
+            logger.error(
+                "a listener of %s: %s", self._base.name, traceback_places(error)
+            )
 
 
 def _after(wall: datetime, seconds: float | None) -> datetime | None:

@@ -58,6 +58,8 @@ class QueueDefinition:
     max_attempts: int = 3
     #: Other state words that are meant, however near to one of the queue's.
     words: tuple[str, ...] = ()
+    #: Who claims, for people; empty: this process.
+    worker: str = ""
 
     @property
     def first_ready(self) -> str | None:

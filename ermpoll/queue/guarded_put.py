@@ -17,6 +17,7 @@ decides what becomes of its other rows.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,10 @@ from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.clock import parse_time, time_text
 from ermpoll.catalog.etags import etag_time
 from ermpoll.catalog.shared import shared_of
+from ermpoll.catalog.slots import SLOT_S, Slots
 from ermpoll.catalog.transport import unlike
+from ermpoll.catalog.values import body_of
+from ermpoll.catalog.write_lock import LONGEST_WAIT_S
 from ermpoll.errors import (
     Aborted,
     BadRequest,
@@ -46,6 +50,9 @@ from ermpoll.redact import one_line, traceback_places
 
 logger = logging.getLogger(__name__)
 
+#: So many times a writer with a slot tries again soon; what lasts is no bad luck.
+SOON = 4
+
 
 class Fate(Enum):
     """What became of a row of a write."""
@@ -59,6 +66,9 @@ class Fate(Enum):
     UNKNOWN = "unknown"
     #: Certainly not written: the catalog was busy, or out of reach.
     UNSENT = "unsent"
+
+    # asked for each row again and again, and Enum's own is slow
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +116,8 @@ class PutResult:
     #: PUTs sent, and those that came to nothing.
     sent: int = 0
     wasted: int = 0
+    #: Seconds that the catalog took for answers, without the waits for a turn.
+    took_s: float = 0.0
 
     @property
     def fates(self) -> set[Fate]:
@@ -123,6 +135,8 @@ class GuardedPut:
         about the others.
     stop
         Set: no further attempt is made.
+    patience_s
+        Seconds to wait for a turn at most.
     """
 
     def __init__(
@@ -132,8 +146,10 @@ class GuardedPut:
         row_policy: bool = False,
         stop: threading.Event | None = None,
         clocks: Clocks = REAL,
+        patience_s: float = LONGEST_WAIT_S,
     ) -> None:
         self._catalog = catalog
+        self._patience_s = patience_s
         self._refusals = (
             BadRequest,
             Conflict,
@@ -142,6 +158,10 @@ class GuardedPut:
         self._stop = stop or threading.Event()
         self._clocks = clocks
         self._write_lock = shared_of(catalog.url).write_lock
+        #: Tells, for each copy, when it may be sent.
+        self.slots = Slots()
+        #: Called before each copy is sent: for what can be done meanwhile.
+        self.before: Callable[[], None] = lambda: None
 
     def send(
         self,
@@ -174,24 +194,30 @@ class GuardedPut:
             doubt=answer.unsettled if answer.doubtful else None,
             sent=answer.sent,
             wasted=answer.wasted,
+            took_s=answer.took_s,
         )
 
     def _until_certain(
         self, put: PlannedPut, read: ReadBack, until: float, answer: _Answer
     ) -> _Answer:
         deadline = self._deadline(until)
-        while not self._is_over(put, read, answer) and deadline.wait(answer.error):
-            pass
+        while not self._is_over(put, read, answer):
+            # who has a slot tries again in the next one: there it is alone
+            soon = isinstance(answer.error, Aborted) and answer.wasted <= SOON
+            cap_s = SLOT_S if soon and self.slots.slot() is not None else math.inf
+            if not deadline.wait(answer.error, cap_s):
+                break
         return answer
 
     def _is_over(self, put: PlannedPut, read: ReadBack, answer: _Answer) -> bool:
         """Send one copy; True when no other has to follow."""
         answer.sent += 1
         try:
-            answer.page = self._put(put)
+            answer.page = self._put(put, answer)
         except (Aborted, PreconditionFailed) as error:
             answer.wasted += 1
             answer.error = error
+            self.slots.lost()
         except Unavailable as error:
             answer.doubtful = answer.doubtful or error.doubtful
             answer.error = error
@@ -215,12 +241,24 @@ class GuardedPut:
         found = self._traces(read, put.rids, 0) or {}
         return any(trace.is_ours for trace in found.values())
 
-    def _put(self, put: PlannedPut) -> Page:
-        with self._write_lock.hold(self._stop):
-            page = self._catalog.put(put.path, put.rows)
+    def _put(self, put: PlannedPut, answer: _Answer) -> Page:
+        # all that needs no turn comes first
+        body = body_of(put.path, put.rows)
+        self.wait_for_slot()
+        with self._write_lock.hold(self._stop, longest_s=self._patience_s):
+            self.before()
+            begun = self._clocks.monotonic()
+            page = self._catalog.put(put.path, put.rows, body=body)
+            answer.took_s += self._clocks.monotonic() - begun
         if all("RID" in row for row in page.rows):
             return page
         raise unlike("the rows that were written", "others", page.url, "PUT")
+
+    def wait_for_slot(self) -> None:
+        """Wait until a copy may be sent."""
+        slot, now_s = self.slots.slot(), self._catalog.clock.fine_s()
+        if slot is not None and now_s is not None:
+            self._clocks.wait(self._stop, min(slot.wait_s(now_s), self._patience_s))
 
     def _rows(
         self, put: PlannedPut, answer: _Answer, read: ReadBack, until: float
@@ -299,6 +337,7 @@ class _Answer:
     seen: bool = False
     sent: int = 0
     wasted: int = 0
+    took_s: float = 0.0
 
     def take_refusal(self, error: CatalogError) -> None:
         """Take note of a refusal; that of nobody, who is not logged in, is of all."""

@@ -5,28 +5,28 @@ Each act is one INFO record on ``ermpoll.audit``: who, table, RIDs, counts; no v
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
+from ermpoll import audit
 from ermpoll.backoff import Deadline
-from ermpoll.errors import TransformError, UsageError
+from ermpoll.catalog import paths
+from ermpoll.errors import BadRequest, TransformError, UsageError
 from ermpoll.queue import edits, transitions
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.guarded_put import Fate
 from ermpoll.queue.plan import apart, batches, put_by_version
 from ermpoll.queue.results import Acts, Claim, Outcome, Plan
 from ermpoll.queue.rids import rids_of, versions_of
-from ermpoll.queue.selection import Selector
+from ermpoll.queue.selection import Selector, learn_time
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.tokens import token_source, worker_name
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.queue.writer import HOLDING, GuardedWriter, WriteResult, by_then
-from ermpoll.records import JSON, Change, Row, Transform
-
-audit = logging.getLogger("ermpoll.audit")
+from ermpoll.records import JSON, Change, PlannedPut, Row, Transform
 
 #: Seconds that an act by hand goes on asking for a certain answer.
 PATIENCE_S = 30.0
@@ -37,17 +37,35 @@ ROUNDS = 8
 def plan(table: QueueTable, action: str, steps: Sequence[Transition]) -> Plan:
     """Plan steps of rows: the PUTs as they will be sent, tokens of claims included."""
     definition = table.definition
-    new_token = token_source(worker_name(), definition.lease_s)
+    new_token = token_source(worker_name(definition.worker), definition.lease_s)
     by_rid = {step.rid: step for step in reversed(steps)}
     puts = []
     for batch in batches((step.change for step in steps), definition.table):
         sent = [by_rid[change.rid] for change in batch.changes]
         sent = transitions.stamp(definition, sent, new_token)
-        by_rid.update((step.rid, step) for step in sent)
         # what is shown is apart from what is sent: it may be scribbled on
         changes = [apart(step.change) for step in sent]
-        puts.append(put_by_version(definition.table, batch.columns, changes))
+        put = put_by_version(definition.table, batch.columns, changes)
+        if reason := _too_long(table, put):
+            sent = [_problem(step, reason) for step in sent]
+        else:
+            puts.append(put)
+        by_rid.update((step.rid, step) for step in sent)
     return Plan(table, action, [by_rid[s.rid] for s in steps], puts, ACTS)
+
+
+def _too_long(table: QueueTable, put: PlannedPut) -> str:
+    """Say that an address is too long to be sent; or ""."""
+    try:
+        paths.check_size(f"{urlsplit(table.catalog.url).path}/{put.path}")
+    except BadRequest as error:
+        return error.detail
+    return ""
+
+
+def _problem(step: Transition, reason: str) -> Transition:
+    change = replace(step.change, kind="problem", reason=reason)
+    return replace(step, change=change)
 
 
 def apply(table: QueueTable, action: str, steps: Sequence[Transition]) -> Outcome:
@@ -76,6 +94,8 @@ def claim(
         chosen = selector.choose(
             limit, transform=transform, rids=rids, without=refused.keys()
         )
+        if learn_time(table, (step.change.before for step in chosen)):
+            continue
         _check_chosen(chosen)
         sent_at = time.monotonic()
         done = writer.write(chosen, until=by_then(PATIENCE_S))
@@ -316,15 +336,17 @@ def _changed(change: Change, now: Row | None) -> dict[str, tuple[JSON, JSON]]:
 
 
 def _audit(outcome: Outcome) -> None:
-    action, title, who = outcome.action, outcome.jobs.title, worker_name()
+    action, jobs = outcome.action, outcome.jobs
+    title, who = jobs.title, worker_name(jobs.definition.worker)
     won, lost, unknown = outcome.won, outcome.lost, outcome.unknown
-    audit.info(
-        "%s on %s by %s: %d won, %d lost, %d unknown: %s",
-        action, title, who, len(won), len(lost), len(unknown),
-        " ".join((*won, *lost, *unknown)),
+    audit.record(
+        action,
+        title,
+        who=who,
+        came=f"{len(won)} won, {len(lost)} lost, {len(unknown)} unknown",
+        rids=(*won, *lost, *unknown),
         extra={
-            "event": action, "who": who, "table": title,
-            "rids": won, "lost": lost, "unknown": unknown,
+            "who": who, "table": title, "rids": won, "lost": lost, "unknown": unknown,
         },
     )  # fmt: skip
 

@@ -7,21 +7,28 @@ all of them (a missing key would be written as NULL), a RID stands once.
 from __future__ import annotations
 
 import difflib
+import json
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any
 
 from ermpoll.catalog import paths
-from ermpoll.catalog.model import Table
+from ermpoll.catalog.model import Column, Table
 from ermpoll.catalog.values import read_changes, refusal
 from ermpoll.errors import Unreadable, UsageError
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.records import JSON, Change, PlannedPut, Row, same
 from ermpoll.redact import text_of, told
 
-#: Rows of one PUT at most: 500 cost a real service about 0.2 s of its one writer.
-BATCH = 500
+NOTHING: Row = {}
+#: Where our own code is, which calls the user's.
+_OURS = str(Path(__file__).parents[1])
+#: Rows of one PUT at most, which cost a real service about 0.15 s of its one writer,
+#: and bytes of its body, as far as one row is no larger.
+BATCH, BODY = 1000, 1_000_000
 
 
 def plan_row(
@@ -151,8 +158,9 @@ def finishing_changes(
 def describe(error: BaseException) -> tuple[str, str]:
     """Return a failure in a line, and its traceback from the user's code on."""
     line = told(error)
-    frames = traceback.extract_tb(error.__traceback__)[1:]
-    return line, "".join(traceback.format_list(frames)) + line
+    found = traceback.extract_tb(error.__traceback__)
+    frames = dropwhile(lambda frame: frame.filename.startswith(_OURS), found)
+    return line, "".join(traceback.format_list(list(frames))) + line
 
 
 def error_text(error: object) -> str:
@@ -180,8 +188,9 @@ def batches(
     """Put changed rows into as few PUTs as the rules allow, a RID once.
 
     With ``fill`` rows that change different columns share a PUT, where each row's
-    current value of the others is known and survives the way there and back. Only
-    for a PUT by version, which makes sure that it is still current.
+    current value of the others is known and survives the way there and back, and an
+    address holds the names of all. Only for a PUT by version, which makes sure that it
+    is still current.
     """
     groups: dict[tuple[str, ...], list[Change]] = {}
     seen: set[str] = set()
@@ -189,30 +198,65 @@ def batches(
         if change.kind == "changed" and change.rid not in seen:
             seen.add(change.rid)
             groups.setdefault(tuple(sorted(change.after)), []).append(change)
-    everything = [change for group in groups.values() for change in group]
     union = tuple(sorted({name for columns in groups for name in columns}))
-    if fill and len(groups) > 1 and all(_fillable(c, union, table) for c in everything):
-        groups = {union: everything}
+    if fill and len(groups) > 1 and _can_share(groups, union, table):
+        groups = {union: [change for group in groups.values() for change in group]}
     return [
-        Batch(columns=columns, changes=tuple(group[start : start + BATCH]))
+        Batch(columns=columns, changes=tuple(part))
         for columns, group in groups.items()
         for start in range(0, len(group), BATCH)
+        for part in _within_body(columns, group[start : start + BATCH])
     ]
 
 
-def _fillable(change: Change, columns: Iterable[str], table: Table) -> bool:
-    """Whether the row can carry its current value in the columns it doesn't change."""
-    before, after = change.before, change.after
-    others = [name for name in columns if name not in after]
-    return all(n in before and _survives(table, n, before[n]) for n in others)
+def _within_body(columns: Sequence[str], changes: list[Change]) -> list[list[Change]]:
+    """Cut changes in halves until no part makes a larger body, or is one row."""
+    if len(changes) == 1:
+        return [changes]
+    cells = [[_value(change, name) for name in columns] for change in changes]
+    if len(json.dumps(cells, default=str)) <= BODY:
+        return [changes]
+    half = len(changes) // 2
+    parts = (changes[:half], changes[half:])
+    return [one for part in parts for one in _within_body(columns, part)]
 
 
-def _survives(table: Table, name: str, value: JSON) -> bool:
-    column = table.columns[name]
-    # JSON null is not NULL, and legacy numerics lose digits as a float
-    return column.base not in ("json", "jsonb", "numeric") and (
-        refusal(column, value) is None or (value is None and column.nullok)
+def _can_share(
+    groups: Mapping[tuple[str, ...], Sequence[Change]],
+    columns: Sequence[str],
+    table: Table,
+) -> bool:
+    """Whether all rows can be written in one PUT that names these columns.
+
+    Each carries its current value in those that it doesn't change.
+    """
+    path = _put_path(table, ("RID", "RMT"), columns)
+    return paths.size(path) <= paths.LONGEST and all(
+        _survives(table.columns[name], [change.before for change in group])
+        for changed, group in groups.items()
+        for name in columns
+        if name not in changed
     )
+
+
+def _survives(column: Column, rows: Iterable[Row]) -> bool:
+    """Whether the value of each row is known, and survives the way there and back."""
+    # JSON null is not NULL, and legacy numerics lose digits as a float
+    if column.base in ("json", "jsonb", "numeric"):
+        return False
+    for row in rows:
+        if column.name not in row:
+            return False
+        value = row[column.name]
+        if not column.nullok if value is None else refusal(column, value):
+            return False
+    return True
+
+
+def _value(change: Change, name: str) -> JSON:
+    """What the row holds after the change; None also where that is not known."""
+    after = change.after
+    return after[name] if name in after else change.before.get(name)
 
 
 def put_by_version(
@@ -228,7 +272,7 @@ def put_by_version(
             {
                 "RID": change.rid,
                 "RMT": change.rmt,
-                **_targets(table, columns, {**change.before, **change.after}),
+                **_targets(table, columns, change.after, change.before),
             }
             for change in changes
         ),
@@ -284,15 +328,18 @@ def _put_path(table: Table, keys: Sequence[str], columns: Sequence[str]) -> str:
     return f"attributegroup/{table.path}/{paths.keys_and_targets(keys, columns)}"
 
 
-def _targets(table: Table, columns: Sequence[str], row: Row) -> dict[str, JSON]:
+def _targets(
+    table: Table, columns: Sequence[str], row: Row, before: Row = NOTHING
+) -> dict[str, JSON]:
     """Return target values as a PUT's row: a json column becomes NULL by its absence.
 
     As ``null`` it would become JSON null, which no ``::null::`` filter finds.
     """
     return {
-        name: row[name]
+        name: value
         for name in columns
-        if row[name] is not None or not table.columns[name].is_json
+        if (value := row[name] if name in row else before[name]) is not None
+        or not table.columns[name].is_json
     }
 
 

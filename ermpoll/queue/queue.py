@@ -9,12 +9,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Event
+from typing import NoReturn
 
 from ermpoll.arguments import by_rid, whole
 from ermpoll.backoff import REAL, Clocks
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.model import read_table
 from ermpoll.errors import UsageError
 from ermpoll.queue import explain, operations, transitions
@@ -33,12 +36,21 @@ from ermpoll.queue.validation import check, check_told, misspelt_ready, names_of
 from ermpoll.queue.writer import GuardedWriter
 from ermpoll.records import JSON, OnEdit, Row, Transform
 from ermpoll.redact import printable
+from ermpoll.shown import Shown
 
 #: Claimed rows to a page, where only what claiming needs is read of them.
 CLAIMS_PAGE = 1000
 
+#: What the package asks of a queue, and `dir` does not offer to users.
+_INTERNAL = frozenset((
+    "barred", "check_right", "columns_at", "definition", "depth", "has_vocabulary",
+    "link", "needed", "of", "outside", "own_claims", "queries", "read",
+    "read_columns", "read_rows", "rights", "selector", "shown_columns", "title",
+    "try_rows", "types", "words_met", "writer",
+))  # fmt: skip
 
-class Queue(QueueTable, Tenses):
+
+class Queue(Shown, QueueTable, Tenses):
     """A table to take jobs from.
 
     Parameters
@@ -77,6 +89,8 @@ class Queue(QueueTable, Tenses):
     words
         Other state words that are meant: a plan takes a word for misspelt that is
         within two edits of one of the queue's, and in no row of the table.
+    worker
+        Who claims, for people: the name in tokens; None for user, host and process.
 
     Raises
     ------
@@ -92,6 +106,69 @@ class Queue(QueueTable, Tenses):
     person's edit of a claimed row breaks it, and the row is then reported, not
     written. A claim whose answer is lost may be written or not, and nothing tells:
     such a row is never taken for ours; an agent's status lists it (``doubts``).
+
+    Calls block, and may come from any thread; in a coroutine, use
+    ``await asyncio.to_thread(jobs.claim)``. They have the catalog's one login: a login
+    per thread is a queue per thread. In a child of ``os.fork()`` it works on, and a
+    claim is for one of the two to finish. On a snapshot (``jobs.at(when)``) it looks,
+    plans and explains as of then, and refuses to write.
+
+    Examples
+    --------
+    >>> jobs = ermpoll.Queue(
+    ...     catalog, "Imaging:Image", state="Processing_Status", ready="new",
+    ...     claimed="in progress", done="success", failed="error",
+    ...     owner="Processing_Owner", error="Processing_Error", attempts="Attempts",
+    ...     columns=["File_Name", "Bytes"],
+    ... )
+    >>> jobs.table, jobs.columns, jobs.writable, jobs.why_not_writable
+    ('Imaging:Image', ('RID', 'File_Name', 'Bytes'), True, '')
+    >>> rid = jobs.candidates(5).rids[0]
+    >>> jobs.waiting(), jobs.counts()["new"]
+    (36, 36)
+    >>> jobs.why(rid)
+    '... is a candidate...'
+
+    See a change, then write it, then set it back:
+
+    >>> plan = jobs.plan(lambda row: {"Processing_Status": "hold"}, rows=[rid])
+    >>> outcome = plan.apply()
+    >>> outcome.undo().apply().won == (rid,)
+    True
+
+    Claim rows, and finish, fail or give back each:
+
+    >>> claim = jobs.claim(3)
+    >>> first, second, third = claim.rids
+    >>> jobs.renew(claim).won == claim.rids
+    True
+    >>> done = jobs.complete(claim, {first: {"Priority": 2}})
+    >>> failed = jobs.fail(claim, {second: "file is cut off"})
+    >>> back = jobs.release(claim)
+    >>> claim.unfinished
+    ()
+
+    What failed, who holds what, and what is overdue:
+
+    >>> jobs.retry(jobs.failures().rids[:1]).won
+    ('...',)
+    >>> orphan = jobs.claim(1)
+    >>> orphan.rids[0] in jobs.held().rids
+    True
+    >>> stale = jobs.stale(older_than_s=0)
+    >>> jobs.rescue(orphan.rids, force=True).won == orphan.rids
+    True
+    >>> len(jobs.refused())
+    0
+
+    The past, from the catalog's own history:
+
+    >>> jobs.history(first).rid == first
+    True
+    >>> then = jobs.at(catalog.now()).counts()
+    >>> timeline = jobs.timeline("1 min", rate=None)
+    >>> proof = jobs.prove("1 min", rate=None)
+    >>> tested = jobs.backtest(lambda row: {}, "1 min", rate=None)
     """
 
     def __init__(
@@ -115,6 +192,7 @@ class Queue(QueueTable, Tenses):
         lease_s: float = 600,
         max_attempts: int = 3,
         words: Sequence[str] = (),
+        worker: str | None = None,
     ) -> None:
         check_told(catalog, table, where, order, path)
         definition = QueueDefinition(
@@ -135,6 +213,7 @@ class Queue(QueueTable, Tenses):
             lease_s=lease_s,
             max_attempts=max_attempts,
             words=names_of("words", words),
+            worker=worker or "",
         )
         super().__init__(definition, Queries(definition), catalog)
         check(self)
@@ -150,8 +229,24 @@ class Queue(QueueTable, Tenses):
         QueueTable.__init__(jobs, definition, Queries(definition), catalog)
         return jobs
 
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _INTERNAL]
+
     def __repr__(self) -> str:
         return f"<Queue {self.title} at {self.catalog.url}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "a queue is not sent to other processes: let work return what is to be"
+            " written; what else it needs of the catalog, it asks for after an"
+            " ermpoll.connect(...) of its own, inside it"
+        )
+
+    def _repr_html_(self) -> str:
+        # Only who shows it pays for jinja2.
+        from ermpoll import render
+
+        return render.queue(self)
 
     table = QueueTable.title
 
@@ -179,21 +274,25 @@ class Queue(QueueTable, Tenses):
         path = self.queries.candidates(self.catalog.now(), limit + 1)
         return self.read("candidates", path, limit)
 
+    @doing("count")
     def waiting(self) -> int:
         """Count the candidates."""
         rows = self.catalog.rows(self.queries.candidate_count(self.catalog.now()), "n")
         count = rows[0]["n"] if rows else 0
         return count if isinstance(count, int) else 0
 
+    @doing("count")
     def counts(self) -> dict[str, int]:
         """Count the rows per state word, within the queue's path and filter.
 
-        NULL is counted as ``"NULL"``; all failed words as one.
+        NULL is counted as ``"NULL"``; all failed words as one. `Agent.metrics` draws
+        what was counted over time.
         """
         counted: dict[str, int] = {}
         for row in self.catalog.rows(self.queries.counts(), "word", "n"):
             label, n = self.definition.label(row["word"]), row["n"]
             counted[label] = counted.get(label, 0) + (n if isinstance(n, int) else 0)
+        self.depth.add(datetime.now(UTC), counted)
         return counted
 
     def held(self) -> Candidates:
@@ -210,6 +309,7 @@ class Queue(QueueTable, Tenses):
         path = self.queries.failures(limit + 1)
         return self.read("failures", path, limit)
 
+    @doing("refused")
     def refused(self) -> Candidates:
         """Read the rows that the catalog refused to write, as far as met here.
 
@@ -265,12 +365,14 @@ class Queue(QueueTable, Tenses):
                 return
             last = rows[-1]
 
+    @doing("why")
     def why(self, rid: str) -> str:
         """Say in one sentence why a row is not taken, or that it would be."""
         return printable(explain.why(self, rid))
 
     # deciding
 
+    @doing("plan")
     def plan(
         self,
         transform: Transform | None = None,
@@ -342,6 +444,7 @@ class Queue(QueueTable, Tenses):
 
     # acting
 
+    @doing("claim")
     def claim(
         self,
         limit: int = 1,
@@ -449,6 +552,7 @@ class Queue(QueueTable, Tenses):
         steps = [transitions.renew(self.definition, one) for one in held]
         return operations.finish(self, "renew", claim, steps)
 
+    @doing("retry")
     def retry(self, rows: object) -> Outcome:
         """Make failed rows ready again; their attempts begin anew.
 
@@ -458,6 +562,7 @@ class Queue(QueueTable, Tenses):
         """
         return operations.retry_or_rescue(self, "retry", rows)
 
+    @doing("rescue")
     def rescue(self, rows: object, force: bool = False) -> Outcome:
         """Free claimed rows whose holder is gone.
 

@@ -16,9 +16,13 @@ from ermpoll.queue.plan import apart, copied
 from ermpoll.queue.table import QueueTable
 from ermpoll.queue.transitions import Held, Transition
 from ermpoll.records import JSON, Change, PlannedPut
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
+
+#: What the package asks of these, and `dir` does not offer to users.
+_INTERNAL = frozenset(("acts", "back", "held", "hold", "holding", "settle"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class Acts:
     release: Callable[[QueueTable, Claim], Outcome]
 
 
-class Plan:
+class Plan(Shown):
     """A guarded update that was decided and not yet sent. Sealed: it can't change.
 
     Attributes
@@ -45,6 +49,17 @@ class Plan:
         rows is sent again in halves, in which claims have tokens of their own.
     applied
         The Outcome, once applied.
+
+    Examples
+    --------
+    >>> plan = jobs.plan(lambda row: {"Priority": "high"} if row["Bytes"] > 4e9 else {})
+    >>> plan.problems[0].reason
+    "Priority: 'high' ..."
+    >>> plan = jobs.plan(lambda row: {"Processing_Status": "hold"}, limit=2)
+    >>> plan.columns, len(plan.puts), list(plan.frame.columns)
+    (('Processing_Status',), 1, ['RID', 'column', 'before', 'after'])
+    >>> plan.apply()
+    <Outcome of apply on Imaging:...: 2 won>
     """
 
     def __init__(
@@ -121,8 +136,20 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of the rows of an act."""
+class Outcome(Shown):
+    """What became of the rows of an act.
+
+    Examples
+    --------
+    >>> hold = {"Processing_Status": "hold"}
+    >>> outcome = jobs.plan(lambda row: hold, limit=2).apply()
+    >>> outcome.won == tuple(outcome.frame["RID"])
+    True
+    >>> outcome.undo()
+    <Plan for Imaging:...: 2 changed; nothing written yet>
+    >>> jobs.plan(limit=1).apply().claim
+    <Claim of 1 rows of Imaging:..., 1 unfinished>
+    """
 
     jobs: QueueTable = field(repr=False, compare=False)
     #: "apply", "claim", "complete", "fail", "release", "renew", "retry", "rescue",
@@ -177,6 +204,9 @@ class Outcome:
         """
         return self.acts.plan(self.jobs, "undo", self.back)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _INTERNAL]
+
     def __repr__(self) -> str:
         parts = [f"{len(self.won)} won"]
         for name in ("lost", "unknown", "still_claimed", "edited", "kept"):
@@ -188,7 +218,7 @@ class Outcome:
         return render.outcome(self)
 
 
-class Claim:
+class Claim(Shown):
     """Rows that this worker owns. As a ``with`` block it releases what is unfinished.
 
     Attributes
@@ -204,6 +234,17 @@ class Claim:
     refused
         ``{RID: reason}`` of candidates met that the catalog doesn't let this login
         write; `Queue.refused` lists them.
+
+    Examples
+    --------
+    >>> with jobs.claim(2) as claim:
+    ...     for row in claim:
+    ...         done = jobs.complete(claim, {row["RID"]: {"Priority": 1}})
+    ...         break
+    >>> len(claim), len(claim.rows), len(claim.rids), len(claim.frame)
+    (2, 2, 2, 2)
+    >>> claim.unfinished  # given back at the end of the block
+    ()
     """
 
     def __init__(self, outcome: Outcome) -> None:
@@ -271,6 +312,9 @@ class Claim:
     def __exit__(self, *_: object) -> None:
         if self._open:
             self.outcome.acts.release(self.jobs, self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _INTERNAL]
 
     def __repr__(self) -> str:
         refused = f", {len(self.refused)} refused" if self.refused else ""

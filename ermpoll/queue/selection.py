@@ -42,7 +42,7 @@ class Selector:
             yield from self.after(None, limit)
             return
         catalog, queries = self._table.catalog, self._table.queries
-        now = catalog.now()
+        now = catalog.reached()
         for part in queries.parts(now, rids):
             path = queries.candidates(now, len(part), rids=part)
             rows = catalog.rows(path, *self._table.needed)
@@ -60,10 +60,10 @@ class Selector:
     ) -> Iterator[list[dict[str, JSON]]]:
         """Read the pages of candidates behind a row, or all, as they are."""
         catalog, queries = self._table.catalog, self._table.queries
-        now = catalog.now()
+        now = catalog.reached()
         while True:
             after = None if last is None else dict(last)
-            path = queries.candidates(now, limit, after=after, shard=shard)
+            path = queries.candidates(now, limit, after=after, narrow=shard)
             rows = catalog.rows(path, *self._table.needed)
             yield rows
             if len(rows) < limit:
@@ -176,6 +176,18 @@ class Selector:
         ):
             return None
         return f"the row would stay a candidate: {definition.state} stays {word!r}"
+
+
+def learn_time(table: QueueTable, rows: Iterable[Row]) -> bool:
+    """Ask for the catalog's time if rows were chosen by a guess of it; whether it came.
+
+    Until an own write told it, it is a front server's or this machine's, and a row
+    may seem due that is to be tried later. Once a minute at most.
+    """
+    column, catalog = table.definition.retry_at, table.catalog
+    if not column or catalog.clock.is_told or not any(row.get(column) for row in rows):
+        return False
+    return catalog.ask_time(table.queries.no_rows()) and catalog.clock.is_told
 
 
 def _barred(change: Change, reason: str | None) -> Change:

@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ermpoll import render
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.etags import snapshot_id
 from ermpoll.errors import BadRequest, Conflict, Denied, NotFound, WriteRefused
 from ermpoll.queue.definition import QueueDefinition
+from ermpoll.queue.reading.course import Course
 from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.reading.rights import RowRights
 from ermpoll.queue.transitions import Whose, origin_of
-from ermpoll.records import JSON, Row
+from ermpoll.records import JSON, SYSTEM_COLUMNS, Row
 from ermpoll.redact import one_line
+from ermpoll.shown import Shown
 
 if TYPE_CHECKING:
     from ermpoll.render.frames import DataFrame
@@ -40,6 +43,8 @@ class QueueTable:
     queries: Queries
     catalog: Catalog
     rights: RowRights = field(init=False, repr=False)
+    #: Rows per state word, whenever they were counted.
+    depth: Course = field(init=False, repr=False, default_factory=Course)
 
     def __post_init__(self) -> None:
         rights = RowRights(self.catalog, self.definition)
@@ -59,7 +64,7 @@ class QueueTable:
         """Return the columns shown of candidates, held, failed or stale rows."""
         definition = self.definition
         if definition.columns is None:
-            return tuple(definition.table.columns)
+            return self._by_use()
         more: tuple[str | None, ...] = {
             "held": (definition.owner, "RMT", "RMB"),
             "stale": (definition.owner, "RMT", "RMB"),
@@ -69,6 +74,18 @@ class QueueTable:
         }.get(listing, ())  # fmt: skip
         names = ("RID", *definition.columns, *(name for name in more if name))
         return tuple(dict.fromkeys(names))
+
+    def _by_use(self) -> tuple[str, ...]:
+        """All columns: what says how the row stands, what it is, then the catalog's."""
+        definition = self.definition
+        told = (
+            definition.state, definition.owner, definition.error,
+            definition.attempts, definition.retry_at,
+        )  # fmt: skip
+        named = (n for n in definition.table.columns if n not in SYSTEM_COLUMNS)
+        names = ("RID", *(name for name in told if name), *named, *SYSTEM_COLUMNS)
+        there = definition.table.columns
+        return tuple(name for name in dict.fromkeys(names) if name in there)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -162,8 +179,9 @@ class QueueTable:
 
     def words_met(self, *words: JSON) -> set[JSON]:
         """Return which of these state words occur in the table; or some of all."""
-        page = self.catalog.get(self.queries.words(*words))
-        return {row[self.definition.state] for row in page.rows} if page else set()
+        name = self.definition.state
+        found = (self.catalog.rows(path, name) for path in self.queries.words(*words))
+        return {row[name] for rows in found for row in rows}
 
     @property
     def has_vocabulary(self) -> bool:
@@ -211,19 +229,33 @@ class QueueTable:
 
     def read(self, kind: Listing, path: str, limit: int | None = None) -> Candidates:
         """Read rows of a path that finds one more than ``limit`` at most."""
-        rows = self.catalog.rows(path, *self.needed)
-        more = limit is not None and len(rows) > limit
-        rows = rows[:limit]
-        if kind == "candidates":
-            refused = self.barred(rows)
-            return Candidates(jobs=self, rows=rows, more=more, refused=refused)
-        outside = self.outside(rows)
-        return Candidates(jobs=self, kind=kind, rows=rows, more=more, outside=outside)
+        with doing(kind):
+            rows = self.catalog.rows(path, *self.needed)
+            more = limit is not None and len(rows) > limit
+            rows = rows[:limit]
+            if kind == "candidates":
+                refused = self.barred(rows)
+                return Candidates(jobs=self, rows=rows, more=more, refused=refused)
+            outside = self.outside(rows)
+            return Candidates(
+                jobs=self, kind=kind, rows=rows, more=more, outside=outside
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """Rows of a queue as they were read; iterating gives dicts."""
+class Candidates(Shown):
+    """Rows of a queue as they were read; iterating gives dicts.
+
+    Examples
+    --------
+    >>> some = jobs.candidates(2)
+    >>> len(some), some.more, some.columns[:2], len(some.frame)
+    (2, True, ('RID', 'File_Name'), 2)
+    >>> [row["Processing_Status"] for row in some]
+    ['new', 'new']
+    >>> some.rids == tuple(row["RID"] for row in some.rows)
+    True
+    """
 
     jobs: QueueTable = field(repr=False, compare=False)
     kind: Listing = "candidates"

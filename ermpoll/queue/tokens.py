@@ -87,8 +87,10 @@ def clean_name(name: str) -> str:
     return re.sub(r"[^\w.:@/ -]", "-", name)[:80].strip() or "ermpoll"
 
 
-def worker_name() -> str:
-    """Return what people call this process: user, host and process number."""
+def worker_name(told: str = "") -> str:
+    """Return who claims, for people: as told, or user, host and process number."""
+    if told:
+        return told
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -91,13 +91,21 @@ def stamp(
     ``anew``: also those that have one, of a PUT which was refused.
     """
     owner, chosen = definition.owner, None
+    tokens: dict[JSON, str] = {}
     stamped = []
     for one in transitions:
         if owner and one.kind == "claim" and (anew or one.token is None):
             chosen = chosen or new_token()
-            token = _of_word(chosen, one.change.before.get(definition.state))
-            change = replace(one.change, after={**one.change.after, owner: token})
-            one = replace(one, change=change, token=token)
+            word = one.change.before.get(definition.state)
+            if word not in tokens:
+                tokens[word] = _of_word(chosen, word)
+            token = tokens[word]
+            change, read_at = one.change, one.read_at
+            after = {**change.after, owner: token}
+            change = Change(
+                rid=change.rid, rmt=change.rmt, before=change.before, after=after
+            )
+            one = Transition(kind="claim", change=change, token=token, read_at=read_at)
         stamped.append(one)
     return stamped
 
@@ -113,8 +121,7 @@ def complete(
     after: dict[str, JSON] = {definition.state: definition.done}
     if definition.error:
         after[definition.error] = None
-    step = _of_held("complete", held, {**after, **changes})
-    return replace(step, on_edit=on_edit, read_at=held.read_at)
+    return _of_held("complete", held, {**after, **changes}, on_edit=on_edit)
 
 
 def fail(definition: QueueDefinition, held: Held, error: str) -> Transition:
@@ -352,10 +359,25 @@ def is_marked(
         return (
             owner == transition.token
             and state == transition.change.after[definition.state]
+            and not _is_left_out(transition.change, row)
         )
     # given back: the token was cleared, so all that was written has to be there
     after = transition.change.after.items()
     return moved and all(is_same(value, row.get(name)) for name, value in after)
+
+
+def _is_left_out(change: Change, row: Row) -> bool:
+    """Whether a value that a step changes still is what it was before.
+
+    Who sets a state by hand leaves the token and the rest. Another value than ours
+    shows nothing: the catalog may have written it in its own way.
+    """
+    before = change.before
+    return any(
+        is_same(before[name], row[name]) and not is_same(value, row[name])
+        for name, value in change.after.items()
+        if name in before and name in row
+    )
 
 
 def is_same(ours: JSON, theirs: JSON) -> bool:
@@ -386,7 +408,17 @@ def _of_row(kind: TransitionKind, row: Row, after: Row, reason: str = "") -> Tra
 
 
 def _of_held(
-    kind: TransitionKind, held: Held, after: Row, reason: str = ""
+    kind: TransitionKind,
+    held: Held,
+    after: Row,
+    reason: str = "",
+    on_edit: OnEdit = "keep",
 ) -> Transition:
-    change = Change(rid=held.rid, rmt=held.rmt, before=held.row, after=after)
-    return Transition(kind=kind, change=change, token=held.token, reason=reason)
+    return Transition(
+        kind=kind,
+        change=Change(rid=held.rid, rmt=held.rmt, before=held.row, after=after),
+        token=held.token,
+        reason=reason,
+        on_edit=on_edit,
+        read_at=held.read_at,
+    )

@@ -256,7 +256,7 @@ def _check_query(table: QueueTable) -> None:
             what, text = "path", definition.path
         told = [error.detail.rstrip("."), *_strange(definition)]
         raise UsageError(
-            f"{what}: expected a filter the catalog understands, found {text!r}; "
+            f"{what}: expected a filter the catalog understands, found {text[:200]!r}; "
             f"it says: {'; '.join(told)}"
         ) from error
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ermpoll.backoff import REAL, Clocks
+from ermpoll.catalog.client_context import doing
 from ermpoll.catalog.model import SYSTEM_COLUMNS
+from ermpoll.catalog.write_lock import patience_s
 from ermpoll.errors import ErmpollError, Fault, Unavailable
 from ermpoll.queue import edits
 from ermpoll.queue.edits import Finish
@@ -93,10 +95,15 @@ class GuardedWriter:
         self.clocks = clocks
         #: PUTs that were refused since the last one that was not.
         self.refusals = 0
-        self.new_token = new_token or token_source(worker_name(), definition.lease_s)
+        own = token_source(worker_name(definition.worker), definition.lease_s)
+        self.new_token = new_token or own
         row_policy = definition.rights_by_row
         self.put = GuardedPut(
-            table.catalog, row_policy=row_policy, stop=self.stop, clocks=clocks
+            table.catalog,
+            row_policy=row_policy,
+            stop=self.stop,
+            clocks=clocks,
+            patience_s=patience_s(definition.lease_s),
         )
 
     @property
@@ -327,9 +334,11 @@ class _Sending:
         if not self._writer.pace(self._until):
             return _unsent(put, "the catalog refuses one write after the other")
         by_column = not set(batch.columns) <= set(self._definition.own_columns)
-        done = self._put.send(
-            put, self._read_back, until=self._until, by_column=by_column
-        )
+        kinds = sorted({self._steps[rid].kind for rid in batch.rids})
+        with doing(", ".join(kinds)):
+            done = self._put.send(
+                put, self._read_back, until=self._until, by_column=by_column
+            )
         self._writer.count(done.fates)
         if not isinstance(done.error, Unavailable):
             self._barred = done.error
@@ -339,6 +348,7 @@ class _Sending:
             doubt=self.done.doubt or done.doubt,
             sent=self.done.sent + done.sent,
             wasted=self.done.wasted + done.wasted,
+            took_s=self.done.took_s + done.took_s,
         )
         return done
 

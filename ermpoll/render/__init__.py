@@ -7,20 +7,22 @@ shown in UTC, which is named once. jinja2 has its one door in `page`, pandas in
 
 Open `page` first: how a template is filled, and kept small. Then `values` (one value
 as text), `tables` (rows and changes), `detail` (one row in full), `live` (a status),
-`pasts` (what the catalog tells of its past), `comparisons` (two decisions), `shapes`
+`pictures` (an agent's life), `pasts` (what the catalog tells of its past), `charts`
+(drawings), `comparisons` (two decisions), `shapes`
 (what is asked of the objects that are drawn), `frames` and `plain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from markupsafe import Markup
 
 from ermpoll.records import Status
 from ermpoll.render import detail, live
-from ermpoll.render.comparisons import comparison, comparison_text
+from ermpoll.render.comparisons import comparison, comparison_text, shadow
+from ermpoll.render.groups import alike_reasons
 from ermpoll.render.page import Caps, fill, fitted, standalone
 from ermpoll.render.pasts import (
     history,
@@ -29,16 +31,21 @@ from ermpoll.render.pasts import (
     timeline,
     timeline_svg,
 )
+from ermpoll.render.pictures import metrics, metrics_text
 from ermpoll.render.shapes import (
     CandidatesLike,
+    CatalogLike,
     ClaimLike,
+    DeclaredLike,
     DryRunLike,
     OutcomeLike,
     PlanLike,
     RunnerLike,
 )
 from ermpoll.render.tables import (
+    KINDS,
     changes_grid,
+    kind_count,
     rows_grid,
     shown_of,
     tally,
@@ -64,6 +71,13 @@ _ACTIONS = {
     "undo": ("Undone", "set back"),
 }
 _OUTCOME_ROWS = 20
+#: The columns that a queue may name.
+_USES = {
+    "owner": "owner column",
+    "error": "error column",
+    "attempts": "attempts column",
+    "retry_at": "retry_at column",
+}
 
 
 def candidates(shown: CandidatesLike, *, zone: tzinfo = UTC) -> str:
@@ -72,9 +86,16 @@ def candidates(shown: CandidatesLike, *, zone: tzinfo = UTC) -> str:
 
 
 def candidates_body(
-    shown: CandidatesLike, *, waiting: int | None = None, zone: tzinfo = UTC
+    shown: CandidatesLike,
+    *,
+    waiting: int | None = None,
+    zone: tzinfo = UTC,
+    zoned: bool = True,
 ) -> str:
-    """The same without the style, and with how many there are, where it is known."""
+    """The same without the style, and with how many there are, where it is known.
+
+    ``zoned``: whether it names the zone of its times.
+    """
     label = f"{line(shown.jobs.title, 80)}: {_KINDS.get(shown.kind, shown.kind)}"
 
     def body(caps: Caps) -> str:
@@ -89,10 +110,8 @@ def candidates_body(
         )
         total = _total(shown) if waiting is None else waiting
         counts = shown_of(len(grid.lines), total, shown.more, len(shown.columns))
-        caption = (
-            f"{label}, {counts}{_outside_note(shown)}"
-            f"{_zone_note(shown.columns, shown.jobs.types, zone)}"
-        )
+        named = _zone_note(shown.columns, shown.jobs.types, zone) if zoned else ""
+        caption = f"{label}, {counts}{_outside_note(shown)}{named}"
         return fill("rows.html", grid=grid, caption=caption)
 
     return fitted(body)
@@ -130,17 +149,26 @@ def plan_body(
     counts = shown_of(
         len(grid.lines), len(shown.changes), False, len(shown.columns)
     ) + _zone_note(shown.columns, shown.jobs.types, zone)
-    puts = [{"path": put.path, "count": len(put.rows)} for put in shown.puts]
     made = fill(
         "plan.html",
         title=f"Plan for {shown.jobs.title}" if headed else "",
         summary=summary or f"{tally(shown.changes)} · {_written(shown)}",
         caption=counts,
         grid=grid,
-        puts=puts[:20],
+        alike=[
+            (KINDS[one.kind][1], kind_count(one.kind, len(one.rids)), one.reason)
+            for one in alike_reasons(shown)[:20]
+        ],
+        puts=Markup(puts(shown)),
     )
     done = shown.applied if headed else None
     return made + (outcome_body(done) if done else "")
+
+
+def puts(shown: PlanLike) -> str:
+    """The PUTs that a plan sends, folded: an HTML part."""
+    named = [{"path": put.path, "count": len(put.rows)} for put in shown.puts[:20]]
+    return fill("puts.html", puts=named, total=len(shown.puts))
 
 
 def outcome(done: OutcomeLike) -> str:
@@ -251,18 +279,55 @@ def _outcome_row(done: OutcomeLike, rid: str) -> dict[str, object]:
     }
 
 
+def queue(shown: DeclaredLike) -> str:
+    """What a queue is: its words, which rows, and the columns that claiming uses."""
+    spec = shown.definition
+    facts = [
+        ("ready", ", ".join(spec.label(word) for word in spec.ready)),
+        ("claimed", spec.claimed),
+        ("done", spec.done),
+        ("failed", spec.failed),
+        ("rows", spec.path or spec.where or "all of the table"),
+        ("order", spec.order.text),
+        ("lease", f"{spec.lease_s:g} s" if spec.owner else "none without an owner"),
+        ("attempts at most", f"{spec.max_attempts:,}" if spec.attempts else ""),
+        *((use, getattr(spec, name) or "none") for name, use in _USES.items()),
+        ("catalog", shown.catalog.url),
+        ("writable", shown.why_not_writable or "yes"),
+    ]
+    return _facts(f"{shown.title}, by its column {spec.state}", facts)
+
+
+def catalog(shown: CatalogLike) -> str:
+    """Where a catalog is, and what goes to it from here; never a login's secret."""
+    writes = shown.why_read_only or f"{shown.writes:,} sent by this object"
+    return _facts("Catalog", [("address", shown.url), ("writes", writes)])
+
+
+def _facts(caption: str, facts: Iterable[tuple[str, str]]) -> str:
+    told = [(name, value) for name, value in facts if value]
+    heads = ("what", "value")
+    return standalone(fill("facts.html", caption=caption, heads=heads, facts=told))
+
+
 __all__ = [
     "agents",
     "candidates",
+    "catalog",
     "claim",
     "comparison",
     "comparison_text",
     "dry_run",
     "history",
     "history_text",
+    "metrics",
+    "metrics_text",
     "outcome",
     "plan",
     "proof",
+    "puts",
+    "queue",
+    "shadow",
     "status",
     "timeline",
     "timeline_svg",

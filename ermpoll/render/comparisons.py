@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from markupsafe import Markup
+
+from ermpoll.render import live
 from ermpoll.render.page import Caps, fill, fitted, standalone
-from ermpoll.render.shapes import CellPairLike, ComparisonLike, RowPairLike
-from ermpoll.render.values import Cell, cell, clean, line, pair
+from ermpoll.render.shapes import CellPairLike, ComparisonLike, RowPairLike, ShadowLike
+from ermpoll.render.values import Cell, cell, clean, counted, line, pair
 
 _TONES = {"same": "ok", "other": "bad", "missed": "warn", "new": "accent"}
 #: What differs comes first: it is what one looks for.
@@ -18,14 +21,41 @@ _TEXT_LINES = 200
 
 def comparison(shown: ComparisonLike) -> str:
     """Two decisions side by side: how many rows differ, and each cell."""
-    return fitted(lambda caps: standalone(comparison_body(shown, caps)))
+    return fitted(lambda caps: standalone(_page(shown, _sorted(shown), caps)))
 
 
-def comparison_body(shown: ComparisonLike, caps: Caps | None = None) -> str:
-    """The same without the style; without caps as large as a page may be."""
-    if caps is None:
-        return fitted(lambda fitting: comparison_body(shown, fitting))
-    rows = _sorted(shown)[: caps.rows]
+def shadow(shown: ShadowLike) -> str:
+    """A running comparison: what it does, what came of it, its log."""
+    status, now = shown.status, datetime.now(UTC)
+    parts = [
+        live.head(status, now=now),
+        comparison_body(shown.comparison),
+        live.log(status, now=now, limit=10),
+    ]
+    return standalone("".join(parts))
+
+
+def comparison_body(shown: ComparisonLike, *, only: str = "") -> str:
+    """The same without the style; of the rows alone that compare so, if told."""
+    rows = [row for row in _sorted(shown) if only in ("", row.likeness.value)]
+    return fitted(lambda caps: _page(shown, rows, caps))
+
+
+def since_before(shown: ComparisonLike, caps: Caps) -> str:
+    """What a run makes otherwise than the run before, folded; nothing else."""
+    rows = [row for row in _sorted(shown) if row.likeness.value != "same"]
+    if not rows:
+        return fill("line.html", tone="mut", text="Since the run before: no change")
+    cells = sum(n for word, n in shown.cell_counts.items() if word != "same")
+    text = (
+        f"Since the run before: {counted(cells, 'cell')} would be written differently, "
+        f"in {counted(len(rows), 'row')}"
+    )
+    return fill("folded.html", text=text, body=Markup(_page(shown, rows, caps)))
+
+
+def _page(shown: ComparisonLike, listed: list[RowPairLike], caps: Caps) -> str:
+    rows = listed[: caps.rows]
     return fill(
         "comparison.html",
         title=f"{shown.jobs.title}: {shown.title}",
@@ -35,7 +65,7 @@ def comparison_body(shown: ComparisonLike, caps: Caps | None = None) -> str:
             for word, n in shown.counts.items()
         ],
         rows=[_row(shown, row, caps) for row in rows],
-        left=len(shown.rows) - len(rows),
+        left=len(listed) - len(rows),
         timed=any(row.at or row.done_at for row in rows),
         told=[line(one) for one in shown.told],
     )

@@ -1,20 +1,16 @@
-"""Single rows opened, what work returned, and how two plans differ: HTML parts."""
+"""Single rows opened, and what work returned: HTML parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, TypeAlias
+from typing import Any
 
-from ermpoll.records import JSON, Row
+from ermpoll.records import Change, Row
 from ermpoll.render.page import Caps, Line, fill
 from ermpoll.render.shapes import JobsLike, PlanLike
-from ermpoll.render.tables import Grid, rid_of, rows_grid
-from ermpoll.render.values import Cell, cell, clean, pair
-
-_MISSING = object()
-_UNTOUCHED = Cell(text="left as it is", kind="empty")
-_Key: TypeAlias = tuple[str, str]
+from ermpoll.render.tables import Grid, meanwhile_of, reason_of, rid_of, rows_grid
+from ermpoll.render.values import block, cell, clean, pair
 
 
 def records(
@@ -51,40 +47,27 @@ def records(
     return fill("record.html", records=opened)
 
 
-def delta(before: PlanLike, now: PlanLike) -> str:
-    """The diff of two diffs: the cells that this plan would write differently."""
-    old, new = _cells(before), _cells(now)
-    types = now.jobs.types
-    lines = [
-        {"rid": rid, "column": clean(name, 40), "pair": _told(old, new, key, types)}
-        for key in dict.fromkeys([*new, *old])
-        if old.get(key, _MISSING) != new.get(key, _MISSING)
-        for rid, name in [key]
+def change(
+    plan: PlanLike, shown: Change, columns: Sequence[str], zone: tzinfo = UTC
+) -> str:
+    """What a plan would do to one row, or did, and all that was read of it."""
+    types, before = plan.jobs.types, shown.before
+    changed = [
+        (clean(name, 40), *pair(old, new, types.get(name, ""), limit=400, zone=zone))
+        for name, (old, new) in shown.diff.items()
     ]
-    return fill("delta.html", lines=lines)
-
-
-def _cells(plan: PlanLike) -> dict[_Key, JSON]:
-    return {
-        (change.rid, name): after
-        for change in plan.changes
-        if change.kind == "changed"
-        for name, (_, after) in change.diff.items()
-    }
-
-
-def _told(
-    old: Mapping[_Key, JSON],
-    new: Mapping[_Key, JSON],
-    key: _Key,
-    types: Mapping[str, str],
-) -> tuple[Cell, Cell]:
-    dtype = types.get(key[1], "")
-    if key in old and key in new:
-        return pair(old[key], new[key], dtype, limit=60)
-    return (
-        cell(old[key], dtype, limit=60) if key in old else _UNTOUCHED,
-        cell(new[key], dtype, limit=60) if key in new else _UNTOUCHED,
+    others = [
+        (clean(n, 40), cell(before[n], types.get(n, ""), limit=400, zone=zone))
+        for n in columns[:60]
+        if n in before and n not in shown.after
+    ]
+    return fill(
+        "change.html",
+        reason=reason_of(plan, shown) or shown.reason,
+        meanwhile=meanwhile_of(plan, shown.rid, zone),
+        traceback=block(shown.traceback),
+        changed=changed,
+        others=others,
     )
 
 
@@ -93,7 +76,10 @@ def results(
 ) -> str:
     """What a dry run of the work itself returned, a line a row; errors first."""
     columns = sorted({name for changes in made.values() for name in changes or {}})
-    rows = [{"RID": rid, **(changes or {})} for rid, changes in made.items()]
+    # one whose work failed stands among the failed
+    rows = [
+        {"RID": r, **(changes or {})} for r, changes in made.items() if r not in errors
+    ]
     grid = rows_grid("What work returned", jobs, rows, columns, caps=caps)
     failed = [
         Line(rid=rid, link=jobs.link(rid) or "", reason=text, tone="ermpoll-bad")

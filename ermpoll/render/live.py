@@ -29,7 +29,6 @@ from ermpoll.render.values import (
     clock,
     counted,
     duration,
-    joined,
     line,
 )
 
@@ -76,13 +75,20 @@ def zone_name(zone: tzinfo) -> str:
     return line(str(zone) if zone is not UTC else "UTC", 60)
 
 
-def head(status: Status, *, now: datetime, zone: tzinfo = UTC, said: str = "") -> str:
+def head(
+    status: Status,
+    *,
+    now: datetime,
+    zone: tzinfo = UTC,
+    said: str = "",
+    zoned: bool = True,
+) -> str:
     """State in words, push or polling and why, next look, who is logged in.
 
-    ``said`` is what came of the last act.
+    ``said`` is what came of the last act; ``zoned``: whether the zone is named.
     """
     line_ = head_line(status, now, zone)
-    return fill("head.html", name=status.name, head=line_, said=said)
+    return fill("head.html", name=status.name, head=line_, said=said, zoned=zoned)
 
 
 def head_line(status: Status, now: datetime, zone: tzinfo = UTC) -> HeadLine:
@@ -134,7 +140,7 @@ def counts(
             {
                 "word": clean(word, 40),
                 "count": f"{count:,}",
-                "tone": roles.get(word, "warn"),
+                "tone": roles.get(word, "mut"),
                 "x": f"{x:.2f}",
                 "width": f"{width:.2f}",
             }
@@ -142,6 +148,21 @@ def counts(
         x += width
     words = ", ".join(f"{bar['word']} {bar['count']}" for bar in bars)
     return fill("counts.html", bars=bars, label=f"{label}: {words}", error=error)
+
+
+def age(at: datetime | None, now: datetime | None, zone: tzinfo = UTC) -> str:
+    """Say how old a reading is: ``read 3 s ago``.
+
+    ``now``: None where nobody says it anew; then it is told when that was.
+    """
+    if at is None:
+        return "not read yet"
+    if now is None:
+        return f"read at {clock(at, datetime.now(UTC), zone).text}"
+    seconds = (now - at).total_seconds()
+    if seconds < 1.5:
+        return "read just now"
+    return f"read {duration(seconds)} ago, at {clock(at, now, zone).text}"
 
 
 def figures(status: Status) -> str:
@@ -156,7 +177,7 @@ def figures(status: Status) -> str:
             _figure(f"{status.failed:,}", "failed"),
             *([_figure(f"{status.retried:,}", "retried")] if status.retried else []),
             _figure(f"{status.lost:,}", "lost races"),
-            _figure(f"{status.writes:,} : {status.completed:,}", "writes : jobs"),
+            _figure(_per_job(status), "writes per job"),
         ]
     if status.refused:
         made.append(_figure(f"{status.refused:,}", "refused"))
@@ -176,6 +197,7 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
     columns = jobs.columns if jobs else ()
     names = [name for name in columns if name not in SYSTEM_COLUMNS][:1]
     told = any(one.progress is not None for one in status.running)
+    limited = any(one.limit_at is not None for one in status.running)
     lines = [
         Line(
             rid=one.rid,
@@ -183,16 +205,25 @@ def running(status: Status, jobs: JobsLike | None, *, now: datetime) -> str:
             cells=[
                 *(cell(one.row.get(name), limit=40) for name in names),
                 Cell(text=duration((now - one.since).total_seconds())),
+                *([Cell(text=_limit_left(one, now))] if limited else ()),
                 Cell(text=f"{one.attempt or 1}"),
                 *([Cell(text=_progress(one))] if told else ()),
             ],
         )
         for one in status.running[:20]
     ]
-    titles = (*names, "for", "attempt", *(("progress",) if told else ()))
+    titles = [*names, "for", *(["time left"] if limited else ()), "attempt"]
+    titles += ["progress"] if told else ()
     heads = [Head(text=clean(name, 40)) for name in titles]
     grid = Grid(label="Running now", heads=heads, lines=lines)
     return fill("running.html", grid=grid, caption=caption)
+
+
+def _limit_left(one: Running, now: datetime) -> str:
+    if one.limit_at is None:
+        return ""
+    left_s = (one.limit_at - now).total_seconds()
+    return duration(left_s) if left_s > 0 else "over"
 
 
 def _progress(one: Running) -> str:
@@ -258,18 +289,6 @@ def agents(statuses: Sequence[Status], *, zone: tzinfo = UTC) -> str:
     return fill("agents.html", lines=lines, heads=heads, caption=caption)
 
 
-def left(before: Status, after: Status) -> str:
-    """Say what a stop finished, gave back and still holds; "" for a mere poller."""
-    if not after.workers:
-        return ""
-    finished = after.completed + after.failed - before.completed - before.failed
-    parts = [f"finished {finished:,}", f"released {after.released - before.released:,}"]
-    if after.held:
-        rids = joined(one.rid for one in after.running)
-        parts.append(f"still holds {after.held:,}" + (f" ({rids})" if rids else ""))
-    return "stopping " + ", ".join(parts)
-
-
 def _course(label: str, values: Sequence[int]) -> dict[str, str]:
     if not values:
         return _figure("0", label)
@@ -282,9 +301,15 @@ def _course(label: str, values: Sequence[int]) -> dict[str, str]:
     summary = f"{min(shown):,} to {max(shown):,} in {counted(len(shown), 'minute')}"
     return {
         **_figure(f"{shown[-1]:,}", label),
-        "points": points if len(shown) > 1 else "",
+        # of two minutes there is no course yet
+        "points": points if len(shown) > 2 else "",
         "summary": summary,
     }
+
+
+def _per_job(status: Status) -> str:
+    done = status.completed + status.failed
+    return f"{status.writes / done:.2g}" if done else "-"
 
 
 def _figure(value: str, label: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ what can't be seen. The only module that imports jinja2. Knows no record.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,23 @@ def stylesheet(*, live: bool = False) -> str:
     return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
-def fitted(make: Callable[[Caps], str]) -> str:
-    """Make a page with the widest caps that keep it within `SIZE_LIMIT` bytes."""
-    for caps in _LADDER[:-1]:
+def fitted(make: Callable[[Caps], str], *, rows: int | None = None) -> str:
+    """Make a page with the widest caps that keep it within `SIZE_LIMIT` bytes.
+
+    ``rows``: so many are shown whatever it takes, 50 at most, since each can be
+    acted on; columns and texts give way instead.
+    """
+    ladder = _LADDER if rows is None else _of_rows(rows)
+    for caps in ladder[:-1]:
         made = make(caps)
         if len(made.encode()) <= SIZE_LIMIT:
             return made
-    return make(_LADDER[-1])
+    return make(ladder[-1])
+
+
+def _of_rows(rows: int) -> tuple[Caps, ...]:
+    caps = dict.fromkeys(replace(caps, rows=rows) for caps in _LADDER)
+    return tuple(caps)
 
 
 def safe_link(url: str | None) -> str:

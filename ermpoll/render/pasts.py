@@ -6,13 +6,10 @@ UTC.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
 
+from ermpoll.render import charts
 from ermpoll.render.page import Caps, fill, fitted, standalone
 from ermpoll.render.shapes import (
     HistoryLike,
@@ -25,13 +22,6 @@ from ermpoll.render.shapes import (
 )
 from ermpoll.render.values import Cell, clean, counted, duration, line, pair
 
-#: The colour of each phase of a row, by the phase's own word.
-_TONES = {"ready": "accent", "claimed": "warn", "done": "ok", "failed": "bad"}
-#: Lines that share a colour differ in these.
-_DASHES = ("", "5 3", "2 2", "8 3 2 3")
-#: The drawing, its margins left out, in pixels.
-_WIDTH, _HEIGHT, _LEFT, _TOP = 640, 150, 64, 10
-_STEPS = (1, 2, 5, 10)
 #: Columns of one version that are shown at most.
 _CHANGES = 12
 
@@ -99,15 +89,15 @@ def timeline_body(shown: TimelineLike) -> str:
         "failures": (shown.failures, "bad"),
     }
     flows = [
-        _Series(word=word, values=values[1:], tone=tone)
+        charts.Series(word=word, values=values[1:], tone=tone)
         for word, (values, tone) in flow.items()
     ]
     return fill(
         "timeline.html",
         title=f"{shown.jobs.title} over time",
         summary=_period(shown.period),
-        states=_chart("rows per state", shown.at, _states(shown)),
-        flows=_chart("rows per interval", shown.at[1:], flows),
+        states=charts.lines("rows per state", shown.at, _states(shown)),
+        flows=charts.lines("rows per interval", shown.at[1:], flows),
         spreads=[
             _spread("waiting", shown.waiting),
             _spread("working", shown.working),
@@ -118,7 +108,7 @@ def timeline_body(shown: TimelineLike) -> str:
 
 def timeline_svg(shown: TimelineLike) -> str:
     """The drawing of rows per state alone."""
-    chart = _chart("rows per state", shown.at, _states(shown))
+    chart = charts.lines("rows per state", shown.at, _states(shown))
     return fill("chart.html", chart=chart).strip()
 
 
@@ -134,7 +124,7 @@ def proof_body(shown: ProofLike, caps: Caps) -> str:
         "proof.html",
         title=f"{shown.jobs.title}: history against the declared machine",
         number=f"{len(shown.findings):,} of {shown.steps:,}",
-        tone="bad" if shown.findings else "ok",
+        tone="ok" if shown else "bad" if shown.findings else "warn",
         label=(
             f"steps were not right, of {counted(shown.rows, 'row')} with "
             f"{counted(shown.claims, 'claim')}; {shown.how}"
@@ -248,7 +238,7 @@ def _changed(
 
 
 def _tone(phase: Enum) -> str:
-    return _TONES.get(str(phase.value), "mut")
+    return charts.PHASE_TONES.get(str(phase.value), "mut")
 
 
 def _moment(at: datetime) -> Cell:
@@ -264,89 +254,11 @@ def _period(period: PeriodLike) -> str:
 # a queue over time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Series:
-    """A line of a chart."""
-
-    word: str
-    values: Sequence[int | None]
-    tone: str
-    dash: str = ""
-
-
-def _states(shown: TimelineLike) -> list[_Series]:
-    series: list[_Series] = []
-    for word, values in shown.counts.items():
-        tone = _tone(shown.phases[word])
-        alike = sum(one.tone == tone for one in series)
-        dash = _DASHES[alike % len(_DASHES)]
-        series.append(_Series(word=word, values=values, tone=tone, dash=dash))
-    return series
-
-
-def _chart(
-    label: str, at: Sequence[datetime], series: Sequence[_Series]
-) -> Mapping[str, Any]:
-    """Return lines, ticks and words of a chart, in the drawing's own pixels."""
-    numbers = [n for one in series for n in one.values if n is not None]
-    top, step = _scale(max(numbers, default=0))
-    whole = (at[-1] - at[0]).total_seconds() or 1.0
-
-    def x(moment: datetime) -> float:
-        return _LEFT + _WIDTH * (moment - at[0]).total_seconds() / whole
-
-    def y(number: float) -> float:
-        return _TOP + _HEIGHT * (1 - number / top)
-
-    def points(values: Sequence[int | None]) -> str:
-        known = [(x(a), y(n)) for a, n in zip(at, values, strict=True) if n is not None]
-        return " ".join(f"{a:.1f},{b:.1f}" for a, b in known)
-
-    ticks = [at[0] + (at[-1] - at[0]) * n / 4 for n in range(5)]
-    return {
-        "label": label,
-        "series": [
-            {
-                "word": clean(one.word, 60),
-                "tone": one.tone,
-                "dash": one.dash,
-                "points": points(one.values),
-                "last": _last(one.values),
-            }
-            for one in series
-        ],
-        "ys": [{"y": f"{y(n):.1f}", "text": f"{n:,}"} for n in range(0, top + 1, step)],
-        "xs": [{"x": f"{x(a):.1f}", "text": _tick(a, at[-1] - at[0])} for a in ticks],
-        "left": _LEFT,
-        "right": _LEFT + _WIDTH,
-        "bottom": _TOP + _HEIGHT,
-        "height": _TOP + _HEIGHT + 24,
-        "width": _LEFT + _WIDTH + 40,
-        "summary": ", ".join(
-            f"{clean(one.word, 40)} {_last(one.values)}" for one in series
-        ),
-    }
-
-
-def _last(values: Sequence[int | None]) -> str:
-    known = [n for n in values if n is not None]
-    return f"{known[-1]:,}" if known else "not known"
-
-
-def _scale(most: int) -> tuple[int, int]:
-    """Return the top of an axis and the step of its ticks, both round numbers."""
-    if most < 4:
-        return max(most, 1), 1
-    power = 10 ** int(math.log10(most / 4))
-    step = next(one * power for one in _STEPS if one * power * 5 > most)
-    return math.ceil(most / step) * step, step
-
-
-def _tick(at: datetime, whole: timedelta) -> str:
-    utc = at.astimezone(UTC)
-    if whole < timedelta(minutes=10):
-        return f"{utc:%H:%M:%S}"
-    return f"{utc:%H:%M}" if whole < timedelta(hours=36) else f"{utc:%m-%d %H:%M}"
+def _states(shown: TimelineLike) -> list[charts.Series]:
+    return charts.dashed(
+        charts.Series(word=word, values=values, tone=_tone(shown.phases[word]))
+        for word, values in shown.counts.items()
+    )
 
 
 def _spread(word: str, spread: SpreadLike) -> dict[str, str]:
@@ -355,12 +267,8 @@ def _spread(word: str, spread: SpreadLike) -> dict[str, str]:
         return {"word": word, "middle": "not known", "told": of}
     return {
         "word": word,
-        "middle": _took(spread.p50_s),
-        "told": f"median; 10 to 90 % are {_took(spread.p10_s)} to "
-        f"{_took(spread.p90_s)}, the longest {_took(spread.longest_s)}; of {of}",
+        "middle": charts.took(spread.p50_s),
+        "told": f"median; 10 to 90 % are {charts.took(spread.p10_s)} to "
+        f"{charts.took(spread.p90_s)}, the longest {charts.took(spread.longest_s)}; "
+        f"of {of}",
     }
-
-
-def _took(seconds: float) -> str:
-    """Put seconds into words; of a few, the part of one counts."""
-    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)

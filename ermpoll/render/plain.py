@@ -8,6 +8,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 _CUT = 32
+#: The last one has the room that is left.
+_CUT_LAST = 100
 #: What is not read out: of drawings, the words that stand beside them.
 _SILENT = ("style", "title", "text")
 _BLOCKS = ("p", "div", "li", "tr", "table", "caption", "pre", "details", "summary")
@@ -16,8 +18,8 @@ _BLOCKS = ("p", "div", "li", "tr", "table", "caption", "pre", "details", "summar
 def plain(html: str) -> str:
     """Turn a page made by `render` into lines of text.
 
-    Tables keep their columns, each at most 32 characters wide; what a change takes
-    away stands as ``-new``, what it writes as ``+done``.
+    Tables keep their columns, each at most 32 characters wide, the last 100; what a
+    change takes away stands as ``-new``, what it writes as ``+done``.
     """
     reader = _PageReader()
     reader.feed(html)
@@ -79,7 +81,7 @@ class _PageReader(HTMLParser):
 
 
 def _columns(rows: list[list[str]]) -> list[str]:
-    cut = [[_short(text) for text in row] for row in rows]
+    cut = [[*(_short(text, _CUT) for text in row[:-1]), *_ends(row)] for row in rows]
     count = max(map(len, cut), default=0)
     widths = [
         max((len(row[at]) for row in cut if at < len(row) - 1), default=0)
@@ -93,5 +95,9 @@ def _columns(rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _CUT else text[: _CUT - 1] + "…"
+def _ends(row: list[str]) -> list[str]:
+    return [_short(text, _CUT_LAST) for text in row[-1:]]
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -11,21 +11,25 @@ from datetime import UTC, tzinfo
 
 from ermpoll.records import Change, Row
 from ermpoll.render.page import Caps, Line
-from ermpoll.render.shapes import JobsLike, OutcomeLike, PlanLike
-from ermpoll.render.values import Cell, block, cell, clean, counted, pair
+from ermpoll.render.shapes import JobsLike, PlanLike
+from ermpoll.render.values import Cell, block, cell, clean, counted, line, pair
 
 #: Word, colour class and order of each kind of change, and of what became of it:
-#: what needs eyes comes first.
+#: what is written, or was to be, comes first.
 KINDS: Mapping[str, tuple[str, str]] = {
-    "problem": ("problem", "ermpoll-warn"),
-    "failed": ("failed", "ermpoll-bad"),
     "unknown": ("not known", "ermpoll-bad"),
     "lost": ("not written", "ermpoll-warn"),
     "written": ("written", "ermpoll-ok"),
     "changed": ("changed", "ermpoll-ok"),
+    "problem": ("problem", "ermpoll-warn"),
+    "failed": ("failed", "ermpoll-bad"),
     "unchanged": ("unchanged", "ermpoll-mut"),
     "skipped": ("left alone", "ermpoll-mut"),
 }
+#: The column of a grid of changes that says why a row is not sent.
+WHY = ":why"
+#: The rows that have to be told why.
+_NOT_SENT = ("problem", "failed")
 _NUMBERS = ("Int64", "Float64")
 
 
@@ -34,6 +38,8 @@ class Head:
     """The head of a column."""
 
     text: str
+    #: The column's own name; "": it is none of a table.
+    name: str = ""
     number: bool = False
 
 
@@ -80,34 +86,82 @@ def rows_grid(
     return Grid(label=label, heads=_heads(names, types), lines=lines, words=bool(marks))
 
 
-def changes_grid(shown: PlanLike, *, caps: Caps, zone: tzinfo = UTC) -> Grid:
-    """Make a grid of a plan's changes, those that need eyes first.
+def changes_grid(
+    shown: PlanLike,
+    *,
+    caps: Caps,
+    zone: tzinfo = UTC,
+    changes: Sequence[Change] | None = None,
+    columns: Sequence[str] | None = None,
+) -> Grid:
+    """Make a grid of a plan's changes, those that are written first.
 
     After the plan was applied each line says what became of its row.
+
+    Parameters
+    ----------
+    changes
+        Some of them, as they come; None for all.
+    columns
+        The columns to show; with `WHY` among them the reasons stand there, and else
+        in place of the cells. None: the columns that some row changes.
     """
-    jobs = shown.jobs
-    names, types = _shown(shown.columns, caps), jobs.types
-    fates = _fates(shown.changes, shown.applied)
-    order = list(KINDS)
-    changes = sorted(shown.changes, key=lambda change: order.index(fates[change.rid]))
+    jobs, fates = shown.jobs, fates_of(shown)
+    names = _shown(shown.columns if columns is None else columns, caps)
+    if changes is None:
+        changes = sorted(shown.changes, key=lambda change: rank(fates[change.rid]))
     lines = [
         Line(
             rid=change.rid,
             link=jobs.link(change.rid) or "",
             word=KINDS[fates[change.rid]][0],
             tone=KINDS[fates[change.rid]][1],
-            reason=change.reason if change.kind in ("problem", "failed") else "",
+            reason=reason_of(shown, change) if _stands_alone(change, names) else "",
             traceback=block(change.traceback) if caps.rows > 25 else "",
-            cells=[_change_cell(change, name, types, caps, zone) for name in names],
+            cells=[
+                _why_cell(shown, change, caps, zone)
+                if name == WHY
+                else _change_cell(change, name, jobs.types, caps, zone)
+                for name in names
+            ],
         )
         for change in changes[: caps.rows]
     ]
-    return Grid(label="Changes", heads=_heads(names, types), lines=lines, words=True)
+    heads = _heads(names, jobs.types)
+    return Grid(label="Changes", heads=heads, lines=lines, words=True)
 
 
-def _fates(changes: Sequence[Change], done: OutcomeLike | None) -> dict[str, str]:
+def rank(fate: str) -> int:
+    """Give the place of a kind of change, or of what became of one, in the order."""
+    return list(KINDS).index(fate)
+
+
+def reason_of(shown: PlanLike, change: Change) -> str:
+    """Say why a row is not sent, or was not written, on one line; or ""."""
+    if change.kind in _NOT_SENT:
+        return line(change.reason)
+    done = shown.applied
+    return line(done.reasons.get(change.rid, "")) if done is not None else ""
+
+
+def meanwhile_of(shown: PlanLike, rid: str, zone: tzinfo = UTC) -> str:
+    """Say what became of a row that changed between reading and writing, or ""."""
+    done = shown.applied
+    if done is None or rid not in done.meanwhile:
+        return ""
+    types = shown.jobs.types
+    told = []
+    for name, (old, new) in list(done.meanwhile[rid].items())[:5]:
+        was, is_now = pair(old, new, types.get(name, ""), limit=60, zone=zone)
+        told.append(f"{clean(name, 40)} is {is_now.text} and was {was.text}")
+    by = f", by {line(done.by[rid], 60)}" if done.by.get(rid) else ""
+    return ", ".join(told) + by
+
+
+def fates_of(shown: PlanLike) -> dict[str, str]:
     """Give the kind of each change, or what became of its row in a write."""
-    fates: dict[str, str] = {change.rid: change.kind for change in changes}
+    fates: dict[str, str] = {change.rid: change.kind for change in shown.changes}
+    done = shown.applied
     if done is None:
         return fates
     ends = {
@@ -126,8 +180,14 @@ def tally(changes: Sequence[Change]) -> str:
         kind: sum(change.kind == kind for change in changes)
         for kind in ("changed", "unchanged", "skipped", "failed", "problem")
     }
-    words = [f"{count:,} {KINDS[kind][0]}" for kind, count in counts.items() if count]
+    words = [kind_count(kind, count) for kind, count in counts.items() if count]
     return " · ".join(words) or "no rows"
+
+
+def kind_count(kind: str, count: int) -> str:
+    """``396 problems``, ``1 changed``."""
+    s = "s" if kind == "problem" and count != 1 else ""
+    return f"{count:,} {KINDS[kind][0]}{s}"
 
 
 def shown_of(shown: int, total: int | None, more: bool, columns: int) -> str:
@@ -153,15 +213,30 @@ def _shown(columns: Sequence[str], caps: Caps) -> list[str]:
 
 def _heads(names: Sequence[str], types: Mapping[str, str]) -> list[Head]:
     return [
-        Head(text=clean(name, 40), number=types.get(name) in _NUMBERS) for name in names
+        Head(
+            text="why" if name == WHY else clean(name, 40),
+            name=name,
+            number=types.get(name) in _NUMBERS,
+        )
+        for name in names
     ]
+
+
+def _stands_alone(change: Change, names: Sequence[str]) -> bool:
+    """Whether the reason stands in place of the cells."""
+    return change.kind in _NOT_SENT and WHY not in names
+
+
+def _why_cell(shown: PlanLike, change: Change, caps: Caps, zone: tzinfo) -> Cell:
+    parts = (reason_of(shown, change), meanwhile_of(shown, change.rid, zone))
+    return Cell(text=clean(": ".join(part for part in parts if part), caps.text))
 
 
 def _change_cell(
     change: Change, name: str, types: Mapping[str, str], caps: Caps, zone: tzinfo
 ) -> Cell | tuple[Cell, Cell]:
     dtype = types.get(name, "")
-    if name in change.diff:
-        old, new = change.diff[name]
+    if name in change.after:
+        old, new = change.before.get(name), change.after[name]
         return pair(old, new, dtype, limit=caps.text, zone=zone)
     return cell(change.before.get(name), dtype, limit=caps.text, zone=zone)

@@ -1,14 +1,18 @@
 """What became of an act, in a sentence: the rows left out by name, and why.
 
-Returns plain text; the templates escape it.
+Sentences are plain text, which the templates escape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
 
+from ermpoll.audit import AuditedAct
+from ermpoll.records import Status
+from ermpoll.render.page import fill
 from ermpoll.render.shapes import OutcomeLike
-from ermpoll.render.values import counted, joined, line
+from ermpoll.render.values import clock, counted, joined, line
 
 
 def told(outcome: OutcomeLike, done: str) -> str:
@@ -35,3 +39,45 @@ def named(rids: Sequence[str], reasons: Mapping[str, str]) -> str:
         f"{joined(group, 20)}: {reason}" if reason else joined(group, 20)
         for reason, group in alike.items()
     )
+
+
+def left(before: Status, after: Status) -> str:
+    """Say what a stop finished, gave back and still holds; "" for a mere poller."""
+    if not after.workers:
+        return ""
+    finished = after.completed + after.failed - before.completed - before.failed
+    parts = [f"finished {finished:,}", f"released {after.released - before.released:,}"]
+    if after.held:
+        rids = joined(one.rid for one in after.running)
+        parts.append(f"still holds {after.held:,}" + (f" ({rids})" if rids else ""))
+    return "stopping " + ", ".join(parts)
+
+
+def abandoning(status: Status) -> str:
+    """Say what giving up what still runs gives back."""
+    rids = joined(one.rid for one in status.running)
+    rows = counted(status.held, "row")
+    return (
+        f"Gives back {rows}{f' ({rids})' if rids else ''}: others may take them at "
+        "once. The jobs go on here until they end, and what they return is not "
+        "written."
+    )
+
+
+def acts_table(
+    done: Sequence[AuditedAct], *, now: datetime, zone: tzinfo = UTC, limit: int = 50
+) -> str:
+    """What was done, by whom, and what came of it."""
+    lines = [
+        {
+            "at": clock(act.at, now, zone),
+            "event": act.event.replace("_", " "),
+            "who": act.who,
+            "subject": act.subject,
+            "came": act.came,
+            "rids": joined(act.rids, 5),
+        }
+        for act in done[:limit]
+    ]
+    older = f", {len(done) - limit:,} older" if len(done) > limit else ""
+    return fill("acts.html", lines=lines, caption=f"Acts (newest first{older})")

@@ -161,7 +161,11 @@ def _number(value: int | float | Decimal, limit: int) -> str:
     # A Python integer may be too long to be turned into digits at all.
     if isinstance(value, int) and abs(value) > 10**40:
         return f"an integer of {value.bit_length():,} bits"
-    return clean(str(value), limit)
+    whole, point, part = str(value).partition(".")
+    # 2026 may be a year
+    if whole.lstrip("-").isdecimal() and len(whole.lstrip("-")) > 4:
+        whole = f"{int(whole):,}"
+    return clean(whole + point + part, limit)
 
 
 def _json_start(value: JSON, limit: int) -> str:

@@ -27,8 +27,8 @@ Answers
     other words; the statuses and fixed sentences are the service's.
 Concurrency
     Requests are served one after the other, so none is aborted by itself; with
-    ``price=True`` they take their time, and writers that overlap abort by the real
-    service's rule.
+    ``price=True`` they take the time of a real service on two processors, and of
+    writers that overlap in a catalog the first to commit wins. Deadlocks are left out.
 
 Open `box` first.
 """
@@ -103,6 +103,12 @@ def start(
         When a port is taken, or $ERMPOLL_SANDBOX holds no announcement.
     StoreError
         When `data` can't be read, is not a sandbox's, or another process has it.
+
+    Examples
+    --------
+    >>> with ermpoll.sandbox.start() as other:
+    ...     other.jobs().waiting()
+    36
     """
     people = _people(users)
     token = token or (secrets.token_urlsafe() if people else None)

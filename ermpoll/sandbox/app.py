@@ -98,7 +98,7 @@ class Sandbox:
         self.relay = Relay(options.amqp) if options.amqp else None
         self.emulation = Emulation(
             self.answer,
-            precheck=self.service.precheck,
+            probe=self.service.probe,
             price=options.price,
             spared=CONTROL if options.control else "",
         )
@@ -257,14 +257,18 @@ class Sandbox:
             self.broker.exchange.cancel_consumers()
 
     def lesson(self, name: str) -> str:
-        """Make an empty table like the demo's under a free name, and return that."""
+        """Make an empty table like the demo's under a free name, and return that.
+
+        Every user of the sandbox may update it.
+        """
+        writers = [user.client.id for user in self.options.users]
         names = chain([name], (f"{name}_{number}" for number in count(2)))
         for free in names:
             request = Request(
                 method="POST",
                 path="/ermrest/catalog/1/schema/Imaging/table",
                 headers={},
-                body=json.dumps(demo.lesson_table(free)).encode(),
+                body=json.dumps(demo.lesson_table(free, writers)).encode(),
             )
             answer = self.service.answer(request, OWNER)
             if answer.status != 409:

@@ -126,6 +126,25 @@ class Box:
         Where notices come from: ``amqp://localhost:PORT``.
     users
         Name of each user to the client id that ACLs go by.
+
+    Examples
+    --------
+    >>> box = ermpoll.sandbox.start(users=["ann"])
+    >>> box.catalog(user="ann").whoami()
+    'ann'
+    >>> jobs = box.lesson("Mine", rows=3, user="ann")
+    >>> rids = box.add(2, table=jobs.table)
+    >>> jobs.waiting(), box.jobs().waiting()
+    (5, 36)
+    >>> box.faults(status=503, times=1, methods=["PUT"])
+    >>> claim = jobs.claim(1)  # sent again
+    >>> box.log[-1].method, box.log_from(len(box.log))[0].table == jobs.table
+    ('PUT', True)
+    >>> box.connections()["connections"]
+    0
+    >>> empty = ermpoll.connect(box.new_catalog(), {})
+    >>> box.reset()
+    >>> box.stop()
     """
 
     def __init__(
@@ -180,19 +199,32 @@ class Box:
         login = {"bearer-token": token} if token else None
         return connect(self.url, login, read_only=read_only, timeout_s=timeout_s)
 
-    def jobs(self, **options: Any) -> Queue:
-        """Return the queue of ``Imaging:Image``; `options` replace the demo's."""
+    def jobs(self, *, user: str | None = None, **options: Any) -> Queue:
+        """Return the queue of ``Imaging:Image``; `options` replace the demo's.
+
+        Parameters
+        ----------
+        user
+            Whose login it has, and whose name stands in the tokens of its claims;
+            None: the owner's. The owner alone may write to ``Imaging:Image``, but
+            every user to the table of a `lesson`.
+
+        Raises
+        ------
+        UsageError
+            When there is no such user.
+        """
         from ermpoll.queue import Queue
 
-        given = {"table": demo.TABLE, **demo.QUEUE, **options}
-        return Queue(self.catalog(), **given)
+        given = {"table": demo.TABLE, **demo.QUEUE, "worker": user, **options}
+        return Queue(self.catalog(user=user), **given)
 
     def lesson(self, name: str, rows: int = 36, **options: Any) -> Queue:
         """Return the queue of a fresh table like ``Imaging:Image``, with new images.
 
         The table is called ``Imaging:NAME``, numbered where that name is taken: each
-        call makes one, and what others do to theirs is not seen in it. `options`
-        replace the demo's.
+        call makes one, and what others do to theirs is not seen in it. Every user of
+        the sandbox may claim there. `options` are those of `jobs`.
         """
         table: str = self._commands.command("lesson", name=name)
         if rows:

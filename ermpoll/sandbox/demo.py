@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -146,9 +146,13 @@ def _table_doc(name: str) -> dict[str, Any]:
     return doc
 
 
-def lesson_table(name: str) -> dict[str, Any]:
-    """Return the document of a table like the images', which belongs to nothing."""
-    return {**_table_doc("Image"), "table_name": name}
+def lesson_table(name: str, writers: Sequence[str]) -> dict[str, Any]:
+    """Return the document of a table like the images', which belongs to nothing.
+
+    ``writers``: ids of clients who may update it, besides the owner.
+    """
+    acls = {"update": list(writers)} if writers else {}
+    return {**_table_doc("Image"), "table_name": name, "acls": acls}
 
 
 def _link(name: str) -> dict[str, Any]:

@@ -98,7 +98,10 @@ def race(
     --------
     >>> box = ermpoll.sandbox.start(users=["ann", "bob"])
     >>> race = ermpoll.teach.race(box.catalog(user="ann"), box.catalog(user="bob"))
-    >>> race.play_all()
+    >>> [one.end.value for one in race.play_all()].count("both believe they hold it")
+    4
+    >>> race.close()
+    >>> box.stop()
     """
     from ermpoll.teach.stage import stage_of
     from ermpoll.teach.theatre import RacePanel

@@ -5,7 +5,7 @@ asked for; each panel is static HTML as well, and each button is a method.
 
 Open `base` first: `Panel`, what all of them are. Then `threads` (one that draws, one
 that does what was clicked), `browser` (its zone, and speaking up), `panels` and
-`parts`. ipywidgets has its door here.
+`parts`. ipywidgets and anywidget have their door here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ermpoll.arguments import whole
 from ermpoll.errors import UsageError
 from ermpoll.redact import hidden
 from ermpoll.widgets.base import Panel
+from ermpoll.widgets.panels.comparison_panel import ComparisonPanel, ShadowPanel
 from ermpoll.widgets.panels.console_panel import ConsolePanel, FleetPanel
 from ermpoll.widgets.panels.dry_run_panel import DryRunPanel
 from ermpoll.widgets.panels.monitor_panel import MonitorPanel
@@ -25,12 +26,22 @@ from ermpoll.widgets.panels.watch_panel import WatchPanel
 
 if TYPE_CHECKING:
     from ermpoll.agent import Agent
+    from ermpoll.history import Comparison, Shadow
     from ermpoll.notices.base import Notices
     from ermpoll.polling import Poller
     from ermpoll.queue import Queue
     from ermpoll.records import Transform, Work
 
-__all__ = ["Panel", "console", "dry_run", "monitor", "preview", "watch"]
+__all__ = [
+    "Panel",
+    "comparison",
+    "console",
+    "dry_run",
+    "monitor",
+    "preview",
+    "shadow",
+    "watch",
+]
 
 
 def preview(jobs: Queue, *, limit: int = 500, table: str = "plain") -> PreviewPanel:
@@ -41,10 +52,10 @@ def preview(jobs: Queue, *, limit: int = 500, table: str = "plain") -> PreviewPa
     jobs
         The queue.
     limit
-        The most rows to read; 50 are shown at once.
+        With itables: the most rows to read. Else each page is read when it is shown.
     table
-        "itables" shows all of them in a table that sorts and pages in the browser
-        (needs the extra ``lab``).
+        "itables" shows all at once in a table that sorts and pages in the browser
+        (needs the extra ``lab``); by default the catalog sorts, filters and pages.
 
     Raises
     ------
@@ -52,6 +63,11 @@ def preview(jobs: Queue, *, limit: int = 500, table: str = "plain") -> PreviewPa
         itables is asked for and not installed.
     CatalogError
         The candidates can't be read.
+
+    Examples
+    --------
+    >>> panel = ermpoll.preview(jobs)
+    >>> panel.close()
     """
     limit = whole("limit", limit, "rows")
     return PreviewPanel(_queue(jobs), limit=limit, table=table)
@@ -80,6 +96,12 @@ def dry_run(
     rows
         The rows to try it on (RIDs, Candidates, what a preview has selected), or
         None for those that come next.
+
+    Examples
+    --------
+    >>> hold = {"Processing_Status": "hold"}
+    >>> panel = ermpoll.dry_run(jobs, lambda row: hold, limit=5)
+    >>> panel.close()
     """
     limit = whole("limit", limit, "rows")
     panel = DryRunPanel(_queue(jobs), transform, limit=limit, rows=lambda: rows)
@@ -97,14 +119,39 @@ def watch(jobs: Queue, notices: str | Notices | None = None) -> WatchPanel:
     notices
         Where notices come from: None (the timer alone), an AMQP address or a Notices
         object.
+
+    Examples
+    --------
+    >>> watch = ermpoll.watch(jobs, notices=box.amqp_url)
+    >>> watch.start()
+    <Poller ...>
+    >>> watch.stop()
+    True
     """
     notices = hidden(notices)
     return WatchPanel(_queue(jobs), notices=notices)
 
 
 def monitor(agent_or_poller: Agent | Poller) -> MonitorPanel:
-    """Show what an agent or a poller does, with buttons to steer it."""
+    """Show what an agent or a poller does, with buttons to steer it.
+
+    Examples
+    --------
+    >>> agent = ermpoll.Agent(jobs, lambda row: None)
+    >>> panel = ermpoll.monitor(agent)
+    >>> panel.close()
+    """
     return MonitorPanel(agent_or_poller)
+
+
+def comparison(shown: Comparison) -> ComparisonPanel:
+    """Show two decisions about rows side by side, to choose by how they compare."""
+    return ComparisonPanel(shown)
+
+
+def shadow(watching: Shadow) -> ShadowPanel:
+    """Show what a shadow has seen so far, with buttons to start and stop it."""
+    return ShadowPanel(watching)
 
 
 def console(
@@ -125,6 +172,11 @@ def console(
     ------
     UsageError
         ``work`` or options together with something that has them already.
+
+    Examples
+    --------
+    >>> panel = ermpoll.console(jobs, lambda row: None, workers=2)
+    >>> panel.close()
     """
     if isinstance(x, list | tuple):
         _no_work(work, agent_options)

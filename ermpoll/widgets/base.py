@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ipywidgets as W
 from markupsafe import Markup
 
+from ermpoll.records import Event
 from ermpoll.render.page import fill, standalone, stylesheet
 from ermpoll.render.plain import plain
 from ermpoll.widgets.browser import BrowserLink
+from ermpoll.widgets.still import VIEW, Still, in_kernel, put
 from ermpoll.widgets.threads import CommandThread, DrawThread
 
 if TYPE_CHECKING:
@@ -37,6 +40,33 @@ class Closing(Protocol):
         """Close it."""
 
 
+#: Seconds that an answer and an error stay on the page.
+ANSWER_STAYS_S, ERROR_STAYS_S = 60.0, 180.0
+
+
+class Passing:
+    """A text that goes by itself after a while: what it told of is long over."""
+
+    def __init__(self, stays_s: float) -> None:
+        self._stays_s = stays_s
+        self._text, self._said_at = "", 0.0
+
+    def say(self, text: str) -> None:
+        """Show a text from now on, instead of another; "" for none."""
+        self._text, self._said_at = text, monotonic()
+
+    @property
+    def text(self) -> str:
+        """What is to be shown now, or ""."""
+        return self._text if self.left_s is not None else ""
+
+    @property
+    def left_s(self) -> float | None:
+        """For how many seconds it is still shown; None: there is none."""
+        left_s = self._said_at + self._stays_s - monotonic()
+        return left_s if self._text and left_s > 0 else None
+
+
 class Panel(ABC):
     """A live view of something of ermpoll.
 
@@ -51,7 +81,8 @@ class Panel(ABC):
         self.label = label
         self.buttons = SimpleNamespace()
         self.closed = False
-        self._error = ""
+        self._failing = Passing(ERROR_STAYS_S)
+        self._answer = Passing(ANSWER_STAYS_S)
         self._seen = False
         self._built = False
         self._lock = threading.RLock()
@@ -59,7 +90,7 @@ class Panel(ABC):
         self._acting = threading.RLock()
         self._drawing = DrawThread(
             self._draw_live,
-            again_s=lambda: self._again_s(),
+            again_s=lambda: self._due_s(),
             name=self._name,
         )
         self._commands = CommandThread(self._fail, name=f"{self._name}-acts")
@@ -68,7 +99,9 @@ class Panel(ABC):
         self._error_line = html(css="ermpoll-error")
         self._parts: list[Closing] = []
         self._browser = BrowserLink(self._drawing.mark, monotonic)
-        self._unseen = [self._style] + [w for w in [self._browser.widget] if w]
+        self._still = Still(self._repr_html_, monotonic)
+        self._gone = html(fill("gone.html", name=self._still.name))
+        self._unseen = [self._style, self._gone, self._browser.widget]
         self.widget = W.VBox(self._unseen)
         for name in ("ermpoll", "ermpoll-live"):
             self.widget.add_class(name)
@@ -91,12 +124,26 @@ class Panel(ABC):
         """Give the seconds after which the page is stale by itself, or None."""
         return None
 
+    def _top_error(self) -> str:
+        """Give the error that stands at the top, where no other place shows it."""
+        return self.error
+
+    def _due_s(self) -> float | None:
+        """Give the seconds after which something has to go from the page, or move."""
+        due = (
+            self._again_s(),
+            self._failing.left_s,
+            self._answer.left_s,
+            self._still.due_s,
+        )
+        return min((s for s in due if s is not None), default=None)
+
     # for everybody
 
     @property
     def error(self) -> str:
         """What went wrong last in a button, or ""."""
-        return self._error
+        return self._failing.text
 
     @property
     def zone(self) -> tzinfo:
@@ -108,9 +155,19 @@ class Panel(ABC):
         with self._lock:
             # News may come before the widgets are all there.
             if self._built and not self.closed:
-                self._browser.say(self._name, self._error or self._spoken())
-                self._error_line.value = note(self._error, "bad")
+                self._browser.say(self._name, self.error or self._spoken())
+                self._error_line.value = note(self._top_error(), "bad")
                 self._draw()
+
+    def _ipython_display_(self) -> None:
+        if self.closed or not in_kernel():
+            put(self._repr_mimebundle_())
+            return
+        self._still.begin(self._view)
+
+    def mark(self) -> None:
+        """Have it drawn soon, and on while it moves by itself."""
+        self._drawing.mark()
 
     def close(self) -> None:
         """End the panel's threads and take its widgets off the page. Twice is once."""
@@ -119,9 +176,13 @@ class Panel(ABC):
         self._reads.close(timeout_s=1)
         self._commands.close(timeout_s=1)
         with self._lock:
+            self._still.write(last=True)
             for part in self._parts:
                 part.close()
-            close_all(self.widget)
+            # those of a nested panel are on no page; closed at once, a page would
+            # still be about to make them
+            for widget in (*self._unseen, self.widget):
+                close_all(widget)
 
     def __enter__(self) -> Panel:
         return self
@@ -140,12 +201,13 @@ class Panel(ABC):
         static = self._repr_html_()
         bundle: dict[str, Any] = {"text/plain": plain(static), "text/html": static}
         if not self.closed:
-            bundle["application/vnd.jupyter.widget-view+json"] = {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.widget.model_id,
-            }
+            bundle[VIEW] = self._view
         return bundle
+
+    @property
+    def _view(self) -> dict[str, object]:
+        model = self.widget.model_id
+        return {"version_major": 2, "version_minor": 0, "model_id": model}
 
     # for the panels of each kind
 
@@ -165,8 +227,6 @@ class Panel(ABC):
     def nested(self, around: Panel) -> W.Widget:
         """Give the widget for a panel around this one, which brings the style."""
         self.widget.children = self.widget.children[len(self._unseen) :]
-        for widget in self._unseen:
-            close_all(widget)
         self._browser = around._browser
         self._browser.heard(self._drawing.mark)
         return self.widget
@@ -191,10 +251,15 @@ class Panel(ABC):
         return made
 
     def _click(self, word: str, lane: CommandThread | None = None) -> None:
-        self._error = ""
+        self._failing.say("")
         act: Callable[[], object] = getattr(self, word)
         if (lane or self._commands).submit(word, lambda: self._acted(act)):
             self._drawing.mark()
+
+    def _tell(self, text: str) -> None:
+        """Say what came of an act, for a while."""
+        self._answer.say(text)
+        self._drawing.mark()
 
     def _acted(self, act: Callable[[], object]) -> None:
         try:
@@ -206,7 +271,7 @@ class Panel(ABC):
         text = (
             f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         )
-        self._error = f"{word.replace('_', ' ')}: {text}"
+        self._failing.say(f"{word.replace('_', ' ')}: {text}")
         self._drawing.mark()
 
     def _busy(self, word: str) -> bool:
@@ -225,6 +290,19 @@ class Panel(ABC):
     def _draw_live(self) -> None:
         if self._built and not self.is_hidden:
             self.refresh()
+            self._still.write()
+
+
+def listener_of(panel: Panel) -> Callable[[Event], None]:
+    """Make a listener that has a panel drawn, and does not keep it alive."""
+    mark = weakref.WeakMethod(panel._drawing.mark)
+
+    def heard(_: Event) -> None:
+        ask = mark()
+        if ask is not None:
+            ask()
+
+    return heard
 
 
 def html(value: str = "", css: str = "") -> W.HTML:

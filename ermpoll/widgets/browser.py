@@ -1,18 +1,13 @@
-"""What only the browser knows and does: its time zone, and speaking up.
-
-Needs anywidget, which the extra ``lab`` brings. Without it times stay in UTC, and a
-screen reader hears of a change when it comes to it.
-"""
+"""What only the browser knows and does: its zone, speaking, files, keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo
-from functools import cache
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import ipywidgets as W
+import anywidget
+import traitlets
 
 from ermpoll.render.values import line
 
@@ -33,14 +28,47 @@ function render({ model, el }) {
     model.set("zone", zone);
     model.save_changes();
   }
-  return () => model.off("change:text", say);
+  // In JupyterLab plain keys are commands: Enter would edit the cell, x would cut it.
+  const guard = (event) => {
+    const { target, key } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!el.closest(".ermpoll-live")?.contains(target) || target.closest(".lm-TabBar"))
+      return;
+    const chosen = target.matches("select, input") && key.startsWith("Arrow");
+    if (key.length === 1 || key === "Enter" || chosen) event.stopPropagation();
+  };
+  window.addEventListener("keydown", guard, true);
+  const save = (content, [bytes]) => {
+    const url = URL.createObjectURL(new Blob([bytes], { type: content.type }));
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = content.save;
+    link.click();
+    URL.revokeObjectURL(url);
+  };
+  model.on("msg:custom", save);
+  return () => {
+    model.off("msg:custom", save);
+    window.removeEventListener("keydown", guard, true);
+    model.off("change:text", say);
+  };
 }
 export default { render };
 """
 
 
+class Voice(anywidget.AnyWidget):
+    """What is said, and the zone that the browser tells."""
+
+    _esm = _SCRIPT
+    text = traitlets.Unicode("").tag(sync=True)
+    zone = traitlets.Unicode("").tag(sync=True)
+
+
 class BrowserLink:
     """A line for screen readers that also learns the browser's zone.
+
+    While the focus is in its panel, plain keys are no commands of JupyterLab.
 
     Parameters
     ----------
@@ -56,14 +84,13 @@ class BrowserLink:
         self._said: dict[str, str] = {}
         self._zoned = [zoned]
         self.zone: tzinfo = UTC
-        self.widget: W.Widget | None = _made()
-        if self.widget is not None:
-            self.widget.observe(lambda change: self._told(change.new), "zone")
+        self.widget = Voice()
+        self.widget.observe(lambda change: self._told(change.new), "zone")
 
     def say(self, who: str, text: str) -> None:
         """Say a short text, unless ``who`` said it last or somebody just spoke."""
         now = self._clock()
-        if self.widget is None or text == self._said.get(who):
+        if text == self._said.get(who):
             return
         if now - self._spoke_at >= SPEAK_EVERY_S:
             self._spoke_at = now
@@ -74,6 +101,10 @@ class BrowserLink:
         """Call this one as well when the zone is told."""
         self._zoned.append(zoned)
 
+    def save(self, name: str, data: bytes, kind: str = "text/csv") -> None:
+        """Have the browser save a file where it saves what it downloads."""
+        self.widget.send({"save": name, "type": kind}, buffers=[data])
+
     def _told(self, name: object) -> None:
         try:
             self.zone = ZoneInfo(str(name))
@@ -82,23 +113,3 @@ class BrowserLink:
             return
         for zoned in self._zoned:
             zoned()
-
-
-def _made() -> W.Widget | None:
-    kind = _kind()
-    return kind() if kind is not None else None
-
-
-@cache
-def _kind() -> Any:
-    try:
-        import anywidget
-        import traitlets
-    except ImportError:
-        return None
-    traits = {
-        "_esm": _SCRIPT,
-        "text": traitlets.Unicode("").tag(sync=True),
-        "zone": traitlets.Unicode("").tag(sync=True),
-    }
-    return type("ErmpollVoice", (anywidget.AnyWidget,), traits)

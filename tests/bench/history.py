@@ -18,6 +18,7 @@ from ermpoll.history.breaches import may_miss
 from ermpoll.history.past import forget_answers
 from ermpoll.sandbox.box import Box
 from tests.bench.common import Report, arguments, client, server
+from tests.helpers.conditions import let_pass, wait_until
 
 COLUMNS = {
     "state": "text",
@@ -158,6 +159,57 @@ def period(report: Report, box: Box, count: int) -> None:
         report.add(f"{name}: requests", "GETs", requests, goal=most)
 
 
+def backtest(report: Report, box: Box, changes: int) -> None:
+    """A transform on the past: a request for each time at which was written."""
+    jobs = table(box)
+    add(jobs, changes // 2)
+    begin, number = last_change(jobs), len(box.log)
+    while work(jobs, 5):
+        pass
+    writes = len(box.log_from(number + 1))
+    told, seconds = took(lambda: jobs.backtest(as_it_was, begin, rate=None))
+    wrong = told.counts["other"] + told.counts["missed"] + told.counts["new"]
+    report.add(f"back-test of {changes:,} changes: times", "writes", writes)
+    report.add("back-test: requests", "GETs", told.requests, goal=writes + 12)
+    report.add("back-test: time here", "s", seconds)
+    report.add("back-test: rows not compared", "rows",
+               changes // 2 - len(told.rows), goal=0)  # fmt: skip
+    report.add("back-test: rows told wrongly", "rows",
+               abs(wrong - jobs.counts()["failed"]), goal=0)  # fmt: skip
+
+
+def as_it_was(row: Any) -> dict[str, Any]:
+    return {"result": row["RID"]}
+
+
+def shadow(report: Report, box: Box, seconds: float) -> None:
+    """A shadow beside a worker that writes some four times a second."""
+    jobs = table(box)
+    add(jobs, 2_000)
+    watching = ermpoll.shadow(queue(jobs.catalog.url), as_it_was).start()
+    wait_until(lambda: watching.comparison.since)
+    began = time.monotonic()
+    while time.monotonic() < began + seconds and work(jobs, 20):
+        let_pass(0.5)
+    worked, counts = time.monotonic(), jobs.counts()
+    finished = counts["done"] + counts["failed"]
+    wait_until(lambda: _finished(watching) >= finished, 60)
+    ended = time.monotonic()
+    told = watching.comparison
+    watching.stop()
+    report.add("shadow: rows finished beside it", "rows", finished)
+    report.add("shadow: requests a second", "", told.requests / (ended - began),
+               goal=5.2)  # fmt: skip
+    report.add("shadow: behind at the end", "s", ended - worked)
+    wrong = counts["done"] - told.counts["same"]
+    report.add("shadow: rows told wrongly", "rows", abs(wrong), goal=0)
+
+
+def _finished(watching: ermpoll.Shadow) -> int:
+    counts = watching.comparison.counts
+    return sum(counts.values()) - counts["new"]
+
+
 def proof(report: Report, box: Box, count: int) -> None:
     """History against the machine, as it was and with planted breaches."""
     jobs = table(box)
@@ -209,6 +261,8 @@ def main() -> None:
         life(report, box)
         timeline(report, box, 2_000 if asked.quick else 20_000)
         period(report, box, 500 if asked.quick else 2_000)
+        backtest(report, box, 1_000 if asked.quick else 5_000)
+        shadow(report, box, 10 if asked.quick else 30)
         proof(report, box, 500 if asked.quick else 5_000)
     report.write(asked.json)
 

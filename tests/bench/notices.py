@@ -8,8 +8,6 @@ the first read are not answered 304.
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,8 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ermpoll
+from tests.bench import foreign_notices
 from tests.bench.agents import proxy
 from tests.bench.common import Report, Spread, arguments, client, job_table, server
+from tests.bench.proxy import counted
 from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.poller_process import TABLE, PollerProcess, poller_process
 from tests.helpers.rabbitmq import EXCHANGE, Rabbit, broker
@@ -148,11 +148,7 @@ def unacknowledged(rabbit: Rabbit, whose: str) -> int:
 
 
 def _counts(port: int) -> Counter[str]:
-    connection = http.client.HTTPConnection("localhost", port, timeout=10)
-    connection.request("GET", "/counts")
-    counts = Counter(json.loads(connection.getresponse().read()))
-    connection.close()
-    return Counter({k: n for k, n in counts.items() if k.split()[0] == "GET"})
+    return Counter({k: n for k, n in counted(port).items() if k.split()[0] == "GET"})
 
 
 def main() -> None:
@@ -184,6 +180,7 @@ def main() -> None:
             stops(rabbit, 30 if given.quick else 200).percentile(0.99),
             goal=50,
         )
+        foreign_notices.report(box, told, quick=given.quick)
         empty, _ = job_table(box, {"state": "text"}, [])
         asked = idle_hour(rabbit, empty)
         total = {whose: float(sum(counts.values())) for whose, counts in asked.items()}

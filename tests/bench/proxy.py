@@ -8,6 +8,7 @@ It reads heads and lengths only, and handles one request at a time per connectio
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import sys
 from collections import Counter
@@ -100,6 +101,15 @@ def _length(head: bytes) -> int:
         if name.lower() == b"content-length":
             return int(value)
     return 0
+
+
+def counted(port: int) -> Counter[str]:
+    """Ask a proxy what it counted since it was last asked."""
+    connection = http.client.HTTPConnection("localhost", port, timeout=10)
+    connection.request("GET", COUNTS.decode())
+    counts = Counter(json.loads(connection.getresponse().read()))
+    connection.close()
+    return counts
 
 
 async def _main(port: int) -> None:

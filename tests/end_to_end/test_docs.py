@@ -102,6 +102,23 @@ def test_public_name_is_in_the_reference(name: str) -> None:
     assert id(getattr(ermpoll, name)) in documented()
 
 
+LEFT_OUT = re.compile(
+    r"^::: (\S+)\n    options:\n      filters: \[.*\^\((.*)\)\$", re.M
+)
+FILTERED = [found for page in PAGES for found in LEFT_OUT.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("name", "words"), FILTERED)
+def test_the_reference_shows_what_an_object_offers(name: str, words: str) -> None:
+    shown, left_out = pkgutil.resolve_name(name), set(words.split("|"))
+
+    offered = {one for one in dir(object.__new__(shown)) if not one.startswith("_")}
+
+    assert not offered & left_out
+    hidden = set(dir(shown)) - offered
+    assert {one for one in hidden if not one.startswith("_")} <= left_out
+
+
 @pytest.mark.parametrize("command", ["lab", "sandbox", "run", "prove", "adopt"])
 def test_command_is_in_the_reference(command: str) -> None:
     page = ROOT / "docs/reference/command-line.md"
@@ -127,5 +144,6 @@ def test_every_notebook_is_linked() -> None:
 
 
 def test_benches_named_are_there() -> None:
-    for name in re.findall(r"`(\w+)`", README.split("## Numbers")[1].split("\n\n")[1]):
+    numbers = (ROOT / "docs/explanation/numbers.md").read_text()
+    for name in re.findall(r"`(\w+)`", numbers.split("\n\n")[1]):
         assert (ROOT / "tests/bench" / f"{name}.py").exists(), name

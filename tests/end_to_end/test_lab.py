@@ -193,8 +193,10 @@ def test_lab_prints_an_address_that_works_and_ends_all_it_started(
     with running_lab(tmp_path, "--catalog", catalog, "--", f"--port={port}") as process:
         address = printed_address(process)
         page = urllib.request.urlopen(address, timeout=20).read()
-        children = psutil.Process(process.pid).children(recursive=True)
-        (server,) = (one for one in children if "jupyterlab" in one.cmdline())
+        lab = psutil.Process(process.pid)
+        # what forks in JupyterLab goes by its command line until it is itself
+        (server,) = (one for one in lab.children() if "jupyterlab" in one.cmdline())
+        children = lab.children(recursive=True)
         environment = server.environ()
 
         process.send_signal(stop)

@@ -80,6 +80,7 @@ def test_the_course_is_complete() -> None:
         "03_poll_and_notices",
         "04_operate",
         "05_real_catalog",
+        "06_history",
         "07_rights",
     ]
 
@@ -121,6 +122,17 @@ def test_notebook_runs_unattended_and_stores_no_login(
     assert complaints(book) == []
 
 
+def test_what_lessons_write_stays_beside_their_copies(
+    executed: dict[str, Future[Executed]],
+) -> None:
+    ran = {stem: future.result() for stem, future in executed.items()}
+
+    service = ran["05_real_catalog"][1] / "service"
+
+    assert {"measure.py", "measure.service"} <= {one.name for one in service.iterdir()}
+    assert set(NOTEBOOKS[0].parent.iterdir()) == set(NOTEBOOKS)
+
+
 def timed(path: Path, folder: Path) -> Executed:
     began = time.monotonic()
     book = run(path, folder)
@@ -137,6 +149,71 @@ def complaints(book: nbformat.NotebookNode) -> list[str]:
     ]
     lines = "".join(texts).splitlines()
     return [line for line in lines if not line.startswith("no notices: lost:")]
+
+
+#: What a student who knows it writes for the dots.
+SOLUTIONS = {
+    "00_start": {
+        "hand_over": 'if row["Modality"] == "brightfield": '
+        'return {"Processing_Status": "hold"}',
+        "state_of_a_failed_image": '"error"',
+    },
+    "01_claim_rows": {"my_key": '"RID,RMT"', "won_twice": "0"},
+    "02_dry_run": {
+        "with_size": "return triage(row) and {"
+        '"Processing_Status": "error", "Processing_Error": f"{row[\'Bytes\']} bytes"}',
+        "writes_of_a_plan": "0",
+    },
+    "03_poll_and_notices": {"my_etag": "changed.etag", "at_most_s": "600"},
+    "04_operate": {
+        "careful": 'if not row["Bytes"]: raise ValueError("empty file")',
+        "makes_ready": '"retry"',
+    },
+    "05_real_catalog": {"my_where": '"Priority=1"', "free_after_s": "600"},
+    "06_history": {"as_it_was": "return today(row)", "overwritten": "edited"},
+    "07_rights": {
+        "writers": '[box.users["bob"], box.users["eve"]]',
+        "first_call": '"whoami"',
+    },
+}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(90)
+@each_notebook
+def test_the_right_answers_are_told_to_be_right(path: Path, tmp_path: Path) -> None:
+    answers = SOLUTIONS[path.stem]
+    book = nbformat.read(path, as_version=4)
+    for name, answer in answers.items():
+        dots = rf"(?m)^({name} = |def {name}\(row\):\s+)\.\.\."
+        [cell] = [one for one in book.cells if re.search(dots, one.source)]
+        cell.source = re.sub(dots, rf"\g<1>{answer}", cell.source)
+    answered = tmp_path / path.name
+    nbformat.write(book, answered)
+
+    told = [grade for cell in run(answered, tmp_path).cells for grade in grades(cell)]
+
+    assert told == ["Right"] * len(answers)
+
+
+@each_notebook
+def test_untouched_exercises_say_so(
+    path: Path, executed: dict[str, Future[Executed]]
+) -> None:
+    book, _, _ = executed[path.stem].result()
+
+    told = [grade for cell in book.cells for grade in grades(cell)]
+
+    assert len(told) >= 2
+    assert set(told) == {"Not tried yet"}
+    assert len(re.findall("<summary>Hint", prose(path))) >= 2
+
+
+def grades(cell: nbformat.NotebookNode) -> list[str]:
+    """What a check in this cell said of the answer."""
+    outputs = cell.get("outputs", []) if "teach.check(" in cell.source else []
+    texts = [out.get("data", {}).get("text/plain", "") for out in outputs]
+    return [text.partition(":")[0] for text in texts if text]
 
 
 TRIED = """

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -196,6 +196,9 @@ agent = ermpoll.Agent(jobs, {work}, executor={executor})
 """
 
 
+IGNORED = (signal.SIGHUP, signal.SIGINT)
+
+
 def never(row: object) -> None:
     """Work that is stuck for ever."""
     sys.stdout.write("working\n")
@@ -205,15 +208,22 @@ def never(row: object) -> None:
 
 @contextmanager
 def command(
-    folder: Path, catalog: ermpoll.Catalog, work: str = "never", executor: str = "None"
+    folder: Path,
+    catalog: ermpoll.Catalog,
+    work: str = "never",
+    executor: str = "None",
+    *,
+    ignored: Sequence[signal.Signals] = IGNORED,
+    time_out_s: float = 1,
 ) -> Iterator[subprocess.Popen[str]]:
-    """`ermpoll run`, with SIGHUP and SIGINT ignored, once its work has begun."""
+    """`ermpoll run` once its work has begun; it was started with signals ignored."""
     text = AGENT.format(url=catalog.url, executor=executor, work=work)
     (folder / "stuck.py").write_text(text)
-    ignored = [signal.signal(n, signal.SIG_IGN) for n in IGNORED]
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+    time_out = ("--stop-timeout", str(time_out_s))
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ermpoll", "run", "stuck:agent", *TIME_OUT],
+            [sys.executable, "-m", "ermpoll", "run", "stuck:agent", *time_out],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -221,7 +231,7 @@ def command(
             env={**os.environ, "PYTHONPATH": os.getcwd()},
         )
     finally:
-        for number, handler in zip(IGNORED, ignored, strict=True):
+        for number, handler in zip(ignored, handlers, strict=True):
             signal.signal(number, handler)
     with process:
         try:
@@ -231,10 +241,6 @@ def command(
             yield process
         finally:
             process.kill()
-
-
-IGNORED = (signal.SIGHUP, signal.SIGINT)
-TIME_OUT = ("--stop-timeout", "1")
 
 
 @pytest.mark.parametrize("executor", ["None", "ThreadPoolExecutor(1)"])
@@ -249,6 +255,91 @@ def test_a_command_whose_work_is_stuck_exits_within_its_time_out(
 
     assert (process.returncode, time.monotonic() - begun < 4) == (0, True)
     assert [row["state"] for row in rows(catalog)] == ["actionable"]
+    assert burnt(catalog) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_the_command_and_gives_back_what_it_has(
+    tmp_path, catalog, number
+):
+    add(catalog, *[NEW] * 5)
+    with command(tmp_path, catalog, ignored=()) as process:
+        begun = time.monotonic()
+        process.send_signal(number)
+        process.wait(timeout=15)
+
+    assert time.monotonic() - begun < 4
+    assert [row["state"] for row in rows(catalog)] == ["actionable"] * 5
+    assert burnt(catalog) == []
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_time_out(tmp_path, catalog):
+    add(catalog, *[NEW] * 5)
+    with command(tmp_path, catalog, ignored=(), time_out_s=60) as process:
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        let_pass(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=15)
+
+    assert time.monotonic() - begun < 8
+    assert [row["state"] for row in rows(catalog)] == ["actionable"] * 5
+    assert burnt(catalog) == []
+
+
+def test_what_a_killed_program_had_is_rescued_when_its_lease_is_over(tmp_path, catalog):
+    add(catalog, *[NEW] * 5)
+    body = """
+    jobs = ermpoll.Queue(jobs.catalog, "Ops:Job", owner="owner", error="error",
+                         attempts="attempts", lease_s=2)
+    ermpoll.Agent(jobs, long, workers=1, prefetch=2).run()
+    """
+    with program(tmp_path, catalog, body) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+        process.wait()
+    held = [row["state"] for row in rows(catalog)].count("claimed")
+    jobs = ermpoll.Queue(
+        catalog, "Ops:Job", owner="owner", error="error", attempts="attempts"
+    )
+    summary = ermpoll.Agent(jobs, lambda row: None).run(
+        until_idle=True, wait_for="all", wait_s=30
+    )
+
+    # both begun and not begun
+    assert held == 3
+    assert summary.done == 5
+    assert [row["state"] for row in rows(catalog)] == ["complete"] * 5
+
+
+@pytest.mark.parametrize(
+    ("how", "states"),
+    [
+        ("timeout_s=0.5", ["claimed", "actionable", "actionable"]),
+        ("timeout_s=0.5, abandon=True", ["actionable"] * 3),
+    ],
+)
+def test_a_stop_that_times_out_says_what_it_holds_or_gives_it_back(
+    tmp_path, catalog, how, states
+):
+    add(catalog, *[NEW] * 3)
+    body = f"""
+    agent = ermpoll.Agent(jobs, long, workers=1, prefetch=2).start()
+    working.wait()
+    begun = time.monotonic()
+    stopped = agent.stop({how})
+    print(stopped, time.monotonic() - begun < 6, agent.status.held, flush=True)
+    rows = jobs.catalog.get("entity/Ops:Job@sort(RID)").rows
+    print(*[row["state"] for row in rows], flush=True)
+    """
+    with program(tmp_path, catalog, body) as process:
+        said = process.communicate(timeout=20)[0].splitlines()
+
+    holds = states.count("claimed")
+    assert said[-2:] == [f"{not holds} True {holds}", " ".join(states)]
+    # the end of the program gives back what the stop did not
     assert burnt(catalog) == []
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import ermpoll
-from tests.helpers.conditions import let_pass
+from tests.helpers.conditions import let_pass, wait_until
 
 
 def report_pid(row: dict[str, Any]) -> dict[str, Any]:
@@ -77,3 +78,20 @@ def tells_its_job(row: dict[str, Any]) -> dict[str, Any]:
         "left": job.time_left_s, "cancelled": job.cancelled, "mine": job.still_mine(),
     }  # fmt: skip
     return {"data": known}
+
+
+def mark(row: dict[str, Any]) -> dict[str, Any]:
+    """Write down in the folder that the row names who works on it, since when.
+
+    Then wait for a file ``go`` there: 30 s at most.
+    """
+    folder = Path(row["data"]["folder"])
+    with (folder / f"begun-{row['RID']}").open("a") as begun:
+        begun.write(f"{os.getpid()}\n")
+    wait_until((folder / "go").exists, 30)
+    return {"result": "done"}
+
+
+def megabytes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a json document of about so many MB as the row says."""
+    return {"data": {"text": "x" * (row["priority"] * 1_000_000)}}

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -34,10 +35,13 @@ class Setting:
     #: Of ours; deriva-py takes the broker's.
     heartbeat_s: int = 30
     #: "bare" finds nothing; "take" marks all new rows as done; "idle" is an agent
-    #: (or deriva-py's documented loop) that waits for rows that never come.
-    look: Literal["bare", "take", "idle"] = "bare"
-    #: The catalog with the table, for "take" and "idle".
+    #: (or deriva-py's documented loop) that waits for rows that never come; "watch"
+    #: reads new rows under the ETag of the last look, and says which it saw first.
+    look: Literal["bare", "take", "idle", "watch"] = "bare"
+    #: The catalog with the table, for all but "bare".
     url: str = ""
+    #: The port of a proxy before it, or 0.
+    through: int = 0
 
 
 class PollerProcess:
@@ -48,6 +52,8 @@ class PollerProcess:
         self._usage = psutil.Process(process.pid)
         #: When each look began, on this machine's monotonic clock.
         self.looks: list[float] = []
+        #: By RID: when the look that saw a row first began.
+        self.saw: dict[str, float] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -56,6 +62,8 @@ class PollerProcess:
         for line in self._process.stdout:
             if line.startswith("look "):
                 self.looks.append(float(line.split()[1]))
+            elif line.startswith("saw "):
+                self.saw[line.split()[1]] = self.looks[-1]
 
     @property
     def alive(self) -> bool:
@@ -107,6 +115,26 @@ def _told() -> None:
     sys.stdout.flush()
 
 
+def _watching(
+    read: Callable[[], Iterable[Mapping[str, Any]]],
+) -> Callable[[], list[str]]:
+    """Read rows and say which are new; returns their RIDs."""
+    seen: set[str] = set()
+
+    def look() -> list[str]:
+        new = [rid for row in read() if (rid := str(row["RID"])) not in seen]
+        seen.update(new)
+        sys.stdout.write("".join(f"saw {rid}\n" for rid in new))
+        sys.stdout.flush()
+        return new
+
+    return look
+
+
+#: The newest rows, for who watches.
+NEWEST = f"entity/{TABLE}/state=new@sort(RCT::desc::,RID)?limit=5"
+
+
 def _taking(url: str) -> Callable[[], int]:
     """Mark all new rows as done; the same two requests for both."""
     import requests
@@ -125,6 +153,7 @@ def _taking(url: str) -> Callable[[], int]:
 
 def _ours(setting: Setting) -> None:
     import ermpoll
+    from ermpoll.polling.watcher import Query, QueryWatcher
     from ermpoll.records import LookResult
 
     options = f"?heartbeat={setting.heartbeat_s}"
@@ -137,6 +166,18 @@ def _ours(setting: Setting) -> None:
         )
         _told()
         agent.run()
+    if setting.look == "watch":
+        query = Query(path=lambda: NEWEST, limit=5)
+        watcher = QueryWatcher(ermpoll.connect(setting.url), query)
+
+        def watch() -> LookResult:
+            _told()
+            looked = watcher.look()
+            newest()
+            return looked
+
+        newest = _watching(lambda: watcher.rows or ())
+        ermpoll.Poller(watch, notices=notices, poll_s=setting.poll_s).run()
     take = _taking(setting.url)
 
     def look() -> LookResult:
@@ -148,8 +189,6 @@ def _ours(setting: Setting) -> None:
 
 
 def _derivas(setting: Setting) -> None:
-    from urllib.parse import urlsplit
-
     import pika.connection
     from deriva.core.polling_ermrest_catalog import PollingErmrestCatalog
 
@@ -158,6 +197,8 @@ def _derivas(setting: Setting) -> None:
     number = setting.url.rpartition("/")[2] or "1"
     catalog = PollingErmrestCatalog("http", server, number, amqp_server=setting.host)
     take, etag = _taking(setting.url), None
+    # deriva-py's own cache sends the ETag and answers 304 from what it kept
+    watch = _watching(lambda: catalog.get(f"/{NEWEST}").json())
 
     def look() -> bool:
         nonlocal etag
@@ -170,6 +211,9 @@ def _derivas(setting: Setting) -> None:
                 etag,
             )
             return bool(batch)
+        if setting.look == "watch":
+            watch()
+            return False
         return setting.look == "take" and take() == 500
 
     catalog.blocking_poll(look, polling_seconds=setting.poll_s)
@@ -177,6 +221,10 @@ def _derivas(setting: Setting) -> None:
 
 def main(given: str) -> None:
     setting = Setting(**json.loads(given))
+    if setting.through:
+        place = urlsplit(setting.url)
+        url = setting.url.replace(place.netloc, f"localhost:{setting.through}")
+        setting = replace(setting, url=url)
     (_ours if setting.whose == "ermpoll" else _derivas)(setting)
 
 

@@ -18,7 +18,7 @@ from ermpoll.agent.cycle import Cycle
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.agent.prefetch import Prefetch
-from ermpoll.backoff import Clocks
+from ermpoll.backoff import Clocks, at_once
 from ermpoll.records import Work
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +34,7 @@ class VirtualTime:
             monotonic=lambda: self.now,
             random=lambda: 0.5,
             wait=self._wait,
+            beside=at_once,
             utc=lambda: BEGUN + timedelta(seconds=self.passed_s),
         )
 
@@ -109,6 +110,8 @@ class Engine:
             told=lambda news: self.events.append(("state", news, None)),
             clocks=clocks,
         )
+        # as where an agent runs once: it waits for whatever it is stepped to
+        self.dispatcher.wait_until_ready()
         context = AgentContext(
             jobs=self.jobs,
             name="engine",
@@ -117,9 +120,7 @@ class Engine:
             counters=self.counters,
             writer=self.jobs.writer(clocks=clocks),
             dispatcher=self.dispatcher,
-            emit=lambda kind, reason="", rid=None: self.events.append(
-                (kind, reason, rid)
-            ),
+            tell=self.events.extend,
             wrote=lambda: None,
             log_in=lambda *_: None,
             news_at=clocks.monotonic,

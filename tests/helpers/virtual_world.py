@@ -177,16 +177,21 @@ class SteppedAgent:
         #: Until when it gets to nothing.
         self.frozen_until = 0.0
         self._idle = 0
+        self._looking = False
 
     def tick(self) -> None:
-        """Do what is due."""
-        if self.ended is not None:
+        """Do what is due, unless that goes on: an agent has one thread for it."""
+        if self.ended is not None or self._looking:
             return
         if self.world.time.now < self.frozen_until:
             self.due = self.frozen_until
             return
         before = self.world.time.now
-        wait_s = self.poller.tick()
+        self._looking = True
+        try:
+            wait_s = self.poller.tick()
+        finally:
+            self._looking = False
         self._idle = 0 if wait_s or self.world.time.now > before else self._idle + 1
         if self._idle > CIRCLE:
             raise Wedged(f"{self.name} looks {CIRCLE} times while no time passes")
@@ -194,8 +199,8 @@ class SteppedAgent:
         if self.life.phase is Phase.STOPPED:
             self.ended = self.world.time.now
             self.left = self.world.claimed_by(self.name)
-        status = self.agent.status
-        if status.state == "backing off" and not status.reason:
+        backs_off = self.poller.board.state == "backing off"
+        if backs_off and not self.agent.status.reason:
             self.silent.append(f"{self.name} backs off at {before:.2f} without a word")
 
     def crash(self) -> None:
@@ -218,6 +223,7 @@ class World:
             monotonic=lambda: self.time.now,
             random=(lambda: 0.5) if seed is None else self.random.random,
             wait=self._wait,
+            beside=ermpoll.backoff.at_once,
             utc=lambda: BEGUN + timedelta(seconds=self.time.passed_s),
         )
         self.store = Store()

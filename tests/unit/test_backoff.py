@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ermpoll.backoff import Clocks, Deadline, backoff_s, jittered_s
+from ermpoll.backoff import Clocks, Deadline, Pace, backoff_s, jittered_s
 
 
 class Virtual:
@@ -52,3 +52,26 @@ def test_a_stop_ends_the_trying():
     stop.set()
 
     assert not Deadline(math.inf, stop=stop, clocks=here.clocks).wait()
+
+
+def test_turns_are_so_many_a_second_and_none_is_saved_up():
+    here = Virtual()
+    pace, stop = Pace(5, patience_s=0, clocks=here.clocks), threading.Event()
+    turns = []
+
+    for idle_s in (0, 0, 0, 10, 0):
+        here.now += idle_s
+        pace.wait(stop)
+        turns.append(here.now)
+
+    assert turns == pytest.approx([0, 0.2, 0.4, 10.4, 10.6])
+
+
+def test_without_a_rate_there_is_a_turn_at_once():
+    here = Virtual()
+    pace = Pace(None, patience_s=0, clocks=here.clocks)
+
+    for _ in range(3):
+        pace.wait(threading.Event())
+
+    assert here.waits == []

@@ -2,5 +2,6 @@
 
 It knows a queue's definition and the catalog's paths. It decides nothing of what
 becomes of a row, and writes nothing. Open `queries` first; `reach` is what of a
-filter lasts, `rights` which rows this login may write, `tenses` the door to the past.
+filter lasts, `conditions` what a person asks of columns, `rights` which rows this
+login may write, `tenses` the door to the past, `course` what was counted over time.
 """

@@ -13,12 +13,6 @@ from ermpoll.queue.reading import reach
 from ermpoll.queue.tokens import PATTERN
 from ermpoll.records import JSON, Row
 
-#: RIDs in one filter at most ...
-RIDS = 100
-#: ... and bytes of one path: addresses over 8,190 are refused, some of them earlier.
-LONGEST = 3800
-#: Bytes that a list of columns may take in a path; where it takes more, all are read.
-LONGEST_COLUMNS = 2000
 #: The resolution of the catalog's times.
 ONE_US = timedelta(microseconds=1)
 
@@ -52,7 +46,7 @@ class Queries:
         else:
             needed = (*definition.own_columns, *definition.order.columns)
             self.columns = tuple(dict.fromkeys(("RID", "RMT", *wanted, *needed)))
-            self._named = len(paths.names(self.columns)) <= LONGEST_COLUMNS
+            self._named = len(paths.names(self.columns)) <= paths.LONGEST_COLUMNS
 
     def candidates(
         self,
@@ -61,18 +55,22 @@ class Queries:
         *,
         after: dict[str, JSON] | None = None,
         rids: Iterable[str] = (),
-        shard: str = "",
+        narrow: str = "",
+        order: paths.Order | None = None,
     ) -> str:
-        """Rows that a claim would take, in the queue's order, of one shard or all."""
-        order, rids = self._definition.order, tuple(rids)
-        filters = (self._takeable(now), _rids(rids) if rids else "", shard)
+        """Rows that a claim would take, in the queue's order or another.
+
+        ``narrow``: a filter, which leaves out some of them.
+        """
+        order, rids = order or self._definition.order, tuple(rids)
+        filters = (self._takeable(now), _rids(rids) if rids else "", narrow)
         page = order.sort() + (order.after(after) if after else "")
         return f"{self._rows(self._base, *filters)}{page}?limit={limit}"
 
-    def candidate_count(self, now: datetime) -> str:
+    def candidate_count(self, now: datetime, narrow: str = "") -> str:
         """How many rows a claim could take: one row, ``n``."""
         # a join may find a row more than once
-        path = paths.join("aggregate", self._base, self._takeable(now))
+        path = paths.join("aggregate", self._base, self._takeable(now), narrow)
         return f"{path}/n:=cnt_d(RID)"
 
     def next_retry(self, now: datetime) -> str | None:
@@ -98,6 +96,22 @@ class Queries:
         page = order.after(dict(after)) if after else ""
         return f"{path}{order.sort()}{page}?limit={limit}"
 
+    def writers(self, since: datetime) -> str | None:
+        """Owners of rows written since then, and ``newest`` for when each was last.
+
+        Also of those that are finished: who just wrote may hold none. None without an
+        owner column: nothing tells who writes.
+        """
+        owner = self._definition.owner
+        if not owner:
+            return None
+        later = f"RMT::gt::{paths.literal(time_text(since))}"
+        owner = paths.quote(owner)
+        told = f"{owner};newest:=max(RMT)"
+        return paths.join(
+            "attributegroup", self._table, f"!{owner}::null::", later, told
+        )
+
     @property
     def reaches_all(self) -> bool:
         """Whether every row of the table is within the queue's path and filter."""
@@ -105,10 +119,10 @@ class Queries:
 
     def within(self, rids: Iterable[str]) -> list[str]:
         """Those of these rows that are within the queue's path and filter."""
-        around = len(paths.join("attribute", self._reach, "RID"))
+        around = paths.size(paths.join("attribute", self._reach, "RID"))
         return [
             paths.join("attribute", self._reach, _rids(part), "RID")
-            for part in _parts(rids, around)
+            for part in paths.parts(rids, around)
         ]
 
     def rights(self, rids: Iterable[str]) -> list[str]:
@@ -116,16 +130,40 @@ class Queries:
         # a table's own rights tell less than those of its cells, and cost less
         which = "trs" if self._definition.table.may_update is None else "tcrs"
         told = f"RID;may:={which}(RID)"
-        around = len(paths.join("attributegroup", self._table, told))
+        around = paths.size(paths.join("attributegroup", self._table, told))
         return [
             paths.join("attributegroup", self._table, _rids(part), told)
-            for part in _parts(rids, around)
+            for part in paths.parts(rids, around)
         ]
 
-    def failures(self, limit: int) -> str:
-        """Rows in a failed state, the newest first."""
-        rows = self._rows(self._reach, self._failed(), more=("RMB",))
-        return f"{rows}@sort(RMT::desc::,RID)?limit={limit}"
+    def failures(
+        self,
+        limit: int,
+        *,
+        after: Row | None = None,
+        narrow: str = "",
+        order: paths.Order | None = None,
+    ) -> str:
+        """Rows in a failed state, the newest first or in another order."""
+        order = order or paths.Order("RMT::desc::")
+        rows = self._rows(self._reach, self._failed(), narrow, more=("RMB",))
+        page = order.sort() + (order.after(dict(after)) if after else "")
+        return f"{rows}{page}?limit={limit}"
+
+    def failure_count(self, narrow: str = "") -> str:
+        """How many rows are in a failed state: one row, ``n``."""
+        path = paths.join("aggregate", self._reach, self._failed(), narrow)
+        return f"{path}/n:=cnt_d(RID)"
+
+    def failure_reasons(self, limit: int) -> str:
+        """The newest rows in a failed state, as far as acts and reasons need them.
+
+        ``RID``, ``RMT``, and the column of the error, or of the state.
+        """
+        definition = self._definition
+        names = paths.names(("RID", "RMT", definition.error or definition.state))
+        path = paths.join("attribute", self._reach, self._failed(), names)
+        return f"{path}{paths.Order('RMT::desc::').sort()}?limit={limit}"
 
     def counts(self) -> str:
         """Rows per state word: ``word``, ``n``."""
@@ -147,12 +185,21 @@ class Queries:
         word = f"word:={paths.quote(self._definition.state)}"
         return paths.join("attributegroup", self._reach, f"{word},{part};n:=cnt_d(RID)")
 
-    def words(self, *words: JSON) -> str:
+    def words(self, *words: JSON) -> list[str]:
         """Which of these state words occur in the table; without any, the first 200."""
         name = self._definition.state
-        narrow = paths.equals(name, *words) if words else ""
-        path = paths.join("attributegroup", self._table, narrow, paths.quote(name))
-        return f"{path}?limit=200"
+        around = ("attributegroup", self._table, paths.quote(name))
+        told = [word for word in words if word is not None]
+        filters = [
+            paths.equals(name, *part)
+            for part in paths.parts(map(str, told), paths.size(paths.join(*around)))
+        ]
+        if len(told) < len(words):
+            filters.append(paths.equals(name, None))
+        return [
+            f"{paths.join(*around[:2], narrow, around[2])}?limit=200"
+            for narrow in filters or [""]
+        ]
 
     def no_rows(self) -> str:
         """Where a PUT of no rows writes nothing and tells the catalog's time."""
@@ -161,21 +208,25 @@ class Queries:
 
     def rows(self, rids: Iterable[str]) -> list[str]:
         """These rows, whatever their state; as many to a path as an address takes."""
-        return [self._whole(_rids(part)) for part in _parts(rids, len(self._whole("")))]
+        around = paths.size(self._whole(""))
+        return [self._whole(_rids(part)) for part in paths.parts(rids, around)]
 
     def marks(self, rids: Iterable[str], columns: Iterable[str]) -> list[str]:
         """Version and some columns of these rows, to see which carry a mark."""
         names = paths.names(("RID", "RMT", *columns))
-        kind = "attribute" if len(names) <= LONGEST_COLUMNS else "entity"
+        kind = "attribute" if len(names) <= paths.LONGEST_COLUMNS else "entity"
         around = (names,) if kind == "attribute" else ()
         return [
             paths.join(kind, self._table, _rids(part), *around)
-            for part in _parts(rids, len(paths.join(kind, self._table, *around)))
+            for part in paths.parts(
+                rids, paths.size(paths.join(kind, self._table, *around))
+            )
         ]
 
     def parts(self, now: datetime, rids: Iterable[str]) -> list[tuple[str, ...]]:
         """Split RIDs so that `candidates` of each part makes an address that passes."""
-        return _parts(rids, len(self.candidates(now, RIDS)))
+        around = paths.size(self.candidates(now, paths.MOST_VALUES))
+        return paths.parts(rids, around)
 
     def _takeable(self, now: datetime) -> str:
         due, name = "", self._retry_at
@@ -209,18 +260,3 @@ class Queries:
 
 def _rids(rids: tuple[str, ...]) -> str:
     return paths.equals("RID", *rids)
-
-
-def _parts(rids: Iterable[str], around: int) -> list[tuple[str, ...]]:
-    """Split RIDs into filters, beside so many bytes of path; one is never split."""
-    made: list[tuple[str, ...]] = []
-    part: list[str] = []
-    length = around
-    for rid in rids:
-        more = len(paths.quote(rid)) + 1
-        if part and (len(part) >= RIDS or length + more > LONGEST):
-            made.append(tuple(part))
-            part, length = [], around
-        part.append(rid)
-        length += more
-    return [*made, tuple(part)] if part else made

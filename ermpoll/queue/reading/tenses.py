@@ -241,8 +241,8 @@ class Tenses:
         Backtest
             One pair per wait of a row: ``same``, ``other``, ``missed`` (only really
             done) or ``new`` (only the transform). ``.rows``, ``.counts``,
-            ``.cell_counts``, ``.frame``, as text by ``print``; what should be known
-            of it in ``.told``.
+            ``.cell_counts``, ``.frame``, ``.panel()``, as text by ``print``; what
+            should be known of it in ``.told``.
 
         Raises
         ------

@@ -13,6 +13,7 @@ from ermpoll.sandbox.http.call import Call
 from ermpoll.sandbox.http.messages import Answer, Request, empty_answer, json_answer
 from ermpoll.sandbox.model.acls import Rights
 from ermpoll.sandbox.model.identifiers import encode, moment, normalise
+from ermpoll.sandbox.model.model import TableDef
 from ermpoll.sandbox.query import select
 from ermpoll.sandbox.query.parser import parse
 from ermpoll.sandbox.query.syntax import DataQuery
@@ -28,6 +29,10 @@ _PREPARED = 2000
 
 class PreparedWrite(Protocol):
     """A prepared write."""
+
+    @property
+    def table(self) -> TableDef:
+        """Where it goes."""
 
     def run(self, work: Transaction, body: Body) -> WrittenRows:
         """Do it, inside a transaction."""
@@ -67,9 +72,9 @@ def write(call: Call, names: Sequence[str]) -> Answer:
     call.deny_snapshot()
     prepared = _prepared(call)
     _checked_etag(call)
-    if call.request.is_probe:
-        raise preconditions.Probed
     assert prepared.write is not None
+    if call.request.is_probe:
+        raise preconditions.Probed(len(prepared.write.table.columns))
     return _write(call, prepared.query, prepared.write)
 
 
@@ -124,7 +129,9 @@ def _read(
     if name:
         file = f"{quote(name[0], safe='')}.{formats.suffix(kind)}"
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{file}"
-    return Answer(status=200, body=body, headers=headers)
+    return Answer(
+        status=200, body=body, headers=headers, rows=len(rows), columns=len(types)
+    )
 
 
 def _write(call: Call, query: DataQuery, write: PreparedWrite) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ermpoll.sandbox.errors import HttpError
 from ermpoll.sandbox.http.faults import FaultPlan, Faults, Verdict
-from ermpoll.sandbox.http.messages import Answer, Request, text_answer
+from ermpoll.sandbox.http.messages import Answer, Probe, Request, text_answer
 from ermpoll.sandbox.http.prices import Prices
 
 
@@ -22,8 +22,8 @@ class Emulation:
     ----------
     answer
         The service.
-    precheck
-        Its refusal of a write whose preconditions fail, or None.
+    probe
+        What it can say of a write before it is done.
     price
         True: requests take as long as on a real service, and writes that overlap
         abort.
@@ -35,13 +35,13 @@ class Emulation:
         self,
         answer: Callable[[Request], Answer],
         *,
-        precheck: Callable[[Request], Answer | None],
+        probe: Callable[[Request], Probe],
         price: bool = False,
         spared: str = "",
     ) -> None:
         self._answer = answer
         self._spared = spared
-        self._prices = Prices(answer, precheck) if price else None
+        self._prices = Prices(answer, probe) if price else None
         self._faults = Faults()
         self._thaw_at = 0.0
 

@@ -41,10 +41,21 @@ class Answer:
     status: int
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Rows written, for the emulated price of a write.
+    #: Rows and columns that were read, or rows that were written.
     rows: int = 0
+    columns: int = 0
     #: True: a notice goes out after this.
     changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What can be said of a write before it is done."""
+
+    #: The answer to one whose preconditions fail.
+    refusal: Answer | None = None
+    #: How many the table has that it goes to.
+    columns: int = 0
 
 
 def json_answer(

@@ -38,7 +38,17 @@ def etag(roles: frozenset[str], accept: str, version: str) -> str:
 
 
 class Probed(Exception):
-    """The preconditions of a probe hold; it does nothing more."""
+    """The preconditions of a probe hold; it does nothing more.
+
+    Parameters
+    ----------
+    columns
+        How many the table has that it goes to; 0 for none.
+    """
+
+    def __init__(self, columns: int = 0) -> None:
+        super().__init__()
+        self.columns = columns
 
 
 def check(

@@ -25,7 +25,7 @@ from ermpoll.sandbox.http import (
 )
 from ermpoll.sandbox.http.call import Call, Route, dispatch
 from ermpoll.sandbox.http.formats import error_type
-from ermpoll.sandbox.http.messages import Answer, Request, text_answer
+from ermpoll.sandbox.http.messages import Answer, Probe, Request, text_answer
 from ermpoll.sandbox.model.clients import Client, Logins
 from ermpoll.sandbox.model.identifiers import decode
 from ermpoll.sandbox.schema.catalogs import as_of, clamped, welcome
@@ -188,26 +188,26 @@ class Service:
         ) as error:
             return refused(request, _limit(self.store, error))
         except Exception:
+            # the edge: one request's defect must not end the server
             logger.exception("a request failed", extra={"event": "sandbox-error"})
             return refused(request, HttpError(500, "The sandbox has a defect here."))
 
-    def precheck(self, request: Request) -> Answer | None:
-        """Return the refusal of a write whose preconditions fail now, else None."""
-        names = ("If-Match", "If-None-Match")
-        if not any(name in request.headers for name in names) or not _DATA.match(
-            request.path
-        ):
-            return None
+    def probe(self, request: Request) -> Probe:
+        """Return what can be said of a write before it is done."""
+        if not _DATA.match(request.path):
+            return Probe()
         client = self.logins.client(request.headers)
         probe = replace(request, client=client, is_probe=True)
         path = request.path.partition("?")[0]
         try:
             on = Site(self.store, self.logins, probe)
-            return dispatch(_SITE_ROUTES, path, request.method, on)
-        except preconditions.Probed:
-            return None
+            dispatch(_SITE_ROUTES, path, request.method, on)
+        except preconditions.Probed as probed:
+            return Probe(columns=probed.columns)
         except HttpError as error:
-            return refused(request, error) if error.status == 412 else None
+            if error.status == 412:
+                return Probe(refusal=refused(request, error))
+        return Probe()
 
 
 def _limit(store: Store, error: Exception) -> HttpError:

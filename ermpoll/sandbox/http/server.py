@@ -157,7 +157,7 @@ class _Exchange(HTTPMessageDelegate):
         headers = HTTPHeaders()
         for name, value in answer.headers.items():
             headers.add(name, value)
-        headers["Date"] = _date(int(time.time()))
+        headers.setdefault("Date", _date(int(time.time())))
         if answer.status not in (204, 304):
             headers["Content-Length"] = str(len(answer.body))
         line = ResponseStartLine("HTTP/1.1", answer.status, _phrase(answer.status))

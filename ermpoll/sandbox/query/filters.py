@@ -81,6 +81,11 @@ def _compared(column: ColumnDef) -> str:
 
 def _pattern(path: Path, operator: str, sql: str, column: ColumnDef, text: str) -> str:
     fold = operator == "ciregexp"
+    word = patterns.plain(text)
+    if word is not None and column.type.scalar == "text":
+        # as PostgreSQL, SQLite knows no other small letters of an ASCII one
+        place, sought = ("lower({})", word.lower()) if fold else ("{}", word)
+        return _element(column, sql, f"instr({place}, {path.bind(sought)}) > 0")
     patterns.pattern(text, fold=fold)
     # Both texts come from our own tables: the type's name and 0 or 1.
     typename = path.bind(column.type.scalar)

@@ -83,6 +83,9 @@ class AgentDryRunPanel(DiffPanel):
         tip = "Calls your work: its effects outside the catalog are real"
         enable(self.buttons.work, not self.is_running, "A run is going on", tip)
 
+    def _state(self) -> object:
+        return self.result
+
     def _found(self) -> str:
         if self.result is None:
             return ""

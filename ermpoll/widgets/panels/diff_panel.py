@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as W
 
+from ermpoll import render
 from ermpoll.errors import UsageError
-from ermpoll.render import detail, plan_body
+from ermpoll.history.comparison import Comparison, compare
+from ermpoll.render.comparisons import since_before
 from ermpoll.render.page import fill, fitted
 from ermpoll.render.tables import tally
 from ermpoll.render.values import counted
 from ermpoll.widgets.base import Panel, box, enable, html, note, show
 from ermpoll.widgets.parts.csv_export import csv_text
 from ermpoll.widgets.parts.dry_run_task import DryRunTask
+from ermpoll.widgets.parts.plan_table import PlanTable
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
@@ -47,7 +50,18 @@ class DiffPanel(Panel):
         self._before: Plan | None = None
         self._task: DryRunTask | None = None
         self._writes = 0
+        self._read: tuple[str, ...] = ()
+        self._saved: Path | None = None
         self._said = ""
+        #: What the last result was drawn from, and its HTML.
+        self._drawn: tuple[tuple[object, ...], str] = ((), "")
+        self._table = PlanTable(
+            jobs,
+            changed=self._drawing.mark,
+            later=self._reads.submit,
+            keys={"r": lambda: self._click("run")},
+        )
+        self._keep(self._table)
         self._first = threading.Event()
         self._first.set()
         key = (type(self).__name__, str(jobs.catalog.url), str(jobs.title))
@@ -73,7 +87,7 @@ class DiffPanel(Panel):
     def run(self) -> Plan | None:
         """Try again; nothing is written. Returns the Plan, or None when cancelled."""
         with self._acting:
-            self._said = ""
+            self._said, self._writes = "", 0
             task = self._task = DryRunTask(
                 self.jobs.catalog,
                 self._make,
@@ -105,6 +119,11 @@ class DiffPanel(Panel):
             A new file; by default one named by table and time in the current
             directory. An existing file is never overwritten.
 
+        Raises
+        ------
+        UsageError
+            No file can be made there.
+
         Notes
         -----
         A text that a spreadsheet would read as a formula gets an apostrophe before
@@ -114,11 +133,27 @@ class DiffPanel(Panel):
         table = re.sub(r"\W+", "-", str(self.jobs.title))[:60]
         at = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         made = Path(path or f"dry-run-{table}-{at}.csv")
-        with made.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        try:
+            with made.open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise UsageError(
+                f"expected to make the file {made}, found that it can't be "
+                f"({error.strerror}); name another place: csv(path)"
+            ) from error
+        self._saved = made
         self._said = f"saved {made}"
         self.refresh()
         return made
+
+    def download(self) -> None:
+        """Have the browser save the file that `csv` wrote as well.
+
+        It may run on another machine than the kernel.
+        """
+        if self._saved is None:
+            raise UsageError("expected a saved file, found none; csv() it first")
+        self._browser.save(self._saved.name, self._saved.read_bytes())
 
     @property
     def plan(self) -> Plan | None:
@@ -159,12 +194,12 @@ class DiffPanel(Panel):
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
-        """Count the writes that the catalog's transport sends meanwhile."""
+        """Add the writes that the catalog's transport sends meanwhile."""
         before = self.jobs.catalog.writes
         try:
             yield
         finally:
-            self._writes = self.jobs.catalog.writes - before
+            self._writes += self.jobs.catalog.writes - before
 
     def _sent(self) -> str:
         """Say how many writes were sent. A dry run's own are refused."""
@@ -184,6 +219,9 @@ class DiffPanel(Panel):
         if self._plan is not None:
             self._before = self._plan
         self._plan = made
+        if made is not None:
+            self._read = tuple(task.read)
+            self._table.show(made, self._read)
 
     def _need_plan(self) -> Plan:
         self._first.wait()
@@ -195,6 +233,7 @@ class DiffPanel(Panel):
 
     def _build(self) -> None:
         self._title, self._result, self._progress_text = html(), html(), html()
+        self._puts = html()
         self._bar = W.IntProgress(layout=W.Layout(width="200px"))
         cancel = self._button(
             "cancel", "Cancel", "End the run; nothing is kept", lane=self._reads
@@ -204,10 +243,12 @@ class DiffPanel(Panel):
             "ermpoll-acts",
             self._button("run", "Run again", "Try the function again; writes nothing"),
             self._button("csv", "CSV", "Save the changes as a CSV file"),
+            self._button("download", "Download", "Save it on your own machine"),
             *self._buttons_after(),
         )
         self._head = box("ermpoll-head", self._title, acts)
-        self._main = W.VBox([self._progress, self._result])
+        table = self._table.table.widget
+        self._main = W.VBox([self._progress, self._result, table, self._puts])
         self._main.add_class("ermpoll-body")
 
     def _draw(self) -> None:
@@ -219,7 +260,11 @@ class DiffPanel(Panel):
             self._progress_text.value = note(_progress(self._task))
         self._title.value = self._title_html(self.title)
         self._result.value = self._result_html()
+        self._table.draw(self.zone)
+        self._puts.value = render.puts(self._plan) if self._plan else ""
+        show(self._table.table.widget, self._plan is not None)
         enable(self.buttons.run, not running, "A run is going on", "Writes nothing")
+        show(self.buttons.download, self._saved is not None)
         ready = self._plan is not None
         enable(
             self.buttons.csv, ready, "Nothing to save yet", "One line a changed cell"
@@ -242,24 +287,47 @@ class DiffPanel(Panel):
         return f"{of} candidates · {tally(self._plan.changes)}{said}"
 
     def _result_html(self) -> str:
-        parts = [
-            fill("dry_run.html", plan="", would=list(self.would), results=""),
-            self._found(),
-        ]
+        """Give what stands above the table; made anew when something has changed."""
+        state = (self._plan, self._before, self._state(), self.would, self.zone)
+        if state != self._drawn[0]:
+            self._drawn = (state, self._above() + self._compared())
+        return self._drawn[1]
+
+    def _state(self) -> object:
+        """Give what `_found` is made of."""
+        return None
+
+    def _above(self) -> str:
+        would = fill("dry_run.html", plan="", would=list(self.would), results="")
+        return would + self._found()
+
+    def _compared(self) -> str:
         plan = self._plan
-        if plan is None:
-            return "".join(parts)
-        if self._before is not None:
-            parts.append(detail.delta(self._before, plan))
-        parts.append(
-            fitted(lambda caps: plan_body(plan, caps, zone=self.zone, headed=False))
-        )
-        return "".join(parts)
+        since = self._since_before(plan) if plan else None
+        return fitted(lambda caps: since_before(since, caps)) if since else ""
+
+    def _since_before(self, plan: Plan) -> Comparison | None:
+        """Hold the plan beside the one before, if both speak of one name."""
+        before = self._before
+        # in the past the table may have been called something else
+        if before is None or before.jobs.title != plan.jobs.title:
+            return None
+        return compare(before, plan, labels=("run before", "this run"))
 
     def _body(self) -> str:
         # A page that is saved at once should show the first run, if it is quick.
         self._first.wait(_FIRST_S)
-        return self._title_html(f"Dry run on {self.jobs.title}") + self._result_html()
+        parts = [self._title_html(f"Dry run on {self.jobs.title}"), self._result_html()]
+        plan = self._plan
+        if plan is not None:
+            parts.append(
+                fitted(
+                    lambda caps: render.plan_body(
+                        plan, caps, zone=self.zone, headed=False
+                    )
+                )
+            )
+        return "".join(parts)
 
 
 def _progress(task: DryRunTask) -> str:

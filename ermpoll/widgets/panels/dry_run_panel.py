@@ -117,9 +117,10 @@ class DryRunPanel(DiffPanel):
         """
         plan = self._need_plan()
         with self._acting:
-            self._armed = ""
+            self._armed, self._writes = "", 0
             with self._counting():
                 self.outcome = plan.apply()
+            self._table.show(plan, self._read)
         self.refresh()
         return self.outcome
 
@@ -153,15 +154,16 @@ class DryRunPanel(DiffPanel):
         return jobs.plan(transform, limit=max(len(rids), 1), rows=rids)
 
     def _buttons_after(self) -> Sequence[W.Widget]:
+        # no slider: its handle has no name for who can't see it
+        self._as_of = W.Dropdown(options=_TIMES, value=_NOW, description="As of")
+        self._as_of.observe(self._slid, "value")
         return (
+            self._as_of,
             self._button("arm_undo", "Undo…", "Set back what this panel wrote"),
             self._button("arm", "Apply…", "Write what is shown", primary=True),
         )
 
     def _rows_between(self) -> Sequence[W.Widget]:
-        # no slider: its handle has no name for who can't see it
-        self._as_of = W.Dropdown(options=_TIMES, value=_NOW, description="As of")
-        self._as_of.observe(self._slid, "value")
         self._question = html()
         answers = box(
             "ermpoll-acts",
@@ -170,7 +172,7 @@ class DryRunPanel(DiffPanel):
             self._button("disarm", "Don't", "Write nothing"),
         )
         self._arming = box("ermpoll-head", self._question, answers)
-        return (box("ermpoll-acts", self._as_of), self._arming)
+        return (self._arming,)
 
     def _slid(self, change: dict[str, object]) -> None:
         # set by a hand, or by `travel` itself
@@ -220,7 +222,9 @@ class DryRunPanel(DiffPanel):
             return f"Undo sets {rows} of {self.jobs.title} back to what they were."
         if self._plan is None:
             return ""
-        columns = ", ".join(clean(name, 40) for name in self._plan.columns[:20])
+        sent = {n for c in self._plan.changes if c.kind == "changed" for n in c.diff}
+        named = [clean(name, 40) for name in self._plan.columns if name in sent]
+        columns = ", ".join(named[:20]) + ("…" if len(named) > 20 else "")
         rows = counted(self._sendable(), "row")
         return f"Apply writes {rows} of {self.jobs.title}, columns {columns}."
 
@@ -234,6 +238,9 @@ class DryRunPanel(DiffPanel):
         if self.outcome is None:
             return super()._sent()
         return counted(self._writes, "write") + " sent"
+
+    def _state(self) -> object:
+        return self.outcome
 
     def _found(self) -> str:
         return outcome_body(self.outcome) if self.outcome else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ipywidgets as W
@@ -29,11 +30,13 @@ class CandidateWatch:
         self.jobs = jobs
         #: The Candidates of the last look, or None before the first.
         self.candidates: Candidates | None = None
+        #: When the last look began: what is no candidate then is the next to be one.
+        self._now = jobs.catalog.now()
         self.poller = Poller(self.look, notices=notices, name=f"watch of {jobs.title}")
         self._watcher = QueryWatcher(
             jobs.catalog,
             Query(
-                path=lambda: jobs.queries.candidates(jobs.catalog.now(), _ROWS + 1),
+                path=self._path,
                 limit=_ROWS,
                 noun="candidate",
                 due_s=self._due_s,
@@ -53,11 +56,15 @@ class CandidateWatch:
             )
         return looked
 
+    def _path(self) -> str:
+        self._now = self.jobs.catalog.now()
+        return self.jobs.queries.candidates(self._now, _ROWS + 1)
+
     def _due_s(self) -> float | None:
-        catalog, definition = self.jobs.catalog, self.jobs.definition
-        path = self.jobs.queries.next_retry(catalog.now())
-        rows = catalog.rows(path, "RID") if path else []
-        return transitions.due_s(definition, rows[0], catalog.now()) if rows else None
+        path = self.jobs.queries.next_retry(self._now)
+        rows = self.jobs.catalog.rows(path, "RID") if path else []
+        definition = self.jobs.definition
+        return transitions.due_s(definition, rows[0], self._now) if rows else None
 
 
 class WatchPanel(MonitorPanel):
@@ -69,9 +76,16 @@ class WatchPanel(MonitorPanel):
         The Poller behind it, which Start starts.
     """
 
-    def __init__(self, jobs: Queue, *, notices: str | Notices | None = None) -> None:
+    def __init__(
+        self,
+        jobs: Queue,
+        *,
+        notices: str | Notices | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._watch = CandidateWatch(jobs, notices)
-        super().__init__(self._watch.poller, jobs=jobs, acts=False)
+        poller = self._watch.poller
+        super().__init__(poller, jobs=jobs, acts=False, changed=changed)
 
     @property
     def candidates(self) -> Candidates | None:
@@ -83,9 +97,11 @@ class WatchPanel(MonitorPanel):
         self.agent.stop(timeout_s=5)
         super().close()
 
-    def _extra(self) -> list[W.Widget]:
-        self._rows = html()
-        return [self._rows]
+    def _cells(self) -> list[W.Widget]:
+        """The rows under the log, in sight together: one tells of the other."""
+        self._rows = html(css="ermpoll-across")
+        first, running, log, *others = super()._cells()
+        return [first, running, log, self._rows, *others]
 
     def _draw(self) -> None:
         super()._draw()
@@ -94,7 +110,7 @@ class WatchPanel(MonitorPanel):
     def _rows_html(self) -> str:
         if self.candidates is None:
             return ""
-        return render.candidates_body(self.candidates, zone=self.zone)
+        return render.candidates_body(self.candidates, zone=self.zone, zoned=False)
 
     def _body(self) -> str:
         return super()._body() + self._rows_html()

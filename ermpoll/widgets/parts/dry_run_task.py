@@ -10,9 +10,9 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ermpoll.records import Row, Transform
+from ermpoll.records import JSON, Row, Transform
 
 if TYPE_CHECKING:
     from ermpoll.catalog import Catalog
@@ -24,6 +24,23 @@ _GRACE_S = 1.0
 
 class Cancelled(BaseException):
     """The run was cancelled: no `Exception`, which a transform might handle."""
+
+
+class _Noting(dict[str, JSON]):
+    """A row that takes note of which columns are asked for, one by one."""
+
+    def __init__(self, row: Row, noted: set[str]) -> None:
+        super().__init__(row)
+        self._noted = noted
+
+    def __getitem__(self, name: str) -> JSON:
+        self._noted.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give the value of a column, or the default."""
+        self._noted.add(name)
+        return super().get(name, default)
 
 
 class DryRunTask:
@@ -60,6 +77,8 @@ class DryRunTask:
         self.plan: Plan | None = None
         #: What the function itself tried to write: lines like "would PUT ...".
         self.would: list[str] = []
+        #: The columns that the function asked for, as far as that can be seen.
+        self.read: set[str] = set()
         #: How many rows wait in all, or None when that was not asked for.
         self.waiting: int | None = None
         self.total = 0
@@ -140,7 +159,7 @@ class DryRunTask:
                 raise Cancelled
             try:
                 with self.entered():
-                    return transform(row)
+                    return transform(_Noting(row, self.read))
             finally:
                 self.passed += 1
                 self._moved()

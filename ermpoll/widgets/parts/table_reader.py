@@ -1,40 +1,48 @@
-"""What a monitor shows of the table itself: rows per state, failures, stale claims.
+"""One reading of a queue's table and of who works it, for all that a panel shows.
 
-Read on a thread of its own and sparingly: after a look that found the catalog
-changed, at most every five seconds, and only while somebody may be looking.
+Read on a thread of its own, at most once a second, where the status says that
+something changed; what an act changed is read at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ermpoll.errors import ErmpollError
-from ermpoll.records import SYSTEM_COLUMNS, Status
+from ermpoll.records import Row, Running, Status
 from ermpoll.widgets.base import monotonic
 from ermpoll.widgets.threads import CommandThread
 
 if TYPE_CHECKING:
     from ermpoll.queue import Queue
-    from ermpoll.queue.table import Candidates
 
 #: The shortest time between two readings, in seconds.
-EVERY_S = 5.0
-#: Failed and stale rows that are read.
-ROWS = 10
+EVERY_S = 1.0
+#: Seconds between two readings of the overdue claims: those come with time alone.
+STALE_EVERY_S = 5.0
+#: How often the status is asked for around the counts, so that both are of one time.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One reading of the table."""
 
+    #: When it was read; None: it was not.
+    at: datetime | None = None
+    #: What the agent or poller said of itself then.
+    status: Status | None = None
     #: Rows per state word.
-    counts: dict[str, int] = field(default_factory=dict)
-    #: The newest failed rows, as Candidates, or None before the first reading.
-    failures: Candidates | None = None
-    #: Claims that are overdue, as Candidates, or None.
-    stale: Candidates | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    #: Rows that the next claim could take.
+    waiting: int = 0
+    #: Claims that are overdue.
+    stale: tuple[Row, ...] = ()
+    #: Rows that the catalog refuses to write, and why.
+    refused: Mapping[str, str] = field(default_factory=dict)
     #: Why the last reading failed, or "".
     error: str = ""
 
@@ -50,27 +58,40 @@ class TableReader:
         Where the reading is done.
     changed
         Called after a reading.
+    status
+        What the agent or poller says of itself.
+    also
+        Called with each reading before it is shown, and whether to be sparing: reads
+        what depends on it.
     """
 
     def __init__(
-        self, jobs: Queue, lane: CommandThread, changed: Callable[[], None]
+        self,
+        jobs: Queue,
+        lane: CommandThread,
+        changed: Callable[[], None],
+        status: Callable[[], Status],
+        also: Callable[[Reading, bool], None] = lambda reading, sparing: None,
     ) -> None:
         self._jobs, self._lane, self._changed = jobs, lane, changed
+        self._status, self._also = status, also
         self._seen: tuple[object, ...] | None = None
-        self._read_at = float("-inf")
+        self._read_at = self._stale_at = float("-inf")
         self.now = Reading()
 
-    def read(self) -> None:
-        """Read now, in this thread; a failure is kept in words and not raised."""
+    def read(self, *, sparing: bool = False) -> None:
+        """Read now, in this thread; a failure is kept in words and not raised.
+
+        ``sparing``: what takes long, or comes with time alone, is not read anew.
+        """
         self._read_at = monotonic()
         try:
-            self.now = Reading(
-                counts=self._jobs.counts(),
-                failures=self._jobs.failures(limit=ROWS),
-                stale=self._jobs.stale(),
-            )
+            made = self._made(sparing)
+            self._also(made, sparing)
+            self.now = made
         except ErmpollError as error:
-            self.now = replace(self.now, error=f"{type(error).__name__}: {error}")
+            told = f"{type(error).__name__}: {error}"
+            self.now = replace(self.now, status=self._status(), error=told)
         self._changed()
 
     def follow(self, status: Status) -> float | None:
@@ -92,22 +113,63 @@ class TableReader:
         if wait_s > 0:
             return wait_s
         self._seen = seen
-        self._lane.submit("read", self.read)
+        self._lane.submit("read", lambda: self.read(sparing=True))
         return None
+
+    def shown(self, status: Status) -> Status:
+        """Give the status that goes with the reading, its progress that of now."""
+        if self.now.status is None:
+            return status
+        live = {one.rid: one for one in status.running}
+        running = tuple(_brought(one, live) for one in self.now.status.running)
+        return replace(self.now.status, running=running)
+
+    def _made(self, sparing: bool) -> Reading:
+        jobs, status = self._jobs, self._status()
+        for _ in range(_TRIES):
+            before, counts = status, jobs.counts()
+            status = self._status()
+            if _counted(before) == _counted(status):
+                break
+        at, refused = datetime.now(UTC), jobs.rights.set_aside
+        return Reading(
+            at=at,
+            status=status,
+            counts=counts,
+            waiting=jobs.waiting(),
+            stale=self._stale(counts, sparing),
+            refused=jobs.refused().refused if len(refused) else {},
+        )
+
+    def _stale(self, counts: Mapping[str, int], sparing: bool) -> tuple[Row, ...]:
+        if not counts.get(self._jobs.definition.claimed):
+            return ()
+        if sparing and monotonic() < self._stale_at + STALE_EVERY_S:
+            return self.now.stale
+        self._stale_at = monotonic()
+        return tuple(self._jobs.stale().rows)
+
+
+def _brought(one: Running, live: Mapping[str, Running]) -> Running:
+    now = live.get(one.rid, one)
+    return replace(one, progress=now.progress, doing=now.doing)
+
+
+def _counted(status: Status) -> tuple[int, ...]:
+    """What goes with the counts of the table."""
+    return (
+        status.claimed,
+        status.completed,
+        status.failed,
+        status.retried,
+        status.released,
+        status.rescued,
+        status.lost,
+    )
 
 
 def _seen(status: Status) -> tuple[object, ...]:
-    """What must change before the table is read again: looks that were no 304."""
+    """What must change before the table is read again: a 304 is no change."""
     looks = sum(status.looks.get(word, 0) for word in ("rows", "empty"))
-    return (looks, status.state == "stopped")
-
-
-def reason_columns(jobs: Queue, rows: Candidates) -> list[str]:
-    """Name the columns that say why and since when, before one that says what."""
-    definition = jobs.definition
-    if rows.kind == "failures":
-        first = [definition.error or definition.state, definition.attempts, "RMT"]
-    else:
-        first = [definition.owner, "RMT", "RMB"]
-    what = [name for name in jobs.columns if name not in SYSTEM_COLUMNS][:1]
-    return [name for name in (*first, *what) if name]
+    known = (status.refused, status.held, len(status.running))
+    return (looks, *_counted(status), *known, status.state == "stopped")

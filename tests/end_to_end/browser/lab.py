@@ -23,6 +23,8 @@ from tests.conftest import chromium_path
 from tests.helpers.conditions import wait_until
 
 ROOT = Path(__file__).parents[3]
+#: Whether a notebook is on the page.
+_IS_OPEN = "() => window.jupyterapp?.shell?.currentWidget?.content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,14 @@ class Book:
     def run_cell(self, index: int) -> None:
         """Run one cell again."""
         self.page.evaluate(
+            # in one go: a focus that comes late would make another cell the active one
             """index => {
                 const notebook = window.jupyterapp.shell.currentWidget.content;
                 notebook.activeCellIndex = index;
+                return window.jupyterapp.commands.execute('notebook:run-cell');
             }""",
             index,
         )
-        self.command("notebook:run-cell")
         self.idle()
 
     def execute(self, code: str) -> str:
@@ -116,6 +119,12 @@ class Book:
         self.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()"
         )
+        self.idle()
+
+    def reload(self) -> None:
+        """Load the page again, as somebody does who comes back to it."""
+        self.page.reload()
+        self.page.wait_for_function(_IS_OPEN)
         self.idle()
 
     def theme(self, name: str) -> None:
@@ -195,7 +204,10 @@ def chromium() -> Iterator[Browser]:
 def opened(
     browser: Browser, lab: Lab, name: str, *, width: int = 1280, height: int = 1000
 ) -> Iterator[Book]:
-    """Open a notebook in a new page."""
+    """Open a notebook in a new page; its kernel ends with it.
+
+    Else who opens a notebook of that name later would have the same kernel.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": height}, timezone_id="Europe/Berlin"
     )
@@ -208,10 +220,13 @@ def opened(
     page.goto(
         f"{lab.url}/lab/workspaces/{workspace}/tree/{name}?reset&token={lab.token}"
     )
-    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content")
+    page.wait_for_function(_IS_OPEN)
     book.idle()
-    yield book
-    context.close()
+    try:
+        yield book
+    finally:
+        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        context.close()
 
 
 def _heard(book: Book, line: Any) -> None:

@@ -38,7 +38,9 @@ DRY_RUN = """def plan(row):
     first = "high" if row["Bytes"] < 1e9 and row["File_Name"].endswith("h5") else 1
     return {"Processing_Status": "in progress", "Priority": first}
 
-ermpoll.dry_run(jobs, plan, limit=10)"""
+for _ in range(3):
+    box.add(100)
+ermpoll.dry_run(jobs, plan, limit=1000)"""
 
 RACE = """import ermpoll
 box = ermpoll.sandbox.start(users=["ann", "bob"])
@@ -50,7 +52,7 @@ race"""
 
 
 def main(folder: Path = DOCS) -> None:
-    """Write console-light.png, console-dark.png, dry-run.png and the race."""
+    """Write the console in both themes and three widths, a dry run and the race."""
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as home, chromium() as browser:
         books = Path(home, "books")
@@ -67,9 +69,13 @@ def main(folder: Path = DOCS) -> None:
 def take(book: Book, folder: Path) -> None:
     """Run the notebook, keep it busy for a while, and take the pictures."""
     book.command("application:toggle-left-area")
+    book.theme("JupyterLab Light")
     book.run_all()
     panels = book.page.locator(".ermpoll-live")
+    # a table is as high as the window lets it
+    book.page.set_viewport_size({"width": 1280, "height": 1000})
     shoot(panels.filter(has_text="Dry run").first, folder / "dry-run.png")
+    book.page.set_viewport_size({"width": 1280, "height": 1600})
     console = panels.filter(has_text="convert images").first
     console.get_by_role("button", name="Start").click()
     for _ in range(int(MINUTES * 60 / 4)):
@@ -80,6 +86,11 @@ def take(book: Book, folder: Path) -> None:
     book.theme("JupyterLab Dark")
     book.page.wait_for_timeout(1000)
     shoot(console, folder / "console-dark.png")
+    for name, width, height in (("narrow", 600, 2700), ("wide", 2200, 1300)):
+        book.page.set_viewport_size({"width": width, "height": height})
+        book.page.wait_for_timeout(1500)
+        shoot(console, folder / f"console-{name}.png")
+        book.theme("JupyterLab Light")
     book.execute("console.stop()")
 
 
@@ -100,7 +111,7 @@ def shoot(place: Any, path: Path) -> None:
     """Save a picture of one panel."""
     place.screenshot(path=path)
     size = path.stat().st_size
-    assert size < 200_000, f"{path} has {size} bytes"
+    assert size < 300_000, f"{path} has {size} bytes"
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ pytestmark = pytest.mark.chromium
 
 THREADS = """
 import threading
+for view in (watch, panel):  # what they say would leave by itself, later
+    view.close()
 box.stop()
 for thread in threading.enumerate():
     if thread.name.startswith("ermpoll-"):
         thread.join(5)
-        assert not thread.is_alive(), thread.name
+        assert not thread.is_alive(), f"{thread.name}, after {len(In)} cells"
 print("none left")
 """
 
@@ -25,7 +27,7 @@ def test_the_first_notebook_runs_and_is_steered_by_clicks(running_lab, open_book
     book = open_book("00_start.ipynb")
     book.run_all()
 
-    expect(book.panel("showing 36 of 36 candidates")).to_be_visible()
+    expect(book.panel("36 candidates")).to_be_visible()
     changed = book.panel("Dry run").locator("ins", has_text="larger than 8 GB")
     expect(changed.first).to_be_visible()
 
@@ -45,6 +47,6 @@ def test_the_first_notebook_runs_and_is_steered_by_clicks(running_lab, open_book
         panel.get_by_role("button", name="Stop").click()
         expect(panel.get_by_text("stopped since")).to_be_visible()
 
-    assert book.execute("print(ermpoll.agents())").strip() == "[]"
+    assert book.execute("print(len(ermpoll.agents()))").strip() == "0"
     assert book.execute(THREADS).strip() == "none left"
     assert (book.errors(), book.complaints) == ([], [])

@@ -1,4 +1,4 @@
-"""``python -m tests.end_to_end.chaos [--claims N] [--seed S] [--seconds T]``."""
+"""``python -m tests.end_to_end.chaos [--claims N] [--seed S] [--seconds T] ...``."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument(
+        "--bare", action="store_true", help="nothing in a row says whose it is"
+    )
+    parser.add_argument("--planted", action="append", default=[], help="a fault")
+    parser.add_argument(
         "--keep", type=Path, help="a folder for the record and the logs"
     )
     asked = parser.parse_args(argv)
@@ -43,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
         seed=asked.seed,
         agents=asked.agents,
         seconds=asked.seconds,
+        owner=not asked.bare,
+        planted=tuple(asked.planted),
         longest_s=max(asked.claims / 400, 60.0),
     )
     with tempfile.TemporaryDirectory() as temporary:

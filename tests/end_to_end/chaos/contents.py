@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from ermpoll.catalog.clock import parse_time
 from tests.end_to_end.chaos.ledger import Worked, digest
 from tests.end_to_end.chaos.record import SYSTEM, Entry, Machine, Row, Violation
 
@@ -35,6 +36,8 @@ class Contents:
         What each agent wrote: agent, kind as in its events, and row, to how often.
     set_back
         Rows that people made ready again, and how often.
+    finished
+        Rows that others made done, and how often.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Contents:
         self.violations: list[Violation] = []
         self.written: Counter[tuple[str, str, str]] = Counter()
         self.set_back: Counter[str] = Counter()
+        self.finished: Counter[str] = Counter()
 
     def see(self, entry: Entry) -> None:
         """Judge one row of one write."""
@@ -68,6 +72,7 @@ class Contents:
             self.set_back[entry.rid] += step[0] != step[1] == m.ready
             return
         if entry.who not in self._agents:
+            self.finished[entry.rid] += step == (m.claimed, m.done)
             return
         judge = {
             (m.ready, m.claimed): self._claim,
@@ -82,19 +87,29 @@ class Contents:
     def end(self) -> None:
         """Judge the ledger: no work without a claim, nor twice under one."""
         for key, worked in self.worked.items():
-            claims = [one.at for one in self._claims[key]]
-            under: Counter[float] = Counter()
+            under: Counter[int] = Counter()
             for one in worked:
                 text = f"attempt {one.attempt} of {one.agent}"
-                won = [at for at in claims if at <= one.at + TOLERANCE_S]
-                if not won:
+                if (claim := self._claim_of(one, self._claims[key])) is None:
                     self._say("worked without having won the row", key[0], text)
                 else:
-                    under[won[-1]] += 1
+                    under[claim.seq] += 1
                 if one.attempt > self._machine.max_attempts:
                     self._say("worked beyond its attempts", key[0], text)
             if any(n > 1 for n in under.values()):
                 self._say("worked twice under one claim", key[0], str(key[1]))
+
+    @staticmethod
+    def _claim_of(one: Worked, claims: Iterable[Entry]) -> Entry | None:
+        """Find the claim that work was for: without a token, by the row's version.
+
+        A process of a pool that is broken may do what its agent has given back and
+        claimed again meanwhile.
+        """
+        won = [claim for claim in claims if claim.at <= one.at + TOLERANCE_S]
+        told = parse_time(one.version) if one.version else None
+        mine = [claim for claim in won if told == parse_time(claim.after["RMT"])]
+        return (mine or won or [None])[-1]
 
     # one step each
 

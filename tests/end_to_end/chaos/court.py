@@ -73,9 +73,5 @@ class Court:
             *self.liveness.violations,
         ]
         for one in self._said:
-            spans = self.liveness.spans[one.name]
-            heard = words.judge(
-                one, self.contents.written, self.contents.set_back, spans
-            )
-            found += heard
+            found += words.judge(one, self.contents, self.liveness.spans[one.name])
         return found

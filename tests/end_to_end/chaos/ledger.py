@@ -28,10 +28,14 @@ class Worked:
     #: When it began and was over, in seconds; for ever if it was killed.
     at: float
     until: float = math.inf
+    #: The version of the row that it was given: that of its claim, or "".
+    version: str = ""
     #: What it returned, as a digest of each column.
     digests: Mapping[str, str] = field(default_factory=dict)
     #: What it raised; "" if it returned.
     error: str = ""
+    #: It ended its whole process.
+    died: bool = False
     #: It returned what no row can take: this row fails, and no other.
     poison: bool = False
     #: It returned what a rule of the table may refuse.
@@ -88,7 +92,12 @@ class Ledger:
         entry = os.urandom(8).hex()
         token, attempt = row.get("owner"), row.get("attempts") or 0
         self._lines.add(
-            entry=entry, rid=row["RID"], token=token, attempt=attempt, at=wall_s()
+            entry=entry,
+            rid=row["RID"],
+            token=token,
+            attempt=attempt,
+            at=wall_s(),
+            version=row.get("RMT") or "",
         )
         return entry
 

@@ -29,10 +29,13 @@ class Life:
     away: Sequence[Window] = ()
     #: Rows that it said it lost.
     lost: frozenset[str] = frozenset()
+    #: When it began anew, and knew nothing any more of what it held.
+    anew: Sequence[float] = ()
 
     def clear_s(self, since: float, until: float) -> float:
         """How long it could have acted between two times."""
-        since, until = max(since, self.born), min(until, self.ended)
+        ends = [at for at in (self.ended, *self.anew) if at > since]
+        since, until = max(since, self.born), min(until, *ends, self.ended)
         away = sum(
             max(min(until, b) - max(since, a), 0.0) for a, b in merged(self.away)
         )
@@ -68,7 +71,7 @@ class Liveness:
     patience_s
         How long an agent may leave alone what it has, in seconds without hindrance.
     slack_s
-        How late a write may come that was sent in time.
+        How late a write may come that was sent in time, or is hindered unseen.
     """
 
     def __init__(
@@ -124,7 +127,9 @@ class Liveness:
     def _in_time(self, entry: Entry, claim: _Claim) -> None:
         """A holder whose lease is over writes nothing."""
         _, state = self._machine.step(entry)
-        late_s = entry.at - claim.touched - lease_of(claim.key[1])
+        over = claim.touched + lease_of(claim.key[1])
+        # what was sent in time may have been held up
+        late_s = self._lives[claim.who].clear_s(over, entry.at)
         ends = state in (self._machine.done, self._machine.failed)
         given_up = ends and (entry.after or {}).get(self._machine.owner) is None
         if ends and not given_up and late_s > self._slack_s:
@@ -141,7 +146,7 @@ class Liveness:
             return
         stale_s = life.clear_s(claim.touched, entry.at)
         taken = entry.seq and entry.who != claim.who
-        if taken and stale_s > lease_of(claim.key[1]) * 0.9:
+        if taken and stale_s > lease_of(claim.key[1]) * 0.9 + self._slack_s:
             text = f"{claim.who} neglected it for {stale_s:.1f} s"
             self._find("a claim by a living agent was let grow old", entry, text)
         self._idle(claim, entry, life)

@@ -49,9 +49,9 @@ class Caller:
 class Person:
     """Edits rows of people, claimed ones most of all; holds some, and lets go."""
 
-    def __init__(self, url: str, rng: random.Random) -> None:
+    def __init__(self, url: str, rng: random.Random, *, owner: bool = True) -> None:
         self._caller = Caller(url, PERSON, timeout_s=3)
-        self._rng = rng
+        self._rng, self._owner = rng, owner
         self._edits = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos-person")
@@ -66,6 +66,11 @@ class Person:
         self._thread.join()
         while self.let_go() is None:
             self._stop.wait(0.1)
+
+    def take_over(self) -> None:
+        """Put rows on hold that agents work on."""
+        claimed = self._rows(QUEUE["claimed"]) or []
+        self._change_states(claimed[:20], QUEUE["claimed"], "hold")
 
     def let_go(self) -> Any:
         """Make held rows ready again."""
@@ -97,11 +102,13 @@ class Person:
             self._caller.ask("PUT", f"attributegroup/{TABLE}/RID;note", notes)
 
     def _change_states(self, rows: Any, before: str, after: str) -> Any:
-        # a row without a token is a daemon's that writes whatever the state is
-        rows = [row for row in rows or () if row["owner"] or before != QUEUE["claimed"]]
+        rows = rows or []
+        if self._owner and before == QUEUE["claimed"]:
+            # one without a token is a daemon's that writes whatever the state is
+            rows = [row for row in rows if row["owner"]]
         changes = [{"RID": r["RID"], "was": before, "state": after} for r in rows]
         targets = "state"
-        if before == "hold":
+        if before == "hold" and self._owner:
             # as with a retry by hand, or a row may be ready with no attempt left
             changes = [{**change, "attempts": 0} for change in changes]
             targets = "state,attempts"

@@ -1,7 +1,8 @@
 """The server that the storm rages on.
 
-``python -m tests.end_to_end.chaos.place PORT AMQP_PORT FILE``: a sandbox in which
-each login is believed its own name, so that the record says who wrote.
+``python -m tests.end_to_end.chaos.place PORT AMQP_PORT FILE [bare]``: a sandbox in
+which each login is believed its own name, so that the record says who wrote. In a bare
+one nothing in a row says whose it is.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import sys
 from collections.abc import Mapping
 
 from ermpoll.sandbox.app import Options, Sandbox
+from ermpoll.sandbox.http.server import Front
 from ermpoll.sandbox.model.clients import ANONYMOUS, OWNER, Client, Logins
 from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.schema.create import Builder
 from ermpoll.sandbox.store.journal import Journal
 from ermpoll.sandbox.store.store import Store
-from tests.end_to_end.chaos.table import COLUMNS, NAME, SCHEMA
+from tests.end_to_end.chaos.headers import Headers
+from tests.end_to_end.chaos.table import NAME, SCHEMA, columns
 
 #: The role of everybody.
 GUESTS = "guests"
@@ -42,24 +45,29 @@ class Named(Logins):
         return OWNER if name == "owner" else Guest(name, name)
 
 
-def build(store: Store, name: str = "1") -> None:
+def build(store: Store, name: str = "1", *, owner: bool = True) -> None:
     """Make a catalog with the table in it, which all guests own."""
     catalog = catalogs.create(store, {"id": name}, OWNER)
     with store.remodelling(catalog, Journal(silent=True)) as model:
         model.acls["owner"] = [OWNER.id, GUESTS]
         builder = Builder(store=store, catalog=catalog, model=model, client=OWNER)
         schema = builder.schema({"schema_name": SCHEMA})
-        doc = catalogs.table_doc(NAME, COLUMNS, keys=(("code",), ("number",)))
+        doc = catalogs.table_doc(
+            NAME, columns(owner=owner), keys=(("code",), ("number",))
+        )
         builder.table(schema, doc)
 
 
-async def _serve(port: int, amqp_port: int, data: str) -> None:
+async def _serve(port: int, amqp_port: int, data: str, *, owner: bool) -> None:
     fresh = not os.path.exists(data)
     sandbox = Sandbox(Options(port=port, amqp_port=amqp_port, data=data, control=True))
     sandbox.logins = sandbox.service.logins = Named("owner")
+    spoilt = Headers(sandbox.emulation.respond)
+    sandbox.front = Front(spoilt.respond, body_limit=sandbox.options.body_limit)
+    sandbox._commands["headers"] = spoilt.spoil
     if fresh:
         sandbox.store.clear()
-        build(sandbox.store)
+        build(sandbox.store, owner=owner)
     await sandbox.start()
     line = {"url": sandbox.url, "amqp": sandbox.amqp_url, "pid": os.getpid()}
     sys.stdout.write(f"{json.dumps(line)}\n")
@@ -68,4 +76,5 @@ async def _serve(port: int, amqp_port: int, data: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+    _, http, amqp, file, *bare = sys.argv
+    asyncio.run(_serve(int(http), int(amqp), file, owner=not bare))

@@ -6,6 +6,7 @@ have one has it for all its life.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ermpoll.agent import cycle, execution, held_jobs, settler
+from ermpoll.agent import execution, finishing, held_jobs, settler
 from ermpoll.agent.dispatcher import Dispatcher
 from ermpoll.agent.held_jobs import HeldJobs
 from ermpoll.agent.settler import RowFate, Settler
@@ -89,7 +90,7 @@ def claims_before_its_time(patch: Patch) -> None:
 
 
 def ignores_the_limit_of_attempts(patch: Patch) -> None:
-    real_finish, real_path = cycle.finishing_step, Queries.candidates
+    real_finish, real_path = finishing.finishing_step, Queries.candidates
 
     def finish(spec: Any, *args: Any) -> Any:
         return real_finish(replace(spec, max_attempts=9), *args)
@@ -97,7 +98,7 @@ def ignores_the_limit_of_attempts(patch: Patch) -> None:
     def candidates(queries: Queries, *args: Any, **kw: Any) -> str:
         return real_path(queries, *args, **kw).replace("attempts::lt::3", "RID::gt::0")
 
-    patch.setattr(cycle, "finishing_step", finish)
+    patch.setattr(finishing, "finishing_step", finish)
     patch.setattr(Queries, "candidates", candidates)
 
 
@@ -115,12 +116,8 @@ def stops_and_leaves_rows_claimed(patch: Patch) -> None:
 
 
 def forgets_what_it_claimed(patch: Patch) -> None:
-    real = HeldJobs.submit
-
-    def submit(held: HeldJobs, rows: Any, *args: Any, **kw: Any) -> None:
-        real(held, list(rows)[1:], *args, **kw)
-
-    patch.setattr(HeldJobs, "submit", submit)
+    real = HeldJobs.hold
+    patch.setattr(HeldJobs, "hold", lambda held, rows: real(held, list(rows)[1:]))
 
 
 def is_wedged(patch: Patch) -> None:
@@ -150,13 +147,13 @@ def fails_a_row_for_the_executor(patch: Patch) -> None:
 
 
 def works_on_nothing_that_it_holds(patch: Patch) -> None:
-    real = HeldJobs.submit
+    real = HeldJobs.hand_out
 
-    def submit(held: HeldJobs, rows: Any, call: Any, **kw: Any) -> None:
-        for n, row in enumerate(list(rows)):
-            real(held, [row], call if n else lambda _: Future(), **kw)
+    def hand_out(held: HeldJobs, call: Any, **kw: Any) -> None:
+        numbers = itertools.count()
+        real(held, lambda row: call(row) if next(numbers) else Future(), **kw)
 
-    patch.setattr(HeldJobs, "submit", submit)
+    patch.setattr(HeldJobs, "hand_out", hand_out)
 
 
 def tells_of_another_row(patch: Patch) -> None:

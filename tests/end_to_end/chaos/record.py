@@ -36,6 +36,8 @@ class Machine:
     max_attempts: int = 8
     #: Logins of people; all others are workers.
     people: frozenset[str] = frozenset()
+    #: Logins of daemons of old, which finish what was taken from them meanwhile.
+    daemons: frozenset[str] = frozenset(("daemon",))
 
     def step(self, entry: Entry) -> tuple[Any, Any]:
         """The states before and after a write."""

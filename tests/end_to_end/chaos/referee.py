@@ -131,7 +131,7 @@ class Referee:
             allowed.add(step)
         if step not in allowed:
             self._find("machine", entry, f"a person went from {step[0]} to {step[1]}")
-        if track.holder and not track.holder.token:
+        if track.holder and track.holder.who in m.daemons and not track.holder.token:
             track.robbed.add(track.holder.who)
         track.holder = None
 
@@ -212,7 +212,7 @@ class Referee:
 
     def _renew(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:
         owner, holder = self._machine.owner, track.holder
-        same = after[owner] == before[owner]
+        same = after.get(owner) == before.get(owner)
         if holder and self._is_under_token_of_before(entry, holder, after) and same:
             self.counts["renewed by the token of before"] += 1
             return
@@ -257,7 +257,7 @@ class Referee:
 
         A person set it back, token and all, and a daemon took it then.
         """
-        own = self._tokens.get(str(row[self._machine.owner])) == entry.who
+        own = self._tokens.get(str(row.get(self._machine.owner))) == entry.who
         return entry.who != holder.who and not holder.token and own
 
     def _give_back(self, entry: Entry, track: _Track, before: Row, after: Row) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,9 @@ from ermpoll.sandbox.app import CONTROL
 from ermpoll.sandbox.store.store import Store
 from tests.end_to_end.chaos import words
 from tests.end_to_end.chaos.court import Court
-from tests.end_to_end.chaos.ledger import Ledger
+from tests.end_to_end.chaos.fleet import Fleet, crash_of, run
+from tests.end_to_end.chaos.ledger import Ledger, wall_s
+from tests.end_to_end.chaos.liveness import Window
 from tests.end_to_end.chaos.people import FEEDER, PERSON, Caller, Person
 from tests.end_to_end.chaos.record import Entry, Machine, Violation
 from tests.end_to_end.chaos.table import QUEUE, TABLE
@@ -29,9 +33,12 @@ from tests.helpers.conditions import let_pass
 
 #: Crashes after which there is nothing more to learn.
 ENOUGH = 10
+#: How often the calm is looked at, in seconds.
+STEP_S = 0.1
 #: Ready rows at most: a longer table makes each look dearer, not harder.
 BACKLOG = 3000
-ROOT = Path(__file__).parents[3]
+#: How long agents may take to come back when a hindrance is over, in seconds.
+RECOVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,13 @@ class Setting:
     longest_s: float = 240.0
     #: How long the calm may take, in seconds.
     calm_s: float = 60.0
+    #: Whether the table says whose a row is. Where it does not, there is no daemon of
+    #: old beside, and what a killed agent had stays claimed.
+    owner: bool = True
+    #: Whether nothing comes from outside that would excuse an agent.
+    mild: bool = False
+    #: Faults of agents, one after the other, by their names; none: they have none.
+    planted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,31 +86,41 @@ class Storm:
         self._folder = folder
         self._rng = random.Random(setting.seed)
         self._counts: Counter[str] = Counter()
-        self._crashes: list[str] = []
-        self._agents: dict[str, subprocess.Popen[bytes]] = {}
+        self._fleet = Fleet(
+            folder,
+            self._rng,
+            self._counts,
+            lease_s=setting.lease_s,
+            owner=setting.owner,
+            planted=setting.planted,
+        )
+        self._crashes = self._fleet.crashes
         self._others: dict[str, subprocess.Popen[bytes]] = {}
-        self._born = 0
         self._fed = 0
         self._ports = (0, 0)
         self._url = self._amqp = ""
+        #: When agents could do nothing.
+        self._away: list[Window] = []
 
     def run(self) -> Report:
         """Let it happen, and ask the referee."""
         begun = time.monotonic()
         try:
             self._serve()
-            person = Person(self._url, random.Random(self._set.seed))
+            rng = random.Random(self._set.seed)
+            self._person = Person(self._url, rng, owner=self._set.owner)
             self._begin()
-            person.start()
+            self._person.start()
             try:
                 self._blow()
             finally:
-                self._faults({})
-                person.stop()
+                self._tell(Gust(name="calm"))
+                self._person.stop()
             self._calm()
             self._end()
         finally:
-            for process in (*self._agents.values(), *self._others.values()):
+            self._fleet.end()
+            for process in self._others.values():
                 process.kill()
                 process.wait()
         counts, found = self._judge()
@@ -110,50 +134,32 @@ class Storm:
     # beginning
 
     def _serve(self) -> None:
-        data = str(self._folder / "catalog")
-        server = self._run("tests.end_to_end.chaos.place", *map(str, self._ports), data)
+        data, bare = str(self._folder / "catalog"), [] if self._set.owner else ["bare"]
+        server = run("place", self._folder, *map(str, self._ports), data, *bare)
         self._others["server"] = server
         assert server.stdout is not None
         with server.stdout as out:
             told = json.loads(out.readline())
         self._url, self._amqp = told["url"], told["amqp"]
+        self._fleet.url, self._fleet.amqp = self._url, self._amqp
         ports = (url.split("://")[1].split("/")[0] for url in (self._url, self._amqp))
         first, second = (int(place.rpartition(":")[2]) for place in ports)
         self._ports = (first, second)
 
     def _begin(self) -> None:
         self._feed(50)
-        work_s = str(1.5 * self._set.lease_s)
-        server = f"localhost:{self._ports[0]}"
-        legacy = self._run("tests.end_to_end.chaos.legacy", server, "daemon", work_s)
-        self._others["legacy"] = legacy
-        # once agents write, its claims under the whole catalog's ETag seldom win
-        self._until(f"state={QUEUE['claimed']}", lambda n: n > 0, 20)
+        if self._set.owner:
+            work_s = str(1.5 * self._set.lease_s)
+            server = f"localhost:{self._ports[0]}"
+            legacy = run("legacy", self._folder, server, "daemon", work_s)
+            self._others["legacy"] = legacy
+            # once agents write, its claims under the catalog's ETag seldom win
+            self._until(f"state={QUEUE['claimed']}", lambda n: n > 0, 20)
         for _ in range(self._set.agents):
-            self._spawn()
-
-    def _spawn(self) -> None:
-        self._born += 1
-        name = f"agent-{self._born}"
-        amqp = [self._amqp] if self._born % 2 else []
-        lease = str(self._set.lease_s)
-        self._agents[name] = self._run(
-            "tests.end_to_end.chaos.worker",
-            self._url,
-            name,
-            lease,
-            str(self._folder),
-            *amqp,
-        )
-
-    def _run(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        with (self._folder / f"{module}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                cwd=ROOT,
-                stdout=subprocess.PIPE if module.endswith("place") else log,
-                stderr=subprocess.DEVNULL if module.endswith("legacy") else log,
-            )
+            self._fleet.spawn()
+        if self._set.planted:
+            # each is to have its share of the rows
+            self._fleet.wait_for_all()
 
     def _feed(self, until: int) -> None:
         """Add rows up to a number, but not more than agents may soon take."""
@@ -163,8 +169,9 @@ class Storm:
         if ready is None:
             return
         most = self._fed + max(BACKLOG - ready[0]["n"], 0)
+        new = {"state": QUEUE["ready"], **({"attempts": 0} if self._set.owner else {})}
         rows = [
-            {"number": n, "human": n % 2 == 0, "state": QUEUE["ready"], "attempts": 0}
+            {"number": n, "human": n % 2 == 0, **new}
             for n in range(self._fed, min(until, most, self._set.claims))
         ]
         if rows and caller.ask("POST", f"entity/{TABLE}", rows):
@@ -174,17 +181,21 @@ class Storm:
 
     def _blow(self) -> None:
         begun = killed = time.monotonic()
-        for gust in gusts(self._rng, self._set.lease_s, TIMEOUT_S):
+        calm = itertools.cycle((Gust(name="calm"), None))
+        weather = gusts(self._rng, self._set.lease_s, TIMEOUT_S)
+        for gust in calm if self._set.mild else weather:
             passed = time.monotonic() - begun
             if self._is_enough(passed, gust) or len(self._crashes) > ENOUGH:
                 return
             self._feed(int(self._set.claims * passed / self._set.seconds) + 50)
             if gust is not None:
-                self._strike(gust)
-            self._revive()
+                self._counts[f"gust: {gust.name}"] += 1
+                with self._hindrance(gust):
+                    self._strike(gust)
+            self._fleet.revive()
             if time.monotonic() - killed > self._set.kill_s:
                 killed = time.monotonic()
-                self._kill()
+                self._fleet.kill()
 
     def _is_enough(self, passed: float, gust: Gust | None) -> bool:
         """Whether the storm is over: after a whole round, and when all rows are in."""
@@ -192,50 +203,57 @@ class Storm:
         over = gust is None and fed and passed > self._set.seconds
         return over or passed > self._set.longest_s
 
+    @contextmanager
+    def _hindrance(self, gust: Gust) -> Iterator[None]:
+        since = wall_s()
+        yield
+        if gust.hinders:
+            self._away.append((since, wall_s() + RECOVERY_S))
+
     def _strike(self, gust: Gust) -> None:
-        self._counts[f"gust: {gust.name}"] += 1
-        self._faults(gust.faults)
+        self._tell(gust)
         if gust.act == "restart":
             self._others["server"].kill()
             self._others["server"].wait()
             let_pass(0.3)
             self._serve()
+        if gust.act == "take over":
+            self._person.take_over()
         if gust.act == "freeze":
-            frozen = self._rng.choice(sorted(self._agents))
-            self._agents[frozen].send_signal(signal.SIGSTOP)
+            self._fleet.freeze(gust.seconds)
+        else:
             let_pass(gust.seconds)
-            self._agents[frozen].send_signal(signal.SIGCONT)
-            return
-        let_pass(gust.seconds)
 
-    def _faults(self, plan: dict[str, Any]) -> None:
+    def _tell(self, gust: Gust) -> None:
+        """Tell the sandbox what it is to do wrong, and nothing else."""
         caller = Caller(self._url, "owner", timeout_s=30)
-        if not caller.send("POST", CONTROL, {"do": "faults", **plan}):
-            self._crashes.append("the sandbox took no command")
-
-    def _kill(self) -> None:
-        name = self._rng.choice(sorted(self._agents))
-        self._agents[name].kill()
-        self._agents.pop(name).wait()
-        self._counts["agents killed"] += 1
-        self._spawn()
-
-    def _revive(self) -> None:
-        for name, agent in list(self._agents.items()):
-            if agent.poll() is not None:
-                self._crashes.append(f"{name} ended by itself with {agent.returncode}")
-                del self._agents[name]
-                self._spawn()
+        for command in (
+            {"do": "headers", "spoils": gust.headers},
+            {"do": "faults", **gust.faults},
+        ):
+            if not caller.send("POST", CONTROL, command):
+                self._crashes.append("the sandbox took no command")
 
     # the calm
 
     def _calm(self) -> None:
         """Wait until agents have nothing left to do or to wait for."""
-        self._others["legacy"].send_signal(signal.SIGTERM)
-        self._ended("legacy", self._others.pop("legacy"))
-        ready, claimed = QUEUE["ready"], QUEUE["claimed"]
-        left = f"state={ready};(state={claimed}&!owner::null::)"
-        self._until(left, lambda n: n == 0, self._set.calm_s)
+        ready, claimed = f"state={QUEUE['ready']}", f"state={QUEUE['claimed']}"
+        if self._set.owner:
+            self._others["legacy"].send_signal(signal.SIGTERM)
+            self._crashes += crash_of("legacy", self._others.pop("legacy"))
+            left = f"{ready};({claimed}&!owner::null::)"
+            self._until(left, lambda n: n == 0, self._set.calm_s)
+            return
+        # whose a row is nothing tells: it is nobody's when the longest work is over
+        seen: deque[int] = deque(maxlen=int(2 * self._set.lease_s / STEP_S))
+
+        def nothing_moves(n: int) -> bool:
+            seen.append(n)
+            return len(seen) == seen.maxlen and len(set(seen)) == 1
+
+        self._until(ready, lambda n: n == 0, self._set.calm_s)
+        self._until(f"{ready};{claimed}", nothing_moves, self._set.calm_s)
 
     def _until(self, which: str, enough: Callable[[int], bool], seconds: float) -> None:
         """Wait until there are enough rows of a filter, that long at most."""
@@ -245,62 +263,62 @@ class Storm:
             found = caller.ask("GET", f"aggregate/{TABLE}/{which}/n:=cnt(RID)")
             if found and enough(found[0]["n"]):
                 return
-            let_pass(0.1)
+            let_pass(STEP_S)
 
     def _end(self) -> None:
-        for agent in self._agents.values():
-            agent.send_signal(signal.SIGTERM)
-        for name, agent in self._agents.items():
-            self._ended(name, agent)
-        self._agents.clear()
+        self._fleet.stop()
         self._others["server"].send_signal(signal.SIGTERM)
         self._others.pop("server").wait(10)
-
-    def _ended(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        try:
-            code = process.wait(25)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            self._crashes.append(f"{name} did not end within 25 s of SIGTERM")
-            return
-        if code != 0:
-            self._crashes.append(f"{name} ended with {code}")
 
     # the referee
 
     def _judge(self) -> tuple[Counter[str], list[Violation]]:
         """Read the sandbox's record from its file, as it stands there."""
-        names = [f"agent-{n + 1}" for n in range(self._born)]
+        names = self._fleet.names
         ledgers = [Ledger(self._folder / f"{name}.ledger", name) for name in names]
+        worked = [one for ledger in ledgers for one in ledger.read()]
+        said = [words.read(self._folder / f"{name}.words", name) for name in names]
+        self._counts["processes of a pool died"] = sum(one.died for one in worked)
+        self._counts["poison"] = sum(one.poison for one in worked)
+        again = (max(len(one.away) - 1, 0) for one in said)
+        self._counts["kernels restarted"] = sum(again)
         court = Court(
             Machine(people=frozenset([PERSON])),
-            ledger=[one for ledger in ledgers for one in ledger.read()],
-            said=[words.read(self._folder / f"{name}.words", name) for name in names],
+            ledger=worked,
+            said=said,
+            lives=self._fleet.lives(said, self._away),
+            # a write in doubt, sent in time, is sent again until it is certain
+            slack_s=0.0 if self._set.mild else 5.0,
+            # where nothing says whose a row is, one may be nobody's for ever
+            patience_s=40.0 if self._set.owner else math.inf,
         )
-        store = Store(self._folder / "catalog")
-        start, last = 1, 0.0
-        try:
-            while page := _page(store, start):
-                for seq, at, _, _, _, who, _, rows in page:
-                    last = at / 1e6
-                    for table, rid, before, after in rows:
-                        if table == TABLE:
-                            court.see(
-                                Entry(
-                                    seq=seq,
-                                    at=last,
-                                    who=who,
-                                    rid=rid,
-                                    before=before,
-                                    after=after,
-                                )
-                            )
-                start = page[-1][0] + 1
-        finally:
-            store.close()
+        last = 0.0
+        for entry in _record(self._folder / "catalog"):
+            last = entry.at
+            court.see(entry)
         found = court.end(max(last, datetime.now(UTC).timestamp()))
         return court.counts, found
+
+
+def _record(path: Path) -> Iterator[Entry]:
+    """Read all rows of all writes."""
+    store, start = Store(path), 1
+    try:
+        while page := _page(store, start):
+            for seq, at, _, _, _, who, _, rows in page:
+                for table, rid, before, after in rows:
+                    if table == TABLE:
+                        yield Entry(
+                            seq=seq,
+                            at=at / 1e6,
+                            who=who,
+                            rid=rid,
+                            before=before,
+                            after=after,
+                        )
+            start = page[-1][0] + 1
+    finally:
+        store.close()
 
 
 def _page(store: Store, start: int) -> list[list[Any]]:

@@ -18,6 +18,8 @@ COLUMNS = {
     "code": "text",
     "result": "jsonb",
 }
+#: What a table that has only a state column lacks of them.
+NO_OWNER = ("owner", "attempts", "retry_at")
 #: The options of the queue.
 QUEUE: dict[str, Any] = {
     "state": "state",
@@ -31,3 +33,14 @@ QUEUE: dict[str, Any] = {
     "retry_at": "retry_at",
     "max_attempts": 8,
 }
+
+
+def columns(*, owner: bool) -> dict[str, str]:
+    """The table's columns, with or without those that say whose a row is."""
+    return {n: kind for n, kind in COLUMNS.items() if owner or n not in NO_OWNER}
+
+
+def options(*, owner: bool) -> dict[str, Any]:
+    """The options of a queue on it."""
+    lacks = () if owner else (*NO_OWNER, "max_attempts")
+    return {name: word for name, word in QUEUE.items() if name not in lacks}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ermpoll.agent.breaker import TRIAL_LIMIT_S, TRIAL_LONGEST_S, Breaker, Circuit
+from ermpoll.agent.executor.breaker import (
+    TRIAL_LIMIT_S,
+    TRIAL_LONGEST_S,
+    Breaker,
+    Circuit,
+)
 
 
 def after(faults: int, rand: float = 1.0) -> Breaker:
@@ -46,6 +51,25 @@ def test_work_that_ends_late_does_not_close_the_circuit():
     broken = after(1)
 
     assert broken.worked() is broken
+
+
+def test_a_trial_without_an_answer_is_no_fault_but_is_told_of():
+    asked = Breaker().trying(5.0)
+    again = asked.trying(5.0 + TRIAL_LIMIT_S)
+
+    assert asked.silent_s(4.9 + TRIAL_LIMIT_S) == 0.0
+    assert again.silent_s(25.0 + TRIAL_LIMIT_S) == 20.0 + TRIAL_LIMIT_S
+    assert (again.faults, again.reason) == (0, "")
+    assert again.answered().silent_s(1000.0) == 0.0
+
+
+def test_who_begins_anew_waits_for_no_old_trial_and_no_old_back_off():
+    asked = Breaker().trying(5.0).anew(500.0)
+
+    assert (asked.circuit, asked.due_s(500.0)) == (Circuit.OPEN, 0.0)
+    assert asked.trying(500.0).silent_s(501.0) == 0.0
+    assert after(3).anew(0.5).due_s(0.5) == 0.0
+    assert Breaker().anew(0.5).circuit is Circuit.CLOSED
 
 
 @pytest.mark.parametrize(

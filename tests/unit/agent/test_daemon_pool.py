@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ermpoll.agent.daemon_pool import DaemonThreadPool
+from ermpoll.agent.executor.daemon_pool import DaemonThreadPool
 from tests.helpers.conditions import wait_until
 
 
@@ -91,3 +91,49 @@ def test_own_threads_end_though_an_interrupt_met_the_beginning_of_one(monkeypatc
         return [name for name in names if name.startswith("ermpoll-interrupted")]
 
     wait_until(lambda: not running())
+
+
+def test_more_threads_begin_at_once_for_what_waits():
+    pool, go = DaemonThreadPool(1, "ermpoll-test"), threading.Event()
+    for _ in range(4):
+        pool.submit(go.wait, 10)
+    wait_until(lambda: pool._calls.qsize() == 3)
+
+    pool.resize(3)
+
+    wait_until(lambda: pool._calls.qsize() == 1)
+    go.set()
+    pool.shutdown()
+
+
+def test_threads_that_are_too_many_end_after_their_call():
+    pool, go = DaemonThreadPool(4, "ermpoll-test"), threading.Event()
+    futures = [pool.submit(go.wait, 10) for _ in range(4)]
+    wait_until(lambda: len(pool._threads) == 4)
+    threads = [*pool._threads]
+
+    pool.resize(1)
+    go.set()
+    for future in futures:
+        assert future.result(5)
+
+    wait_until(lambda: sum(thread.is_alive() for thread in threads) == 1)
+    assert pool.submit(int).result(5) == 0
+    pool.shutdown()
+    wait_until(lambda: not any(thread.is_alive() for thread in threads))
+
+
+def test_threads_that_wait_for_a_call_are_ended_as_well():
+    pool = DaemonThreadPool(3, "ermpoll-test")
+    go = threading.Event()
+    futures = [pool.submit(go.wait, 10) for _ in range(3)]
+    go.set()
+    for future in futures:
+        future.result(5)
+    wait_until(lambda: pool._idle._value == 3)
+
+    pool.resize(1)
+
+    wait_until(lambda: len(pool._threads) == 1)
+    assert pool.submit(int).result(5) == 0
+    pool.shutdown()

@@ -61,7 +61,8 @@ def jobs(told: list[int], now: list[float]) -> HeldJobs:
 
 
 def hold(jobs: HeldJobs, desk: Desk, *rids: str) -> None:
-    jobs.submit([held(rid) for rid in rids], desk.submit)
+    jobs.hold([held(rid) for rid in rids])
+    jobs.hand_out(desk.submit)
 
 
 def running(jobs: HeldJobs) -> list[str]:
@@ -117,7 +118,8 @@ def test_what_no_worker_has_begun_is_given_back(jobs):
 
     with ThreadPoolExecutor(2) as pool:
         rows = [held(rid) for rid in "ABCD"]
-        jobs.submit(rows, lambda row: pool.submit(work, row), tells_running=True)
+        jobs.hold(rows)
+        jobs.hand_out(lambda row: pool.submit(work, row), tells_running=True)
         begun.wait()
 
         jobs.give_back()
@@ -201,7 +203,8 @@ def test_an_executor_that_takes_no_more_is_asked_once_and_fails_no_row(jobs):
         asked.append(row["RID"])
         raise ConnectionError("no route")
 
-    jobs.submit([held("A"), held("B")], refuse)
+    jobs.hold([held("A"), held("B")])
+    jobs.hand_out(refuse)
 
     ended = jobs.pop_finished()
     assert asked == ["A"]
@@ -238,7 +241,8 @@ def test_what_breaks_while_it_is_asked_back_is_not_forgotten(jobs, desk):
 
 
 def test_leases_are_renewed_after_a_third_and_lapse_at_their_end(jobs, desk):
-    jobs.submit([held("A", deadline=130)], desk.submit)
+    jobs.hold([held("A", deadline=130)])
+    jobs.hand_out(desk.submit)
 
     assert jobs.to_renew(30, 100) == []
     assert jobs.renewal_due_s(30, 100) == pytest.approx(10)
@@ -270,7 +274,8 @@ def test_a_wait_ends_when_half_of_the_jobs_have_ended(desk):
 
 
 def test_attempts_are_shown_where_the_table_counts_them(jobs, desk):
-    jobs.submit([held("A", tries=2)], desk.submit)
+    jobs.hold([held("A", tries=2)])
+    jobs.hand_out(desk.submit)
 
     assert [one.attempt for one in jobs.running("tries")] == [2]
     assert [one.attempt for one in jobs.running(None)] == [None]
@@ -305,3 +310,31 @@ def test_of_jobs_that_end_together_one_call_is_made_until_they_are_taken(
     desk.end("C")
 
     assert told == [1, 3]
+
+
+def test_what_is_held_and_not_handed_out_goes_back_at_once():
+    jobs, handed = HeldJobs(4, lambda: None), []
+    jobs.hold([held("A"), held("B")])
+    jobs.forget(["A"])
+    assert jobs.has_new
+    assert jobs.busy == 1
+
+    jobs.give_back()
+    jobs.hand_out(handed.append)
+
+    assert given_back(jobs) == ["B"]
+    assert handed == []
+    assert not jobs.has_new
+
+
+def test_a_look_is_pressing_once_it_was_asked_for_and_half_has_ended():
+    jobs = HeldJobs(4, lambda: None)
+    pool = ThreadPoolExecutor(1)
+    jobs.hold([held("A"), held("B")])
+    before = jobs.is_pressing
+    jobs.hand_out(lambda row: pool.submit(lambda: DONE))
+    pool.shutdown()
+    after = jobs.is_pressing
+    jobs.pop_finished()
+
+    assert (before, after, jobs.is_pressing) == (False, True, False)

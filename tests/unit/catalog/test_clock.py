@@ -65,7 +65,71 @@ def test_a_newer_write_corrects_an_older_one_both_ways(here, ahead_s):
     here.passes(1)
     here.clock.heard_write(after(1))
 
-    assert here.clock.now() == here.clock.own_time(1) == after(1)
+    assert here.clock.now() == after(1)
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, -3, 3, 3600])
+def test_nobody_is_judged_by_a_write_that_leaps_until_another_confirms_it(
+    here, ahead_s
+):
+    here.clock.heard_write(after(0))
+    assert here.clock.own_time(1) == after(0)
+    here.passes(1)
+    here.clock.heard_write(after(1 + ahead_s))
+    assert here.clock.own_time(1) is None
+    here.passes(1)
+    here.clock.heard_write(after(2 + ahead_s))
+
+    assert here.clock.own_time(1) == after(2 + ahead_s)
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_nothing_begins_before_its_time_by_one_write_that_leaps(here, ahead_s):
+    here.clock.heard_write(after(0))
+    here.passes(1)
+    here.clock.heard_write(after(1 + ahead_s))
+    assert here.clock.reached() == min(after(1), after(1 + ahead_s))
+    here.passes(1)
+    here.clock.heard_write(after(2 + ahead_s))
+
+    assert here.clock.reached() == after(2 + ahead_s)
+
+
+def test_what_was_reached_is_guessed_until_a_write_tells_it(here):
+    here.clock.heard_date(after(60))
+    assert (here.clock.reached(), here.clock.is_told) == (
+        after(60) - DATE_MARGIN,
+        False,
+    )
+    here.clock.heard_write(after(0))
+
+    assert (here.clock.reached(), here.clock.is_told) == (after(0), True)
+
+
+def test_one_write_that_leaps_costs_nothing_once_it_is_over(here):
+    here.clock.heard_write(after(0))
+    here.clock.heard_write(after(3600))
+    assert here.clock.own_time(1) is None
+    here.passes(1)
+    here.clock.heard_write(after(1))
+
+    assert here.clock.own_time(1) == after(1)
+
+
+def test_a_slow_answer_is_no_leap(here):
+    here.clock.heard_write(after(0))
+    asked_at = here.clock.reading()
+    here.passes(20)
+    here.clock.heard_write(after(1), asked_at)
+
+    assert here.clock.own_time(30) == after(1)
+
+
+def test_the_first_write_is_believed_whatever_a_front_server_says(here):
+    here.clock.heard_date(after(-3600))
+    here.clock.heard_write(after(0))
+
+    assert here.clock.own_time(1) == after(0)
 
 
 def test_of_two_writes_the_one_sent_later_counts_whichever_answer_comes_last(here):
@@ -264,3 +328,21 @@ def test_times_of_other_zones_are_written_in_utc():
     at = datetime(2026, 1, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
 
     assert time_text(at) == "2025-12-31T23:00:00.000000+00:00"
+
+
+def test_the_write_that_was_answered_soonest_tells_the_finest_time(here):
+    assert here.clock.fine_s() is None
+    for late_s in (0.080, 0.006, 0.200):
+        here.passes(1.0)
+        at = START + timedelta(seconds=here.rising - 100 - late_s)
+        here.clock.heard_write(at)
+
+    assert here.clock.fine_s() == pytest.approx(START.timestamp() + 3, abs=1e-4)
+
+
+def test_a_clock_that_was_set_has_a_fine_time_again_at_once(here):
+    here.clock.heard_write(after(0))
+    here.passes(1.0)
+    here.clock.heard_write(after(-3600))
+
+    assert here.clock.fine_s() == pytest.approx(START.timestamp() - 3600, abs=0.01)

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from ermpoll.catalog.write_lock import LONGEST_WAIT_S, Turns, WriteLock
-from tests.helpers.conditions import let_pass
+from tests.helpers.conditions import let_pass, wait_until
+
+pytestmark = pytest.mark.usefixtures("folder")
 
 URL = "http://localhost:1/ermrest/catalog/1"
 _OTHER = """
@@ -29,13 +31,6 @@ with lock.hold():
     print(time.monotonic(), flush=True)
     sys.stdin.readline()
 """
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return tmp_path
 
 
 @contextmanager
@@ -174,11 +169,36 @@ def test_other_catalogs_are_not_waited_for() -> None:
         assert entered_after(WriteLock(URL)) < 0.5
 
 
-def test_the_files_are_their_owners_alone(folder: Path) -> None:
-    with WriteLock(URL).hold():
-        pass
+def test_no_file_stays_once_all_have_left(folder: Path) -> None:
+    lock = WriteLock(URL)
+    with another_process_in(URL) as other:
+        waiter = threading.Thread(target=entered_after, args=(lock,))
+        waiter.start()
+        other.communicate("out\nout\n")
+        waiter.join()
 
-    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_goes_with_the_next_one(folder: Path) -> None:
+    with another_process_in(URL) as other:
+        other.kill()
+        other.wait()
+    left = len(list(folder.iterdir()))
+    entered_after(WriteLock(URL))
+
+    assert left
+    assert list(folder.iterdir()) == []
+
+
+def test_a_wait_that_was_given_up_lets_go_and_leaves_no_file(folder: Path) -> None:
+    with another_process_in(URL) as other:
+        with WriteLock(URL).hold(longest_s=0.1):
+            pass
+        other.communicate("out\nout\n")
+
+    assert wait_until(lambda: not list(folder.iterdir()))
+    assert entered_after(WriteLock(URL)) < LONGEST_WAIT_S / 2
 
 
 def test_a_folder_that_takes_no_files_does_not_matter(
@@ -256,6 +276,25 @@ def test_who_waits_is_woken_by_the_end_of_a_turn() -> None:
     thread.join(5)
 
     assert took[0] < LONGEST_WAIT_S / 2
+
+
+def test_who_waits_longest_is_next_also_before_who_just_had_a_turn() -> None:
+    turns, order = Turns(), []
+
+    def wait(name: str) -> None:
+        with turns.take():
+            order.append(name)
+
+    threads = [threading.Thread(target=wait, args=(name,)) for name in "bcd"]
+    with turns.take():
+        for n, thread in enumerate(threads, 1):
+            thread.start()
+            assert wait_until(lambda n=n: len(turns._waiting) == n)
+    wait("a")
+    for thread in threads:
+        thread.join(5)
+
+    assert order == ["b", "c", "d", "a"]
 
 
 def test_a_turn_that_hangs_is_passed_over_and_ends_no_other() -> None:

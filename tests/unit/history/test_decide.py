@@ -81,3 +81,23 @@ def test_a_row_that_is_left_alone_is_asked_of_again_when_it_changes(definition):
     )
 
     assert (pair.at, pair.likeness) == (at(5), Likeness.SAME)
+
+
+def test_a_row_that_is_gone_is_followed_no_longer(definition):
+    decider = Decider(definition, lambda row: {}, at(0))
+    for rid in ("1-A", "1-B"):
+        assert list(decider.feed(life(rid=rid).steps())) == []
+
+    decider.forget(["1-A", "1-C"])
+
+    assert decider.rids == ("1-B",)
+
+
+def test_a_row_under_way_is_told_of_unless_all_leave_it_alone(definition):
+    decider = Decider(
+        definition, lambda row: {} if row["RID"] == "1-A" else None, at(0)
+    )
+    for rid in ("1-A", "1-B"):
+        assert list(decider.feed(life(rid=rid).steps())) == []
+
+    assert [pair.rid for pair in decider.open_pairs()] == ["1-A"]

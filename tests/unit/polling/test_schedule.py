@@ -158,6 +158,20 @@ def test_a_find_resets_the_gap():
     assert simulation.schedule.gap_s == pytest.approx(0.1)
 
 
+def test_a_304_costs_so_little_that_it_sets_the_gap_back():
+    simulation = started()
+    for i in range(200):
+        simulation.notice(30.0 + i * 0.02)
+    assert simulation.schedule.gap_s == MAX_GAP_S
+
+    unchanged = LookResult(outcome="unchanged")
+    simulation.schedule = simulation.schedule.ended(
+        simulation.now, "notice", unchanged, 0.5
+    )
+
+    assert simulation.schedule.gap_s == pytest.approx(0.1)
+
+
 def test_more_is_looked_at_at_once():
     simulation = started()
     simulation.notice(30.0)
@@ -460,11 +474,16 @@ def test_a_schedule_survives_any_number_of_empty_looks():
 
 
 def test_a_failed_look_is_tried_again_before_what_it_holds_is_lost():
-    """A renewal does not wait out the back-off; the server's own wait it does."""
+    """A renewal waits out neither the back-off nor all that a server asks for."""
     schedule = replace(started().schedule, failures=9)
 
-    soon = schedule.failed(10.0, "timer", 0.99, at_most_s=0.5)
-    asked = schedule.failed(10.0, "timer", 0.99, at_most_s=0.5, retry_after_s=3.0)
+    def again_s(**told: float) -> float:
+        failed = schedule.failed(10.0, "timer", 0.99, **told)
+        return failed.next_look(10.0).at - 10
 
-    assert soon.next_look(10.0).at == 10.5
-    assert asked.next_look(10.0).at == 13.0
+    assert again_s(left_s=20.0) == 2
+    assert again_s(left_s=20.0, retry_after_s=3.0) == 3
+    assert again_s(left_s=20.0, retry_after_s=60.0) == 10
+    assert again_s(left_s=600.0, retry_after_s=60.0) == 60
+    assert again_s(left_s=0.2, retry_after_s=60.0) == 0.5
+    assert again_s(left_s=-1.0) == 0.5

@@ -14,6 +14,7 @@ from ermpoll.errors import UsageError
 from ermpoll.queue.definition import QueueDefinition
 from ermpoll.queue.plan import (
     BATCH,
+    BODY,
     batches,
     finishing_changes,
     plan_row,
@@ -194,6 +195,17 @@ def test_a_large_plan_is_cut_into_batches():
     puts = pack([change(f"R{n}", n=n) for n in range(BATCH + 1)], TABLE)
 
     assert [len(put.rows) for put in puts] == [BATCH, 1]
+
+
+def test_a_body_that_is_too_large_is_halved_until_one_row_stands_alone():
+    small, large = "x" * (BODY // 4), "x" * 2 * BODY
+    rows = [change(f"R{n}", note=small) for n in range(5)]
+    puts = pack([*rows, change("L", note=large)], TABLE)
+
+    assert [len(put.rows) for put in puts] == [3, 1, 1, 1]
+    assert [rid for put in puts for rid in put.rids] == [f"R{n}" for n in range(5)] + [
+        "L"
+    ]
 
 
 def test_what_is_not_current_any_more_is_never_filled_in():

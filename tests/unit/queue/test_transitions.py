@@ -192,13 +192,28 @@ MOVED = {"RMT": "2026-01-01T00:00:09+00:00"}
             {"owner": TOKEN, "state": "busy", "RMT": THEN},
             False,
         ),
-        (transitions.complete(FULL, HELD, {}), {"owner": TOKEN, "state": "done"}, True),
+        (
+            transitions.complete(FULL, HELD, {}),
+            {"owner": TOKEN, "state": "done", "why": None},
+            True,
+        ),
         (
             transitions.complete(FULL, HELD, {}),
             {"owner": TOKEN, "state": "busy"},
             False,
         ),
         (transitions.complete(FULL, HELD, {}), {"owner": "x", "state": "done"}, False),
+        # the state by hand, and not the result; the result, then edited
+        (
+            transitions.complete(FULL, HELD, {"n": 8}),
+            {"owner": TOKEN, "state": "done", "why": None, "n": 7},
+            False,
+        ),
+        (
+            transitions.complete(FULL, HELD, {"n": 8}),
+            {"owner": TOKEN, "state": "done", "why": None, "n": 9},
+            True,
+        ),
         (transitions.release(FULL, HELD), {"owner": None, "state": None}, True),
         (transitions.release(FULL, HELD), {"owner": TOKEN, "state": "busy"}, False),
         (transitions.release(FULL, HELD), {"owner": None, "state": "hold"}, False),

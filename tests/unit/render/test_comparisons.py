@@ -3,6 +3,8 @@ from __future__ import annotations
 from ermpoll import render
 from ermpoll.history import Comparison
 from ermpoll.history.comparison import RowPair, of_cells, pair_cells
+from ermpoll.render.comparisons import since_before
+from ermpoll.render.page import Caps
 from tests.helpers import pages
 from tests.helpers.lives import at
 
@@ -39,3 +41,21 @@ def test_times_stand_where_there_are_any():
 
     assert "would claim" in render.comparison(comparison(cells, cells, at=at(5)))
     assert "would claim" not in render.comparison(comparison(cells, cells))
+
+
+def test_a_run_beside_the_one_before_shows_what_differs_alone():
+    alike = pair_cells({"state": "new"}, {"state": "done"}, {"state": "done"})
+    apart = pair_cells({"state": "new"}, {"state": "done"}, {"state": "review"})
+    rows = (
+        RowPair(rid="1-A", likeness=of_cells(alike), cells=alike),
+        RowPair(rid="1-B", likeness=of_cells(apart), cells=apart, note="<u>"),
+    )
+    shown = Comparison(jobs=pages.jobs(), rows=rows, labels=("run before", "this run"))
+
+    page = since_before(shown, Caps())
+
+    text = pages.text_of(page)
+    assert "1 cell would be written differently, in 1 row" in text
+    assert "other 1-B state new done review other <u>" in text
+    assert "1-A" not in text
+    assert "<u>" not in page

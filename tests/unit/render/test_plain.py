@@ -21,7 +21,7 @@ def test_a_plan_reads_as_aligned_text_in_a_terminal():
         "2 rows",
         "what       RID    s",
         "changed    1-A    -new +done",
-        "unchanged  1-BCD  " + "x" * 31 + "…",
+        "unchanged  1-BCD  " + "x" * 50,
     ]
 
 
@@ -34,3 +34,10 @@ def test_lists_and_sentences_stand_on_lines_of_their_own():
         "Applied: 1 written, 1 changed meanwhile or refused and left alone",
         "1-B: changed meanwhile",
     ]
+
+
+def test_only_the_last_column_may_be_wide():
+    cells = "".join(f"<td>{letter * 200}</td>" for letter in "ab")
+    text = plain(f"<table><thead></thead><tr>{cells}</tr></table>")
+
+    assert text == "a" * 31 + "…  " + "b" * 99 + "…"

@@ -29,7 +29,7 @@ def test_candidates_say_how_many_are_shown_of_how_many():
     assert "there are more" in render.candidates(pages.candidates(rows[:50], more=True))
 
 
-def test_a_plan_shows_before_and_after_of_each_cell_and_problems_first():
+def test_a_plan_shows_before_and_after_of_each_cell_and_changed_rows_first():
     shown = pages.plan(
         [
             pages.change("1-A"),
@@ -46,11 +46,24 @@ def test_a_plan_shows_before_and_after_of_each_cell_and_problems_first():
 
     text = pages.text_of(html)
     assert "1 changed · 1 left alone · 1 failed · 1 problem · nothing written" in text
-    assert text.index("1-D") < text.index("1-C") < text.index("1-A")
+    assert text.index("1-A") < text.index("1-D") < text.index("1-C")
     assert "<del>new</del> <ins>done</ins>" in html
     assert "<details><summary>KeyError: &#39;x&#39;</summary>" in html
     assert "line 1\nline 2</pre>" in html
     assert "PUT attributegroup/S:T/RID,RMT;state 2 rows" in text
+
+
+def test_what_stops_many_rows_is_told_once_with_their_number():
+    changes = [
+        pages.change(f"1-{n}", "problem", reason="Priority: 'huge' is no int4")
+        for n in range(396)
+    ]
+
+    text = pages.text_of(render.plan(pages.plan([*changes, pages.change("2-A")])))
+
+    assert "396 problems : Priority: 'huge' is no int4" in text
+    assert "showing 50 of 397 rows" in text
+    assert "changed 2-A" in text
 
 
 def test_an_applied_plan_says_what_became_of_each_row_and_first_what_went_wrong():

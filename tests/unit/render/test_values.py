@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -107,3 +108,19 @@ def test_numbers_and_lists_read_as_words():
     assert joined(["a", "b"]) == "a, b"
     assert joined(map(str, range(12)), limit=2) == "0, 1 and 10 more"
     assert line("two\nlines  here") == "two lines here"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7385961816, "7,385,961,816"),
+        (-12345.5, "-12,345.5"),
+        (2026, "2026"),
+        (1e22, "1e+22"),
+        (Decimal("123456.10"), "123,456.10"),
+        (Decimal("NaN"), "NaN"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_long_numbers_have_separators_and_years_have_none(value, text):
+    assert cell(value).text == text

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import sys
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ermpoll.widgets import browser
 from ermpoll.widgets.browser import BrowserLink
 
 
@@ -22,7 +20,6 @@ def now():
 
 @pytest.fixture
 def voice(told, now):
-    pytest.importorskip("anywidget")
     made = BrowserLink(lambda: told.append("zone"), lambda: now[0])
     yield made
     made.widget.close()
@@ -57,14 +54,3 @@ def test_a_change_is_said_once_and_no_more_than_every_five_seconds(voice, now):
     voice.say("monitor", "stopped")
 
     assert voice.widget.text == "showing 50"
-
-
-def test_without_anywidget_times_are_utc_and_nothing_is_said(monkeypatch):
-    monkeypatch.setitem(sys.modules, "anywidget", None)
-    browser._kind.cache_clear()
-
-    voice = BrowserLink(lambda: None, lambda: 0.0)
-    voice.say("monitor", "working")
-
-    assert (voice.widget, voice.zone) == (None, UTC)
-    browser._kind.cache_clear()

@@ -522,3 +522,17 @@ def test_an_interrupt_finishes_what_runs_and_a_second_gives_it_back(catalog):
 
     assert states(catalog, [quick, slow]) == ["complete", "actionable"]
     go.set()
+
+
+def test_what_came_of_one_write_is_told_with_one_status(catalog):
+    rids = add(catalog, *[NEW] * 3)
+    agent = ermpoll.Agent(queue(catalog), lambda row: None, workers=3, prefetch=0)
+    events: list[ermpoll.Event] = []
+    agent.subscribe(events.append)
+
+    agent.run(until_idle=True)
+
+    claimed = [event for event in events if event.kind == "claimed"]
+    assert [event.rid for event in claimed] == rids
+    assert len({id(event.status) for event in claimed}) == 1
+    assert claimed[0].status.held == 3

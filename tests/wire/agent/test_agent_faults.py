@@ -59,8 +59,8 @@ def test_four_agents_at_once_neither_collide_nor_read_what_is_gone() -> None:
     statuses = [agent.status for agent in agents]
     assert sum(status.completed for status in statuses) == 436
     assert sum(status.wasted for status in statuses) == 0
-    # all begin with a look whose rows are not known to be contested
-    assert sum(status.lost for status in statuses) <= 3 * 2
+    # until each has its share, rows are read that others are about to claim
+    assert sum(status.lost for status in statuses) <= 6
 
 
 def test_an_agent_that_backs_off_and_holds_nothing_stops_at_once(

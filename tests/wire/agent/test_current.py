@@ -68,7 +68,9 @@ def test_a_coroutine_and_its_tasks_know_their_job(catalog):
 def dask() -> Iterator[Executor]:
     distributed = pytest.importorskip("distributed")
     with (
-        distributed.LocalCluster(1, dashboard_address="127.0.0.1:0") as cluster,
+        distributed.LocalCluster(
+            n_workers=1, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         cluster.get_client() as client,
     ):
         yield client.get_executor()

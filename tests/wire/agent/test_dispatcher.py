@@ -168,7 +168,7 @@ def test_a_lasting_fault_costs_neither_writes_nor_attempts_nor_many_calls(catalo
         queue(catalog), picklable_work.report_pid, workers=4, executor=line
     )
     with started(agent):
-        wait_until(lambda: agent.status.released and not agent.status.held)
+        wait_until(lambda: "no route" in agent.status.reason and not agent.status.held)
         writes, asked = catalog.writes, line.asked
         let_pass(2)
         tries = line.asked - asked

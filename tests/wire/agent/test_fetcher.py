@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from datetime import timedelta
 
 import ermpoll
-from ermpoll.errors import UsageError
+from ermpoll.backoff import REAL
+from ermpoll.catalog.clock import time_text
 from ermpoll.notices.base import LocalNotices
 from tests.helpers.conditions import wait_until
 from tests.helpers.tables import add, queue, read
+from tests.helpers.virtual_world import REQUEST_S, Person, World
 
 NEW = {"state": "actionable"}
 
@@ -38,36 +41,6 @@ def test_a_transform_that_refuses_every_row_leaves_the_agent_idle(catalog):
     agent.run(until_idle=True)
 
     assert sum(agent.status.looks.values()) <= 2
-
-
-def test_shards_share_the_rows_without_overlap(catalog):
-    rids = add(catalog, *[NEW] * 40)
-    done = [
-        ermpoll.Agent(queue(catalog), lambda row: None, spread=(k, 3), workers=40)
-        for k in range(3)
-    ]
-
-    counts = [agent.run_once() for agent in done]
-
-    assert sum(counts) == 40
-    assert all(0 < count < 40 for count in counts)
-    assert set(states(catalog, rids)) == {"complete"}
-
-
-def test_a_random_start_does_every_row(catalog):
-    rids = add(catalog, *[NEW] * 30)
-
-    ermpoll.Agent(queue(catalog), lambda row: None, spread="random").run(
-        until_idle=True
-    )
-
-    assert set(states(catalog, rids)) == {"complete"}
-
-
-@pytest.mark.parametrize("spread", [(3, 3), (0, 17), "head", (1,)])
-def test_a_spread_that_cant_be_is_refused(catalog, spread):
-    with pytest.raises(UsageError, match="spread"):
-        ermpoll.Agent(queue(catalog), lambda row: None, spread=spread)
 
 
 def test_agents_of_one_process_ask_once_for_a_notice(box, catalog):
@@ -102,3 +75,31 @@ def test_a_candidate_that_is_to_be_marked_is_asked_of_its_transform_once(catalog
 
     assert asked == rids
     assert states(catalog, rids) == ["failed"] * 3
+
+
+def test_a_row_whose_time_comes_during_a_look_is_not_forgotten():
+    with World.open() as world:
+        person = Person(world)
+        # an own write tells the catalog's time
+        person.add({"code": "first-1"})
+        agent = world.add_agent("agent")
+        world.run(5)
+        # no candidate when the look begins, and past when it asks what is next
+        soon = agent.catalog.now() + timedelta(seconds=REQUEST_S / 2)
+        [rid] = person.add({"code": "second-1"})
+        person.edit(rid, retry_at=time_text(soon + timedelta(seconds=2 * REQUEST_S)))
+
+        fetch = agent.agent._cycle._fetcher.fetch(1, conditional=False)
+
+        assert fetch.claims == ()
+        assert fetch.retry_s is not None
+
+
+def test_whoever_is_late_for_the_first_rows_begins_further_behind(catalog):
+    rids = add(catalog, *[NEW] * 20)
+    half = replace(REAL, random=lambda: 0.5)
+    agent = ermpoll.Agent(queue(catalog), lambda row: None, clocks=half)
+
+    fetch = agent._cycle._fetcher.fetch(2, conditional=False, late=True)
+
+    assert [step.rid for step in fetch.claims] == rids[10:12]

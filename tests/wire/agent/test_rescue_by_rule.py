@@ -1,4 +1,4 @@
-"""When an agent frees somebody's claim by itself: by the catalog's own time alone."""
+"""What is overdue, or due again: by the catalog's own time alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 import ermpoll
 from ermpoll.queue import queue as queue_module
-from tests.helpers.conditions import wait_until
+from tests.helpers.conditions import let_pass, wait_until
 from tests.helpers.peers import Front, serving
-from tests.helpers.tables import add, edit, queue
+from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
 
@@ -64,6 +64,8 @@ def test_an_overdue_claim_is_freed_by_an_agent_that_has_only_read(catalog, front
     gone = queue(catalog, lease_s=1).claim()
     jobs = queue(ermpoll.connect(f"http://{front.netloc}{urlsplit(catalog.url).path}"))
     wait_until(lambda: gone.rids[0] in jobs.stale().rids)
+    # overdue by the newest time that is known, and soon surely so
+    let_pass(0.3)
     agent = ermpoll.Agent(jobs, lambda row: None)
 
     agent.run_once()
@@ -107,6 +109,8 @@ def test_a_claim_that_was_touched_after_it_was_listed_is_left_alone(
     gone = queue(catalog, lease_s=1).claim()
     [rid] = gone.rids
     wait_until(lambda: rid in jobs.stale().rids)
+    # overdue by the newest time that is known, and soon surely so
+    let_pass(0.3)
     touched = []
 
     def renew(sent):
@@ -136,3 +140,56 @@ def test_a_time_that_can_t_be_asked_for_is_no_error(catalog):
     assert not reader.ask_time("attributegroup/Ops:Job/RID;state")
     assert reader.own_time(1e9) is None
     reader.close()
+
+
+RETRIED = {**NEW, "attempts": 1}
+
+
+def time_in(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+@pytest.mark.parametrize("how", ["agent", "claim"])
+def test_a_date_from_ahead_brings_no_retry_forward(catalog, front, fronted, how):
+    early, due = add(
+        catalog,
+        {**RETRIED, "retry_at": time_in(600)},
+        {**RETRIED, "retry_at": time_in(-600)},
+    )
+    front.told["Date"] = date_in(3600)
+    jobs = queue(fronted)
+
+    if how == "agent":
+        ermpoll.Agent(jobs, lambda row: None, workers=2).run_once()
+    else:
+        jobs.complete(jobs.claim(2))
+
+    done = {rid: read(catalog, rid)["state"] == "complete" for rid in (early, due)}
+    assert done == {early: False, due: True}
+    assert puts(front)[0] == "[]"
+
+
+@pytest.mark.parametrize("how", ["agent", "claim"])
+def test_a_write_that_leaps_brings_no_retry_forward(catalog, how):
+    [early, _] = add(catalog, {**RETRIED, "retry_at": time_in(600)}, NEW)
+    catalog.clock.heard_write(datetime.now(UTC) + timedelta(hours=1))
+    jobs = queue(catalog)
+
+    if how == "agent":
+        ermpoll.Agent(jobs, lambda row: None, workers=2).run_once()
+    else:
+        jobs.claim(2)
+
+    assert read(catalog, early)["state"] == "actionable"
+
+
+def test_a_retry_is_put_off_by_no_write_that_leaps(catalog):
+    [rid] = add(catalog, {**NEW, "attempts": 0})
+
+    def fails(row: object) -> None:
+        catalog.clock.heard_write(datetime.now(UTC) + timedelta(hours=1))
+        raise ValueError("no series")
+
+    ermpoll.Agent(queue(catalog), fails).run_once()
+
+    assert read(catalog, rid)["retry_at"] < time_in(600)

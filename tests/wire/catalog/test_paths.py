@@ -126,3 +126,13 @@ def test_paging_past_each_row_meets_every_row_once(shared_box, text):
 
     assert sorted(met) == sorted(made)
     catalog.close()
+
+
+def test_the_order_by_one_column_takes_any_name():
+    order = paths.Order.by("Size, GB::desc::", descending=True)
+
+    assert order.sort() == "@sort(Size%2C%20GB%3A%3Adesc%3A%3A::desc::,RID)"
+    assert order.after({"Size, GB::desc::": None, "RID": "1-A"}) == (
+        "@after(::null::,1-A)"
+    )
+    assert paths.Order.by("RID").columns == ["RID"]

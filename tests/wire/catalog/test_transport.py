@@ -32,7 +32,7 @@ LOGIN = {"bearer-token": "s3cret-token-4711"}
         (404, NotFound, "check the address"),
         (409, Conflict, "constraints forbid it"),
         (412, PreconditionFailed, "nothing was written"),
-        (414, CatalogError, "address is too long"),
+        (414, BadRequest, "address is too long"),
         (415, CatalogError, "this kind of body"),
         (429, Unavailable, "try again"),
         (500, Unavailable, "try again"),

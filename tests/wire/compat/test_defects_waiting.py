@@ -52,11 +52,16 @@ def test_a_stream_of_notices_is_looked_at_while_it_lasts(whose, rabbit):
         connection = rabbit.connect()
         channel = connection.channel()
 
-        seen = len(poller.looks)
-        for _ in range(100):
-            channel.basic_publish("ermrest_changes", "", b"change")
-            connection.process_data_events(0.012)
-        during = len(poller.looks) - seen
+        for _ in range(5):
+            seen, longest_s = len(poller.looks), 0.0
+            for _ in range(100):
+                began = time.monotonic()
+                channel.basic_publish("ermrest_changes", "", b"change")
+                connection.process_data_events(0.012)
+                longest_s = max(longest_s, time.monotonic() - began)
+            during = len(poller.looks) - seen
+            if longest_s < 0.08:
+                break  # a busy machine has silences in it, which are no stream
         connection.close()
 
         assert 3 <= during <= 15

@@ -7,7 +7,8 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import ReadingStopped
-from ermpoll.history import Likeness
+from ermpoll.history import Likeness, Past
+from tests.helpers.pasts import capture, rename, send
 from tests.helpers.tables import add, edit, queue, read
 
 NEW = {"state": "actionable"}
@@ -142,3 +143,76 @@ def test_a_reading_that_is_stopped_says_so(jobs, begin):
 def test_what_is_no_function_is_refused_before_anything_is_read(jobs, begin):
     with pytest.raises(ermpoll.UsageError, match="transform: expected a function"):
         jobs.backtest({"state": "done"}, begin)
+
+
+def test_a_queue_with_a_filter_is_tested_on_the_rows_that_it_has(jobs, begin):
+    add(jobs.catalog, *[{**NEW, "name": name} for name in ("ours", "theirs", "ours")])
+    ours = queue(jobs.catalog, where="name=ours")
+    finish(ours)
+    jobs.complete(jobs.claim(2))
+
+    told = ours.backtest(lambda row: {}, begin, rate=None)
+
+    assert told.counts["same"] == len(told.rows) == 2
+    assert "rows are those that match name=ours at the end" in told.told
+
+
+def test_a_filter_on_the_queues_own_columns_lets_claimed_rows_pass(jobs, begin):
+    add(jobs.catalog, NEW)
+    fresh = queue(jobs.catalog, where="attempts::null::;attempts=0")
+    finish(fresh)
+
+    told = fresh.backtest(lambda row: {}, begin, rate=None)
+
+    assert told.counts["same"] == 1
+
+
+def test_of_too_many_rows_a_sample_is_tested_and_said(jobs, begin):
+    add(jobs.catalog, *[NEW] * 64)
+    jobs.complete(jobs.claim(64))
+
+    told = jobs.backtest(lambda row: {}, begin, most_rows=16, rate=None)
+
+    assert 0 < len(told.rows) < 64
+    assert not told.exact
+    assert any(one.startswith("a sample: ") for one in told.told)
+
+
+def test_a_row_that_was_deleted_while_it_waited_is_nobodys_miss(jobs):
+    gone, stays = add(jobs.catalog, NEW, NEW)
+    since = Past(jobs.catalog, rate=None).last
+    edit(jobs.catalog, gone, priority=1)
+    send(jobs.catalog, "DELETE", f"entity/Ops:Job/RID={gone}")
+
+    told = jobs.backtest(lambda row: {}, since, rate=None)
+
+    assert [row.rid for row in told.rows] == [stays]
+
+
+def test_a_period_without_changes_has_what_waits(jobs, begin):
+    [rid] = add(jobs.catalog, NEW)
+    since = Past(jobs.catalog, rate=None).last + timedelta(microseconds=1)
+    add(jobs.catalog, {"state": "hold"})
+
+    told = jobs.backtest(lambda row: {}, since, since + timedelta(microseconds=1))
+
+    assert [(row.rid, row.likeness.value) for row in told.rows] == [(rid, "new")]
+    assert told.exact
+
+
+def test_a_model_that_changed_and_a_history_that_was_off_are_told(jobs, begin):
+    add(jobs.catalog, NEW)
+    finish(jobs)
+    rename(jobs.catalog, "priority", "urgency")
+    capture(jobs.catalog, False)
+    [rid] = add(jobs.catalog, NEW)
+    finish(jobs)
+    capture(jobs.catalog, True)
+    edit(jobs.catalog, rid, urgency=1)
+
+    told = jobs.backtest(lambda row: {}, begin, rate=None)
+
+    assert told.counts["same"] == 1
+    words = " ".join(told.told)
+    assert "the model changed in this period: 'urgency' was called 'priority'" in words
+    assert "its history was switched off" in words

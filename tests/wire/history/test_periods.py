@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ermpoll.history import read_life, read_versions
+from ermpoll.history import periods, read_life, read_versions
 from ermpoll.history.past import ONE_US
 from ermpoll.history.periods import sample_of
 from tests.helpers.pasts import recorded, table_past, work_on
@@ -107,6 +107,36 @@ def test_a_deleted_row_is_told_with_its_last_version(catalog):
     last = period.steps()[-1]
     assert (last.rid, last.after, last.at) == (gone, None, life.deleted[gone])
     assert last.before.row["priority"] == 7
+
+
+def test_of_a_long_table_a_sample_is_listed_to_find_the_deleted_rows(
+    catalog, monkeypatch
+):
+    monkeypatch.setattr(periods, "MOST_LISTED", 32)
+    jobs = queue(catalog)
+    rids = add(catalog, *[NEW] * 64)
+    begin = table_past(jobs).past.last
+    catalog.delete(f"entity/Ops:Job/RID={';RID='.join(rids[:48])}")
+
+    table = table_past(jobs)
+    found = read_versions(table, table.past.period(begin))
+
+    assert 0 < len(found.deleted) < 48
+    assert found.deleted.keys() <= set(rids[:48])
+    assert any(one.startswith("48 rows were deleted; of 64") for one in table.past.told)
+
+
+def test_deleted_rows_are_not_looked_for_where_nobody_wants_them(catalog):
+    jobs = queue(catalog)
+    rids = add(catalog, NEW, NEW)
+    begin = table_past(jobs).past.last
+    catalog.delete(f"entity/Ops:Job/RID={rids[0]}")
+
+    table = table_past(jobs)
+    found = read_versions(table, table.past.period(begin), deleted=False)
+
+    assert found.deleted == {}
+    assert found.exact
 
 
 def test_of_too_many_rows_a_sample_is_walked_and_said(catalog):

@@ -6,7 +6,7 @@ import pytest
 
 from ermpoll.catalog.clock import time_text
 from ermpoll.history import Breach
-from tests.helpers.pasts import table_past
+from tests.helpers.pasts import capture, table_past
 from tests.helpers.tables import add, edit, queue
 
 NEW = {"state": "actionable"}
@@ -107,6 +107,17 @@ def test_windows_find_what_shows_and_say_how_they_were_read(catalog):
     assert "windows" in str(proof)
 
 
+def test_rows_that_came_to_be_and_changed_in_one_window_were_not_there_before(catalog):
+    jobs = queue(catalog)
+    honest(jobs, catalog)
+
+    # the period begins with the catalog, before there was the table
+    proof = jobs.prove("1 d", windows=1, rate=None)
+
+    assert proof, str(proof)
+    assert proof.rows == 6
+
+
 def test_what_windows_found_is_judged_again_by_every_version(catalog):
     jobs = queue(catalog)
     later = time_text(catalog.now() + timedelta(hours=1))
@@ -163,3 +174,21 @@ def test_a_queue_without_some_columns_is_judged_by_the_others(catalog, options):
     jobs.complete(claim)
 
     assert jobs.prove("1 h", rate=None)
+
+
+def test_what_could_not_be_read_is_not_proven(catalog):
+    jobs = queue(catalog)
+    honest(jobs, catalog)
+    [rid] = add(catalog, NEW)
+    capture(catalog, False)
+    edit(catalog, rid, priority=1)
+    edit(catalog, rid, priority=2)
+    capture(catalog, True)
+
+    proof = jobs.prove("1 h", rate=None)
+
+    assert not proof
+    assert proof.findings == ()
+    assert "its history was switched off" in proof.unread
+    assert "not all of it could be read" in str(proof)
+    assert "ermpoll-warn" in proof._repr_html_()

@@ -121,6 +121,30 @@ def test_moments_that_the_catalog_cant_tell_of_are_left_open(catalog):
     assert told._repr_html_()
 
 
+@pytest.mark.parametrize("moment", [2, 4])
+def test_what_takes_the_catalog_too_long_is_left_open_and_told(catalog, box, moment):
+    jobs = queue(catalog)
+    add(catalog, NEW)
+    begin = table_past(jobs).past.last
+    add(catalog, NEW)
+
+    def slow(progress):
+        if progress.text.startswith("rows per state") and progress.done == moment:
+            # of the last moment, what is asked after it as well
+            times = 4 if moment == 4 else 1
+            box.faults(status=400, detail="Query run time limit exceeded.", times=times)
+
+    told = jobs.timeline(begin, points=5, rate=None, progress=slow)
+
+    box.faults()
+    assert told.counts["actionable"][moment] is None
+    assert told.counts["actionable"][1] == 1
+    assert (None in told.arrivals, told.waiting.rows) == (moment == 4, 0)
+    assert any("longer than the catalog allows" in one for one in told.told)
+    assert str(told.frame["arrivals"].dtype) == "Int64"
+    assert told._repr_html_()
+
+
 def test_a_period_without_changes_is_flat(catalog):
     jobs = queue(catalog)
     add(catalog, NEW)

@@ -162,3 +162,16 @@ def test_each_lesson_has_a_fresh_table(box: Box) -> None:
     assert first.counts()["new"] == 2
     assert second.counts()["new"] == 3
     assert box.jobs().counts()["new"] == 36
+
+
+def test_users_claim_in_a_lesson_under_their_own_names() -> None:
+    with ermpoll.sandbox.start(users=["ann", "bob"]) as box:
+        ann = box.lesson("Two", 2, user="ann")
+        bob = box.jobs(table=ann.table, user="bob")
+
+        anns, bobs = ann.claim(1), bob.claim(1)
+
+        assert [one.catalog.whoami() for one in (ann, bob)] == ["ann", "bob"]
+        assert [one.token.split("~")[0] for one in (anns, bobs)] == ["ann", "bob"]
+        assert {write.who.split("/")[-1] for write in box.log[-2:]} == {"ann", "bob"}
+        assert not box.jobs(user="ann").writable, "the demo's own table is the owner's"

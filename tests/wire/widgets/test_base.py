@@ -113,6 +113,7 @@ def test_every_button_has_a_method_of_its_word(jobs, keep):
         keep(ermpoll.dry_run(jobs)),
         keep(ermpoll.monitor(agent)),
         keep(ermpoll.watch(jobs)),
+        keep(ermpoll.shadow(jobs, lambda row: None).panel()),
         keep(ermpoll.console(agent)).dry_run,
     ]
 

@@ -36,7 +36,10 @@ def test_a_console_shows_monitor_preview_and_dry_run_on_one_page(jobs, keep):
     assert "not started" in text
     assert "Imaging:Image: candidates" in text
     assert "Dry run on Imaging:Image" in text
-    assert console._tabs.titles == ("Monitor", f"Preview {jobs.waiting()}", "Dry run")
+    preview = f"Preview {jobs.waiting()}"
+    assert console._tabs.titles == (
+        "Monitor", preview, "Dry run", "Pictures", "Acts",
+    )  # fmt: skip
 
 
 def test_a_console_without_work_watches_and_tries_what_the_preview_selected(jobs, keep):
@@ -133,3 +136,27 @@ def test_turning_to_an_old_preview_reads_it_again_unless_rows_are_ticked(
     console._tabs.selected_index = 1
 
     wait_until(lambda: console.preview.total == before + 1)
+
+
+def test_several_agents_have_a_line_of_totals(jobs, keep):
+    agents = [
+        ermpoll.Agent(jobs, work, name=name, workers=2) for name in ("one", "two")
+    ]
+    console = keep(ermpoll.console(agents))
+    text = pages.text_of(console._totals.value)
+    assert text.startswith("2 agents · 2 stopped · 0 of 4 workers at work · 0 held")
+
+    agents[0].run_once()
+
+    wait_until(lambda: "2 completed" in console._totals.value)
+
+
+def test_the_tab_of_the_preview_has_the_number_of_the_monitors_reading(jobs, keep, box):
+    console = keep(ermpoll.console(jobs, work))
+    box.add(3)
+
+    console.monitor.read()
+
+    n = console.monitor.waiting
+    assert n == jobs.waiting()
+    wait_until(lambda: console._tabs.titles[1] == f"Preview {n}")

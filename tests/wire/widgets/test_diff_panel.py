@@ -6,8 +6,11 @@ import pytest
 
 import ermpoll
 from ermpoll.errors import UsageError
+from ermpoll.queue import Queue
 from tests.helpers import pages
 from tests.helpers.conditions import wait_until
+from tests.helpers.pasts import alter
+from tests.helpers.tables import add
 
 
 def hold(row):
@@ -30,8 +33,33 @@ def test_the_second_run_shows_what_it_would_write_differently(jobs, keep):
     )
 
     text = pages.text_of(panel._result.value)
-    assert "Since the run before: 1 cell would be written differently" in text
-    assert f"{rid} Processing_Status hold review" in text
+    assert "1 cell would be written differently, in 1 row" in text
+    assert f"other {rid} Processing_Status new hold review other" in text
+    assert text.count("Processing_Status new hold hold") == 0
+
+
+def test_two_claims_are_no_change_though_their_tokens_differ(jobs, keep):
+    panel = keep(ermpoll.dry_run(jobs))
+    # the first run is over, or it would come second
+    assert panel.plan is not None
+
+    assert panel.run() is not None
+
+    assert "Since the run before: no change" in panel._result.value
+
+
+def test_a_plan_of_when_the_table_had_another_name_is_not_compared(catalog, keep):
+    add(catalog, {"state": "actionable"})
+    then = catalog.now()
+    alter(catalog, "schema/Ops", {"schema_name": "Lab"})
+    jobs = Queue(catalog, "Lab:Job", done="complete")
+    panel = keep(ermpoll.dry_run(jobs, lambda row: {"state": "complete"}))
+    assert panel.plan.changes
+
+    old = panel.travel(then)
+
+    assert old.jobs.title == "Ops:Job"
+    assert "Since the run before" not in panel._repr_html_()
 
 
 def test_a_new_panel_compares_itself_with_the_one_before_over_that_table(jobs, keep):
@@ -81,7 +109,7 @@ def test_changes_are_saved_as_csv_without_formulas(jobs, keep, tmp_path):
     assert rows[0] == ["RID", "column", "before", "after"]
     assert [rid, "Processing_Status", "new", "hold"] in rows
     assert rows[-1][3] == "'=HYPERLINK(1)"
-    with pytest.raises(FileExistsError):
+    with pytest.raises(UsageError, match=r"changes.csv.*File exists"):
         panel.csv(path)
 
 
@@ -93,11 +121,13 @@ def test_csv_names_its_file_by_table_and_time(jobs, keep, tmp_path, monkeypatch)
 
     assert path.name.startswith("dry-run-Imaging-Image-")
     assert f"saved {path}" in panel._title.value
+    assert panel.buttons.download.layout.display is None
+    panel.download()
 
 
 def test_acts_before_a_finished_run_say_what_to_do(jobs, keep):
     panel = keep(ermpoll.widgets.DryRunPanel(jobs, hold))
 
-    for act in (panel.apply, panel.arm, panel.csv, panel.undo):
+    for act in (panel.apply, panel.arm, panel.csv, panel.download, panel.undo):
         with pytest.raises(UsageError, match="found none"):
             act()

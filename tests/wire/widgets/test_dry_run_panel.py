@@ -26,7 +26,7 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(jobs, keep, box):
     assert box.log == ()
 
 
-def test_failures_and_problems_come_first_with_their_traceback_folded(jobs, keep):
+def test_problems_and_failures_follow_the_changes_with_a_traceback(jobs, keep):
     def transform(row):
         if row["RID"] == rids[1]:
             raise KeyError("series")
@@ -40,8 +40,9 @@ def test_failures_and_problems_come_first_with_their_traceback_folded(jobs, keep
     text = pages.text_of(panel._repr_html_())
     assert "1 failed · 1 problem" in text
     first, second = text.index(f"problem {rids[2]}"), text.index(f"failed {rids[1]}")
-    assert first < second < text.index(f"changed {rids[0]}")
+    assert text.index(f"changed {rids[0]}") < first < second
     assert "<details><summary>KeyError" in panel._repr_html_()
+    assert "dry_run_task" not in panel._repr_html_()
 
 
 def test_the_question_names_table_rows_and_columns_before_applying(jobs, keep):
@@ -59,6 +60,36 @@ def test_the_question_names_table_rows_and_columns_before_applying(jobs, keep):
     assert panel._arming.layout.display == "none"
 
 
+def test_columns_that_the_transform_looked_at_stand_beside_those_that_change(
+    jobs, keep
+):
+    def transform(row):
+        large = row["Bytes"] > 10 and row.get("Modality")
+        return {"Processing_Status": "hold"} if large else None
+
+    panel = keep(ermpoll.dry_run(jobs, transform))
+    assert panel.plan is not None
+    panel.refresh()
+
+    heads = panel._table.table.widget.page["heads"]
+    shown = ["RID", "File_Name", "Modality", "Bytes", "Processing_Status"]
+    assert [head.get("name") for head in heads][1:] == shown
+
+
+def test_the_question_names_just_the_columns_that_are_sent(jobs, keep):
+    def transform(row):
+        if row["Priority"] == 1:
+            return {"Priority": "huge"}
+        return {"Processing_Status": "hold"}
+
+    panel = keep(ermpoll.dry_run(jobs, transform))
+    assert panel.plan.columns == ("Priority", "Processing_Status")
+
+    panel.arm()
+
+    assert "columns Processing_Status." in panel._question.value
+
+
 def test_applying_writes_what_is_shown_and_undoing_sets_it_back(jobs, keep, box):
     panel = keep(ermpoll.dry_run(jobs, hold))
     changed = {change.rid for change in panel.plan.changes if change.after}
@@ -72,6 +103,10 @@ def test_applying_writes_what_is_shown_and_undoing_sets_it_back(jobs, keep, box)
     undone = panel.undo()
     assert set(undone.won) == changed
     assert {row.after["Processing_Status"] for row in box.log[1].rows} == {"new"}
+    assert "2 writes sent" in panel._title.value
+    assert jobs.catalog.writes == 2
+    panel.run()
+    assert "0 writes sent" in panel._title.value
 
 
 def test_a_row_that_changed_meanwhile_is_shown_with_what_changed(jobs, keep):

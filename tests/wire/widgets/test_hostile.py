@@ -10,6 +10,7 @@ import pytest
 import ermpoll
 from ermpoll.notices.base import LocalNotices
 from ermpoll.render.values import clean
+from ermpoll.widgets.parts.sheet import Sheet
 from tests.helpers import pages, tables
 from tests.helpers.conditions import wait_until
 
@@ -26,6 +27,9 @@ def htmls(widget):
     """All HTML that a panel has put on the page."""
     if isinstance(widget, W.HTML):
         yield widget.value
+    if isinstance(widget, Sheet):
+        yield widget.page["html"]
+        yield from widget.page.get("details", {}).values()
     for child in getattr(widget, "children", ()):
         yield from htmls(child)
 
@@ -73,6 +77,7 @@ def panels(jobs, text, keep):
 
     notices = LocalNotices()
     agent = ermpoll.Agent(jobs, work, name=f"agent {text}", notices=notices)
+    shadow = ermpoll.shadow(jobs, transform, rate=None)
     made = [
         keep(ermpoll.preview(jobs)),
         keep(ermpoll.dry_run(jobs, transform)),
@@ -80,18 +85,24 @@ def panels(jobs, text, keep):
         keep(ermpoll.console(jobs)),
         keep(ermpoll.console([agent])),
         keep(ermpoll.watch(jobs)),
+        keep(ermpoll.compare(jobs.plan(), jobs.plan(transform)).panel()),
+        keep(shadow.panel()),
     ]
     yield made
+    shadow.stop()
     agent.stop()
 
 
 def test_no_hostile_text_becomes_a_tag_in_any_panel(panels, jobs, text):
-    preview, dry_run, monitor, console, fleet, watch = panels
+    preview, dry_run, monitor, console, fleet, watch, _, beside = panels
+    beside.start()
+    wait_until(lambda: beside.agent.comparison.since)
     preview.select(preview.candidates.rids)
     preview.why()
     assert dry_run.plan is not None
     dry_run.arm()
-    monitor.select(monitor._table.failures._rids)
+    rows = monitor._table.failed.table.page.rows
+    monitor.select([row["RID"] for row in rows])
     monitor.open()
     fleet.monitors[0].unfold()
     dry_run.apply()

@@ -8,7 +8,8 @@ import pytest
 import ermpoll
 from ermpoll.errors import UsageError
 from ermpoll.notices.base import LocalNotices
-from ermpoll.widgets.panels.monitor_panel import _listener
+from ermpoll.widgets import base
+from ermpoll.widgets.base import listener_of
 from tests.helpers import pages
 from tests.helpers.conditions import wait_until
 
@@ -79,7 +80,7 @@ def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):
         failed="error",
     )
     monitor = keep(ermpoll.monitor(ermpoll.Agent(jobs, lambda row: None)))
-    monitor.select(monitor._table.failures._rids[:1])
+    monitor.select([monitor._table.failed.table.page.rows[0]["RID"]])
 
     for word in ("start", "retry"):
         button = getattr(monitor.buttons, word)
@@ -87,8 +88,10 @@ def test_without_the_right_to_write_acts_are_disabled_and_say_why(box, keep):
 
 
 def test_a_catalog_that_goes_away_is_said_and_the_panel_stays(monitor, box):
-    box.faults(status=503, times=1)
+    # all of them: the panel reads by itself as well
+    box.faults(status=503)
     monitor._table.reader.read()
+    box.faults()
     monitor.refresh()
 
     assert "The table could not be read: Unavailable" in monitor._table.counts.value
@@ -111,7 +114,7 @@ def test_an_agent_does_not_keep_a_closed_panel_alive(agent):
     panel = ermpoll.monitor(agent)
     ghost = weakref.ref(panel)
 
-    listener = _listener(panel)
+    listener = listener_of(panel)
 
     panel.close()
     del panel
@@ -162,3 +165,77 @@ def test_a_flood_of_events_sends_few_messages_and_ends_right(jobs, keep):
     assert received == 20_000
     assert len(sent) < 30
     assert "stopped" in panel._title.value
+
+
+def test_what_still_runs_after_a_stop_can_be_given_back_if_one_says_so(
+    monitor, agent, jobs
+):
+    monitor.start()
+    wait_until(lambda: len(agent.status.running) == 2)
+    rids = [one.rid for one in agent.status.running]
+    assert monitor.buttons.arm.layout.display == "none"
+    monitor.stop(timeout_s=0.1)
+    wait_until(lambda: monitor.buttons.arm.layout.display is None)
+
+    monitor.buttons.arm.click()
+    wait_until(lambda: monitor._controls.asking.layout.display is None)
+    question = pages.text_of(monitor._controls.question.value)
+    assert f"Gives back 2 rows ({', '.join(rids)})" in question
+    monitor.buttons.abandon.click()
+
+    wait_until(lambda: agent.status.state == "stopped")
+    wait_until(lambda: "released 2" in monitor._title.value)
+    assert set(rids) <= set(jobs.candidates(500).rids)
+
+
+def test_waiting_on_gives_nothing_back(monitor, agent, gate):
+    monitor.start()
+    wait_until(lambda: len(agent.status.running) == 2)
+    monitor.stop(timeout_s=0.1)
+    monitor.arm()
+    monitor.disarm()
+
+    assert monitor._controls.asking.layout.display == "none"
+    gate.set()
+    wait_until(lambda: agent.status.state == "stopped")
+    assert agent.status.completed == 2
+
+
+def test_the_number_of_workers_is_changed_on_the_page(monitor, agent):
+    monitor.start()
+    wait_until(lambda: len(agent.status.running) == 2)
+
+    monitor._controls.workers.value = 5
+
+    wait_until(lambda: len(agent.status.running) == 5)
+    agent.workers = 3
+    wait_until(lambda: monitor._controls.workers.value == 3)
+
+
+def test_all_numbers_of_a_panel_are_of_one_reading(monitor, agent, gate, jobs):
+    gate.set()
+    monitor.start()
+    for _ in range(20):
+        monitor.refresh()
+        now = monitor._table.reader.now
+        done = now.status.completed + now.status.failed
+        figures = pages.text_of(monitor._figures.value)
+        assert f"{now.status.completed:,} completed" in figures
+        assert f"{done}/" in pages.text_of(monitor._table.counts.value)
+    monitor.stop()
+
+    now = monitor._table.reader.now
+    assert now.counts == jobs.counts()
+    assert "read " in pages.text_of(monitor._table.counts.value)
+
+
+def test_an_answer_and_an_error_leave_after_a_while(monitor, monkeypatch):
+    monitor._tell("2 rows ready again")
+    monitor.buttons.retry.click()
+    wait_until(lambda: monitor.error)
+    now = base.monotonic()
+    monkeypatch.setattr(base, "monotonic", lambda: now + base.ANSWER_STAYS_S + 1)
+    assert (monitor._answer.text, bool(monitor.error)) == ("", True)
+
+    monkeypatch.setattr(base, "monotonic", lambda: now + base.ERROR_STAYS_S + 1)
+    assert monitor.error == ""

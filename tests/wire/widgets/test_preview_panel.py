@@ -18,30 +18,40 @@ def test_a_preview_shows_candidates_and_how_many_there_are(preview, jobs):
     text = pages.text_of(preview._repr_html_())
 
     assert f"{jobs.waiting()} rows" in text
-    assert f"showing {jobs.waiting()} of {jobs.waiting()}" in preview._title.value
-    assert preview.candidates.rids[0] in preview._picks._table.value
+    assert f"{jobs.waiting()} candidates" in preview._title.value
+    assert preview.candidates.rids[0] in preview.table.widget.page["html"]
 
 
-def test_a_preview_of_more_than_it_reads_says_how_many_there_are(jobs, keep, box):
+def test_the_pages_of_a_preview_have_each_candidate_once_and_none_is_long(
+    jobs, keep, box
+):
     box.add(100)
 
-    preview = keep(ermpoll.preview(jobs, limit=60))
+    preview = keep(ermpoll.preview(jobs))
 
-    assert f"showing 50 of {jobs.waiting()} candidates" in preview._title.value
-    assert f"showing 50 of {jobs.waiting()} rows" in preview._repr_html_()
-    assert len(preview.shown) == 50
+    seen = list(preview.candidates.rids)
+    while preview.table.page.more:
+        preview.table.turn(1)
+        assert len(preview.shown) <= 50
+        seen += preview.candidates.rids
+    assert seen == list(jobs.candidates(limit=1000).rids)
+    assert f"{len(seen)} candidates" in preview._title.value
+    assert f"showing 36 of {len(seen)} rows" in preview._repr_html_()
 
 
-def test_searching_and_sorting_narrow_and_order_what_is_shown(preview):
-    preview._search.value = "CONFOCAL"
-    preview._sort.value = "Bytes"
-    preview._down.value = True
+def test_searching_filtering_and_sorting_narrow_and_order_what_is_shown(preview):
+    preview.table.search("CONFOCAL")
+    preview.table.filter("Bytes", "..1_000_000_000")
+    for _ in range(2):
+        preview.table.sort("Bytes")
     preview.refresh()
 
     sizes = [row["Bytes"] for row in preview.shown]
     assert sizes == sorted(sizes, reverse=True)
+    assert max(sizes) <= 1_000_000_000
     assert {row["Modality"] for row in preview.shown} == {"confocal"}
-    assert f"{len(sizes)} match" in preview._title.value
+    assert f"{len(sizes)} that match" in preview.table.widget.bar["count"]
+    assert "36 candidates" in preview._title.value
 
 
 def test_claiming_takes_just_the_selected_rows_and_releasing_gives_them_back(
@@ -68,6 +78,10 @@ def test_ticked_rows_that_others_took_are_named_with_the_reason(preview, jobs):
     said = pages.text_of(preview._note.value)
     assert claim.rids == (mine,)
     assert "claimed 1 of 2 rows" in said
+    # what was said goes, what is held stays told
+    preview._tell("")
+    preview.refresh()
+    assert "1 row claimed here and not finished" in preview._note.value
     assert f"not claimed: {taken}: is no candidate: Processing_Status is" in said
 
 
@@ -103,15 +117,15 @@ def test_why_says_of_each_selected_row_why_it_would_be_taken(preview):
     said = preview.why()
 
     assert said.startswith(f"{rid} is a candidate")
-    assert "File_Name" in pages.text_of(preview._details.value)
+    assert "File_Name" in pages.text_of(preview.table.widget.page["details"][rid])
 
 
 def test_acts_without_a_selection_say_what_to_do(preview):
     with pytest.raises(UsageError, match="tick one"):
         preview.claim()
 
-    assert preview.buttons.claim.disabled
-    assert preview.buttons.claim.tooltip == "Tick a row first"
+    assert preview.buttons.arm.disabled
+    assert preview.buttons.arm.tooltip == "Tick a row first"
 
 
 def test_without_the_right_to_write_claiming_is_disabled_and_says_why(box, keep):
@@ -121,8 +135,8 @@ def test_without_the_right_to_write_claiming_is_disabled_and_says_why(box, keep)
     preview = keep(ermpoll.preview(jobs))
     preview.select(preview.candidates.rids[:1])
 
-    assert preview.buttons.claim.disabled
-    assert preview.buttons.claim.tooltip == jobs.why_not_writable
+    assert preview.buttons.arm.disabled
+    assert preview.buttons.arm.tooltip == jobs.why_not_writable
 
 
 QUEUE = {
@@ -183,20 +197,50 @@ def test_previewing_what_is_no_queue_says_what_to_give():
         ermpoll.preview("Imaging:Image")
 
 
-def test_rows_sort_by_columns_of_every_kind_and_null_stays_last(jobs, keep, box):
-    jobs = box.jobs(columns=("File_Name", "Metadata", "Acquired", "Dataset"))
-    rid = box.add(1, Metadata=None)[0]
-    preview = keep(ermpoll.preview(jobs))
+def test_claiming_by_click_asks_first_and_names_table_rows_and_columns(preview, jobs):
+    rids = preview.candidates.rids[:2]
+    preview.select(rids)
 
-    for name in ("File_Name", "Metadata", "Acquired"):
-        for down in (False, True):
-            preview._sort.value, preview._down.value = name, down
-            values = [row[name] for row in preview.shown if row[name] is not None]
-            texts = [value if isinstance(value, str) else "" for value in values]
-            assert texts == sorted(texts, reverse=down)
-    preview._sort.value = "Metadata"
+    preview.buttons.arm.click()
 
-    assert preview.shown[-1]["RID"] == rid
+    wait_until(lambda: preview._asking.layout.display is None)
+    said = pages.text_of(preview._question.value)
+    assert "Claim takes 2 rows of Imaging:Image: Processing_Status becomes" in said
+    assert states(jobs.catalog, rids, "Imaging:Image") == ["new", "new"]
+    preview.buttons.disarm.click()
+    wait_until(lambda: preview._asking.layout.display == "none")
+    preview.arm()
+    preview.buttons.claim.click()
+    wait_until(lambda: preview.claimed and set(preview.claimed.rids) == set(rids))
+    assert preview.selected == ()
+
+
+def test_all_that_match_are_those_of_the_moment_of_the_question(preview, jobs, box):
+    box.add(60, Specimen="K900")
+    preview.table.filter("Specimen", "K900")
+    preview.table.tick_all()
+    preview.refresh()
+    assert preview.buttons.arm.description == "Claim 60…"
+
+    preview.arm()
+    later = box.add(1, Specimen="K900")
+    claim = preview.claim()
+
+    assert len(claim) == 60
+    assert later[0] not in claim.rids
+
+
+def test_a_row_tells_beside_it_why_it_would_be_taken(preview, jobs):
+    rid = preview.candidates.rids[1]
+
+    preview.table.open(rid)
+    preview.refresh()
+
+    told = pages.text_of(preview.table.widget.page["details"][rid])
+    assert f"{rid} is a candidate" in told
+    preview.table.open(rid)
+    preview.refresh()
+    assert preview.table.widget.page["details"] == {}
 
 
 def test_no_candidates_are_said_in_words(jobs, keep):

@@ -16,7 +16,7 @@ def test_a_preview_tells_what_became_of_the_first_ticked_row(jobs, keep):
     told = preview.history()
 
     assert told.rid == rid
-    assert "came to be" in pages.text_of(preview._details.value)
+    assert "came to be" in pages.text_of(preview.table.widget.page["details"][rid])
     assert not preview.buttons.history.disabled
 
 
@@ -28,7 +28,8 @@ def test_a_monitor_tells_what_became_of_a_failed_row(monitor, jobs):
     told = monitor.history()
 
     assert told.rid == rid
-    assert rid in pages.text_of(monitor._table.opened.value)
+    details = monitor._table.failed.table.widget.page["details"]
+    assert rid in pages.text_of(details[rid])
     assert not monitor.buttons.history.disabled
 
 

@@ -8,8 +8,8 @@ def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(table_reader, "monotonic", lambda: now[0])
     lane = Lane()
-    read = table_reader.TableReader(jobs, lane, lambda: None)
     status = ermpoll.Agent(jobs, lambda row: None).status
+    read = table_reader.TableReader(jobs, lane, lambda: None, lambda: status)
 
     looks = [{"rows": 1}, {"rows": 1, "unchanged": 5}, {"rows": 2}, {"rows": 3}]
     read.read()
@@ -19,7 +19,7 @@ def test_the_table_is_read_sparingly_and_not_after_a_304(jobs, monkeypatch):
     now[0] += 6
     waits.append(read.follow(with_looks(status, looks[3])))
 
-    assert waits == [None, None, 5.0, None]
+    assert waits == [None, None, 1.0, None]
     assert lane.words == ["read"]
 
 

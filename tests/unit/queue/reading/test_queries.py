@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
-from ermpoll.catalog.paths import Order, literal
-from ermpoll.queue.reading.queries import LONGEST, LONGEST_COLUMNS, RIDS, Queries
+from ermpoll.catalog.paths import (
+    LONGEST,
+    LONGEST_COLUMNS,
+    MOST_VALUES,
+    Order,
+    literal,
+    size,
+)
+from ermpoll.queue.reading.queries import Queries
 from ermpoll.queue.tokens import PATTERN
 from tests.unit.queue.test_definition import definition
 
@@ -72,9 +79,9 @@ def test_failed_words_with_a_reason_are_found_by_their_pattern():
 
 
 def test_many_rows_are_asked_for_in_parts():
-    paths = queries().rows(f"1-{n}" for n in range(RIDS + 1))
+    paths = queries().rows(f"1-{n}" for n in range(MOST_VALUES + 1))
 
-    assert [path.count("1-") for path in paths] == [RIDS, 1]
+    assert [path.count("1-") for path in paths] == [MOST_VALUES, 1]
 
 
 def test_without_a_retry_column_there_is_no_next_retry():
@@ -91,7 +98,7 @@ def test_without_a_retry_column_there_is_no_next_retry():
     ],
     ids=["short", "long", "quoted"],
 )
-@pytest.mark.parametrize("where", ["", "name=" + "x" * 1500])
+@pytest.mark.parametrize("where", ["", "name=" + "x" * 1500, "name=" + "ü" * 300])
 @pytest.mark.parametrize("columns", [None, ("a",)])
 def test_no_address_is_longer_than_any_server_takes(rids, where, columns):
     made = queries(columns=columns, where=where, **FULL)
@@ -102,7 +109,7 @@ def test_no_address_is_longer_than_any_server_takes(rids, where, columns):
         *(made.candidates(NOW, len(part), rids=part) for part in made.parts(NOW, rids)),
     ]
 
-    assert max(map(len, asked)) <= 4000
+    assert max(map(size, asked)) <= 4000
     assert [rid for part in made.parts(NOW, rids) for rid in part] == rids
     assert max(len(path) for path in made.rows(rids)) <= LONGEST
 
@@ -119,3 +126,14 @@ def test_columns_that_fill_an_address_are_not_named_in_it():
 
     assert len(",".join(names)) < LONGEST_COLUMNS
     assert all(p.startswith("entity/") for p in queries().marks(["1-A"], names))
+
+
+def test_many_state_words_are_asked_for_in_parts_and_null_by_itself():
+    words = [f"{'ü' * 20}{n}" for n in range(150)]
+
+    asked = queries().words(*words, None)
+
+    assert max(map(size, asked)) <= 4000
+    assert sum(path.count("%C3%BC") for path in asked) == 150 * 20
+    assert asked[-1] == "attributegroup/S:T/state::null::/state?limit=200"
+    assert queries().words() == ["attributegroup/S:T/state?limit=200"]

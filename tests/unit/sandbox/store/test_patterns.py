@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ermpoll.sandbox.errors import HttpError
-from ermpoll.sandbox.store.patterns import pattern
+from ermpoll.sandbox.store.patterns import pattern, plain
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,24 @@ def test_what_is_no_expression_is_the_databases_to_refuse(text: str) -> None:
         pattern(text, fold=False)
 
     assert raised.value.status == 409
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("new", "new"),
+        (r"a\.b\(c\)", "a.b(c)"),
+        (r"a\\b", "a\\b"),
+        ("", ""),
+        ("a.b", None),
+        (r"\yfoo", None),
+        ("***=a", None),
+        ("a|b", None),
+        ("naïve", None),
+        ("\\", None),
+    ],
+)
+def test_an_expression_that_is_a_plain_text_is_known_as_one(text, word) -> None:
+    assert plain(text) == word
+    if word is not None:
+        assert pattern(text, fold=False).search(f"x{word}y")

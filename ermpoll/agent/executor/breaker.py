@@ -14,7 +14,7 @@ from ermpoll.backoff import jittered_s
 
 #: First and longest wait before a trial, in seconds, with full jitter.
 TRIAL_FIRST_S, TRIAL_LONGEST_S = 1.0, 60.0
-#: A trial without an answer for so long has failed, in seconds.
+#: A trial without an answer for so long is asked anew, and told of, in seconds.
 TRIAL_LIMIT_S = 10.0
 
 
@@ -38,8 +38,10 @@ class Breaker:
     faults: int = 0
     #: What the last fault was; "" while it gets work.
     reason: str = ""
-    #: When the next trial is due, or has failed without an answer.
+    #: When the next trial is due, or the one that is asked is asked anew.
     at: float = 0.0
+    #: Since when an answer is awaited.
+    asked_at: float = 0.0
 
     def failed(self, now: float, rand: float, reason: str) -> Breaker:
         """Take note of a fault; those of one break, all at once, count as one."""
@@ -52,8 +54,23 @@ class Breaker:
         )
 
     def trying(self, now: float) -> Breaker:
-        """Take note that a trial was begun."""
-        return replace(self, circuit=Circuit.TRYING, at=now + TRIAL_LIMIT_S)
+        """Take note that a trial was begun, maybe in place of one without an answer."""
+        since = self.asked_at if self.circuit is Circuit.TRYING else now
+        at = now + TRIAL_LIMIT_S
+        return replace(self, circuit=Circuit.TRYING, at=at, asked_at=since)
+
+    def anew(self, now: float) -> Breaker:
+        """Take note that an agent begins: it waits out no old back-off or answer."""
+        awaited = self.circuit is Circuit.TRYING
+        return replace(self, circuit=Circuit.OPEN if awaited else self.circuit, at=now)
+
+    def silent_s(self, now: float) -> float:
+        """Return for how many seconds no trial was answered; 0 while it may yet be.
+
+        No fault, however long: a cluster may wait for hours for its first worker.
+        """
+        waited_s = now - self.asked_at if self.circuit is Circuit.TRYING else 0.0
+        return waited_s if waited_s >= TRIAL_LIMIT_S else 0.0
 
     def answered(self) -> Breaker:
         """Take note that the trial was answered."""

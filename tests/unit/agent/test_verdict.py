@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from ermpoll.agent.cycle import is_idle, is_unsettled, lapse_reason, trouble_of, words
 from ermpoll.agent.fetcher import Fetch
 from ermpoll.agent.held_jobs import JobState
 from ermpoll.agent.settler import Settled
-from ermpoll.errors import Unavailable
+from ermpoll.agent.verdict import (
+    is_idle,
+    is_unsettled,
+    lapse_reason,
+    trouble_of,
+    unwritten,
+    words,
+)
+from ermpoll.errors import Aborted, Denied, TransformError, Unavailable
 from ermpoll.queue.guarded_put import Fate, RowResult
 from ermpoll.queue.transitions import Transition, TransitionKind
 from ermpoll.queue.writer import WriteResult
@@ -92,14 +99,14 @@ def test_what_is_unsettled_is_looked_at_again_by_itself(why):
         (JobState.ENDED, "", "its lease was over before its result was written"),
         (
             JobState.RUNNING,
-            "503",
+            "the catalog was away (503)",
             "the catalog was away (503): it could not be renewed"
             " before its lease was over",
         ),
         (
             JobState.ENDED,
-            "503",
-            "the catalog was away (503): its result could not be written"
+            "the catalog refused (403)",
+            "the catalog refused (403): its result could not be written"
             " before its lease was over",
         ),
     ],
@@ -111,9 +118,24 @@ def test_why_a_lease_was_over_too_soon_is_told(state, trouble, reason):
 def test_what_kept_rows_from_being_written_is_told():
     busy = result("complete", Fate.UNSENT, error=Unavailable("503 busy"))
 
-    assert "503 busy" in trouble_of(busy)
-    assert trouble_of(result("complete", Fate.UNKNOWN)) == "a write got no answer"
-    assert trouble_of(result("complete", Fate.WON)) == ""
+    assert "was away (Unavailable: 503 busy)" in trouble_of(unwritten(busy))
+    unknown = unwritten(result("complete", Fate.UNKNOWN))
+    assert "was away (Unavailable: a write got no answer)" in trouble_of(unknown)
+    assert trouble_of(unwritten(result("complete", Fate.WON))) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        (Unavailable("no route"), "the catalog was away (Unavailable: no route)"),
+        (Aborted("busy"), "the catalog was away (Aborted: busy)"),
+        (Denied("403 no"), "the catalog refused (Denied: 403 no)"),
+        (TransformError("no"), "the agent could not look (TransformError: no)"),
+        (KeyError("a"), "the agent could not look (KeyError: 'a')"),
+    ],
+)
+def test_a_lapse_is_said_to_be_of_what_it_was(error, begins):
+    assert trouble_of(error) == begins
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,20 @@ class DaemonThreadPool(Executor):
                 self._grow(future)
         return future
 
+    def resize(self, workers: int) -> None:
+        """Have so many threads at most from now on.
+
+        More begin at once for what waits; what is too many ends after its call.
+        """
+        with self._lock:
+            self._workers = workers
+            for _ in range(len(self._threads) - workers):
+                # one that waits for a call has to be woken to find that it goes
+                if self._idle.acquire(blocking=False):
+                    self._calls.put((Future(), _nothing))
+            for _ in range(min(workers - len(self._threads), self._calls.qsize())):
+                self._grow(Future())
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls; the threads end after what is queued."""
         with self._lock:
@@ -70,7 +84,7 @@ class DaemonThreadPool(Executor):
                     call[0].cancel()
             self._calls.put(None)
         if wait:
-            for thread in self._threads:
+            for thread in [*self._threads]:
                 thread.join()
 
     def _grow(self, future: Future[Any]) -> None:
@@ -94,8 +108,17 @@ class DaemonThreadPool(Executor):
             _do(*call)
             # an idle thread must not keep the last result alive
             del call
+            if self._is_one_too_many():
+                return
         # handed on: one that an interrupt kept from being listed ends as well
         self._calls.put(None)
+
+    def _is_one_too_many(self) -> bool:
+        with self._lock:
+            if len(self._threads) <= self._workers:
+                return False
+            self._threads.remove(threading.current_thread())
+            return True
 
     def _next(self) -> _Call | None:
         try:
@@ -103,6 +126,10 @@ class DaemonThreadPool(Executor):
         except Empty:
             self._idle.release()
             return self._calls.get()
+
+
+def _nothing() -> None:
+    """What a thread is woken with."""
 
 
 _Call = tuple[Future[Any], Callable[[], Any]]
