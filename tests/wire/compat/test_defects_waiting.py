@@ -52,9 +52,10 @@ def test_a_stream_of_notices_is_looked_at_while_it_lasts(whose, rabbit):
         connection = rabbit.connect()
         channel = connection.channel()
 
-        for _ in range(5):
+        for _ in range(8):
+            connection.process_data_events(2.1)  # quiet: the next notice is a first one
             seen, longest_s = len(poller.looks), 0.0
-            for _ in range(100):
+            for _ in range(200):
                 began = time.monotonic()
                 channel.basic_publish("ermrest_changes", "", b"change")
                 connection.process_data_events(0.012)

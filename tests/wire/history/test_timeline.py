@@ -127,6 +127,7 @@ def test_what_takes_the_catalog_too_long_is_left_open_and_told(catalog, box, mom
     add(catalog, NEW)
     begin = table_past(jobs).past.last
     add(catalog, NEW)
+    end = table_past(jobs).past.last
 
     def slow(progress):
         if progress.text.startswith("rows per state") and progress.done == moment:
@@ -134,7 +135,7 @@ def test_what_takes_the_catalog_too_long_is_left_open_and_told(catalog, box, mom
             times = 4 if moment == 4 else 1
             box.faults(status=400, detail="Query run time limit exceeded.", times=times)
 
-    told = jobs.timeline(begin, points=5, rate=None, progress=slow)
+    told = jobs.timeline(begin, end, points=5, rate=None, progress=slow)
 
     box.faults()
     assert told.counts["actionable"][moment] is None
