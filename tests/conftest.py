@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import threading
 import time
@@ -77,6 +78,9 @@ def pytest_configure() -> None:
     # how fast an example is, is a matter of the machine and of what else it does
     settings.register_profile("ermpoll", deadline=None)
     settings.load_profile("ermpoll")
+    # a shell has what it starts in the background ignore interrupts; tests send some
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     required()
 
 
