@@ -6,14 +6,16 @@ Reads, and keeps what it read; it writes nothing.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 
+from ermpoll.backoff import backoff_s
 from ermpoll.catalog import paths
 from ermpoll.catalog.client import Catalog
 from ermpoll.catalog.etags import etag_login
 from ermpoll.errors import BadRequest, Conflict, NotFound
 from ermpoll.queue.definition import QueueDefinition
-from ermpoll.queue.set_aside import SetAside
+from ermpoll.queue.set_aside import FIRST_S, LONGEST_S, SetAside
 from ermpoll.records import JSON, Row, rows
 from ermpoll.redact import clipped, one_line
 
@@ -34,8 +36,9 @@ class RowRights:
     def __init__(self, catalog: Catalog, definition: QueueDefinition) -> None:
         self._catalog = catalog
         self._definition = definition
-        #: Whether the catalog was not seen to know no row rights.
-        self._asks = definition.rights_by_row
+        #: From when on the catalog is asked, and how often in a row it told nothing.
+        self._ask_at = -math.inf if definition.rights_by_row else math.inf
+        self._untold = 0
         self._model: tuple[str, str] = ("", "")
         self._etag: str | None = None
         self.set_aside = SetAside()
@@ -63,7 +66,7 @@ class RowRights:
         known = {str(row["RID"]): str(row["RMT"]) for row in rows}
         barred = {} if anew else self.left_alone(rows)
         left = known.keys() - barred.keys()
-        if self._asks and left:
+        if left and self._now() >= self._ask_at:
             told = self._told(queries)
             for rid in left & told.keys():
                 if told[rid]:
@@ -148,13 +151,19 @@ class RowRights:
         return self._model
 
     def _told(self, queries: Iterable[str]) -> dict[str, bool]:
-        """Ask for the rights to rows; none where the catalog doesn't know of such."""
+        """Ask for the rights to rows; none where the catalog doesn't know of such.
+
+        Then it is asked again after a growing time: the model may have changed just
+        then, or the service does.
+        """
         try:
             pages = [self._catalog.get(path) for path in queries]
         except (BadRequest, Conflict, NotFound) as error:
-            self._asks = False
+            self._untold += 1
+            self._ask_at = self._now() + backoff_s(self._untold, FIRST_S, LONGEST_S)
             logger.info("this catalog tells no rights of rows: %s", one_line(error))
             return {}
+        self._untold = 0
         return {
             str(row["RID"]): allowed
             for page in pages

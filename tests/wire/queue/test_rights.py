@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from ermpoll.catalog.clock import ServerClock
 from ermpoll.errors import Denied
 from ermpoll.queue.guarded_put import Fate
+from ermpoll.queue.set_aside import FIRST_S
 from ermpoll.queue.writer import REFUSALS, by_then
 from ermpoll.sandbox import Box
 from tests.helpers.gate import Gate
@@ -118,6 +120,27 @@ def test_a_catalog_that_tells_no_rights_of_rows_is_found_out(place):
     assert claim.rids == (mine,)
     assert list(claim.refused) == list(again.refused) == others
     assert jobs.catalog.writes == len(others) + 1
+
+
+def test_a_catalog_that_told_no_rights_of_rows_is_asked_again_after_a_time(place):
+    place.by_row()
+    add(place.owner, {**NEW, "keeper": "eve"})
+    now_s = 1000.0
+    with Gate.before(place.url) as gate:
+        gate.unknown = "trs("
+        jobs = place.queue(gate.url)
+        jobs.catalog.clock = ServerClock(lambda: now_s)
+        jobs.claim(1)
+        gate.unknown = ""
+
+        add(place.owner, {**NEW, "keeper": "eve"})
+        jobs.claim(1)
+        assert jobs.catalog.writes == 2, "each was tried"
+        now_s += FIRST_S
+        add(place.owner, {**NEW, "keeper": "eve"})
+
+        assert len(jobs.claim(1).refused) == 3
+        assert jobs.catalog.writes == 2, "none was tried"
 
 
 def test_a_cell_policy_counts_as_a_rows(place):
