@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from markupsafe import Markup
 
@@ -17,6 +19,8 @@ _TONES = {"same": "ok", "other": "bad", "missed": "warn", "new": "accent"}
 _FIRST = ("other", "missed", "new", "same")
 #: Lines of the text at most.
 _TEXT_LINES = 200
+#: Rows and cells of a page at most: whatever they hold, that many fit.
+_PAGE_ROWS, _PAGE_CELLS = 50, 400
 
 
 def comparison(shown: ComparisonLike) -> str:
@@ -29,16 +33,52 @@ def shadow(shown: ShadowLike) -> str:
     status, now = shown.status, datetime.now(UTC)
     parts = [
         live.head(status, now=now),
-        comparison_body(shown.comparison),
+        fitted(partial(_page, shown.comparison, _sorted(shown.comparison))),
         live.log(status, now=now, limit=10),
     ]
     return standalone("".join(parts))
 
 
-def comparison_body(shown: ComparisonLike, *, only: str = "") -> str:
-    """The same without the style; of the rows alone that compare so, if told."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonPage:
+    """Some of the rows that compare as one asked for."""
+
+    rows: tuple[RowPairLike, ...] = ()
+    #: How many come before them, and how many there are in all.
+    first: int = 0
+    total: int = 0
+
+    @property
+    def place(self) -> str:
+        """Which rows it has; "" where it has all."""
+        if len(self.rows) == self.total:
+            return ""
+        until = self.first + len(self.rows)
+        return f"rows {self.first + 1:,} to {until:,} of {self.total:,}"
+
+
+def comparison_pages(shown: ComparisonLike, *, only: str = "") -> list[ComparisonPage]:
+    """The rows page by page, what differs first; those alone that compare so, if told.
+
+    There is at least one page.
+    """
     rows = [row for row in _sorted(shown) if only in ("", row.likeness.value)]
-    return fitted(lambda caps: _page(shown, rows, caps))
+    begins, cells = [0], 0
+    for n, row in enumerate(rows):
+        cells += max(len(row.cells), 1)
+        if n - begins[-1] == _PAGE_ROWS or (cells > _PAGE_CELLS and n > begins[-1]):
+            begins.append(n)
+            cells = max(len(row.cells), 1)
+    return [
+        ComparisonPage(rows=tuple(rows[begin:end]), first=begin, total=len(rows))
+        for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True)
+    ]
+
+
+def comparison_body(shown: ComparisonLike, page: ComparisonPage) -> str:
+    """A page of the rows, without the style."""
+    make = partial(_page, shown, list(page.rows), place=page.place)
+    return fitted(make, rows=_PAGE_ROWS)
 
 
 def since_before(shown: ComparisonLike, caps: Caps) -> str:
@@ -54,7 +94,9 @@ def since_before(shown: ComparisonLike, caps: Caps) -> str:
     return fill("folded.html", text=text, body=Markup(_page(shown, rows, caps)))
 
 
-def _page(shown: ComparisonLike, listed: list[RowPairLike], caps: Caps) -> str:
+def _page(
+    shown: ComparisonLike, listed: list[RowPairLike], caps: Caps, place: str = ""
+) -> str:
     rows = listed[: caps.rows]
     return fill(
         "comparison.html",
@@ -66,6 +108,8 @@ def _page(shown: ComparisonLike, listed: list[RowPairLike], caps: Caps) -> str:
         ],
         rows=[_row(shown, row, caps) for row in rows],
         left=len(listed) - len(rows),
+        place=place,
+        compared=bool(shown.rows),
         timed=any(row.at or row.done_at for row in rows),
         told=[line(one) for one in shown.told],
     )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as W
 
 from ermpoll.history import Comparison, Likeness
-from ermpoll.render.comparisons import comparison_body
-from ermpoll.widgets.base import Panel, box, dropdown, html
+from ermpoll.render.comparisons import comparison_body, comparison_pages
+from ermpoll.widgets.base import Panel, box, dropdown, enable, html, show
 from ermpoll.widgets.panels.monitor_panel import MonitorPanel
 
 if TYPE_CHECKING:
@@ -20,17 +20,26 @@ if TYPE_CHECKING:
 
 _ALL = "all, what differs first"
 _WORDS = [_ALL, *(likeness.value for likeness in Likeness)]
+_TURNS = ("Previous", "Next")
 
 
 class ComparisonSection:
-    """How many rows compare how, and those that are chosen, cell by cell."""
+    """How many rows compare how, and those that are chosen, cell by cell, in pages."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
         #: Which rows are shown: the word for how they compare.
-        self.which = dropdown("Rows", _WORDS, changed)
+        self.which = dropdown("Rows", _WORDS, lambda: self._turn(-self._number))
+        self.previous, self.next = (
+            W.Button(description=word, tooltip=f"{word} rows") for word in _TURNS
+        )
+        self.previous.on_click(lambda _: self._turn(-1))
+        self.next.on_click(lambda _: self._turn(1))
+        self._number = 0
         self._body = html()
-        self.widget = W.VBox([box("ermpoll-acts", self.which), self._body])
-        self._drawn: tuple[Comparison | None, str] = (None, "")
+        acts = box("ermpoll-acts", self.which, self.previous, self.next)
+        self.widget = W.VBox([acts, self._body])
+        self._drawn: tuple[Comparison | None, str, int] = (None, "", 0)
 
     @property
     def only(self) -> str:
@@ -40,10 +49,25 @@ class ComparisonSection:
 
     def draw(self, shown: Comparison) -> None:
         """Show a comparison, unless it is there already."""
-        drawn, only = self._drawn
-        if drawn is not shown or only != self.only:
-            self._body.value = comparison_body(shown, only=self.only)
-            self._drawn = (shown, self.only)
+        drawn, *wanted = self._drawn
+        if drawn is not shown or wanted != [self.only, self._number]:
+            self._body.value = self.body(shown)
+            self._drawn = (shown, self.only, self._number)
+
+    def body(self, shown: Comparison) -> str:
+        """Return the page that is wanted, or the last one, as HTML."""
+        pages = comparison_pages(shown, only=self.only)
+        last = len(pages) - 1
+        self._number = min(self._number, last)
+        enable(self.previous, self._number > 0, "this is the first page")
+        enable(self.next, self._number < last, "this is the last page")
+        for button in (self.previous, self.next):
+            show(button, last > 0)
+        return comparison_body(shown, pages[self._number])
+
+    def _turn(self, step: int) -> None:
+        self._number = max(self._number + step, 0)
+        self._changed()
 
 
 class ComparisonPanel(Panel):
@@ -65,7 +89,7 @@ class ComparisonPanel(Panel):
         self._section.draw(self.comparison)
 
     def _body(self) -> str:
-        return comparison_body(self.comparison, only=self._section.only)
+        return self._section.body(self.comparison)
 
 
 class ShadowPanel(MonitorPanel):
@@ -93,6 +117,4 @@ class ShadowPanel(MonitorPanel):
         self._section.draw(self.agent.comparison)
 
     def _body(self) -> str:
-        return super()._body() + comparison_body(
-            self.agent.comparison, only=self._section.only
-        )
+        return super()._body() + self._section.body(self.agent.comparison)
