@@ -339,6 +339,7 @@ class Cycle:
         until = context.clocks.monotonic() + PATIENCE_S
         until = min([until, *(one.deadline for one in held)])
         self._sending = [step.rid for step in steps]
+        self._slots.take()
         try:
             done = context.writer.write(steps, until=until)
         finally:

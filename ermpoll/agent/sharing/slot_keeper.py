@@ -42,7 +42,8 @@ class SlotKeeper(Slots):
         self._catalog = context.jobs.catalog
         self._given = spread if isinstance(spread, tuple) else None
         self._name = clean_name(context.name)
-        #: Who of this machine writes too: those take turns by the write lock.
+        #: Who of this machine writes too: those take turns by the write lock. Had from
+        #: the first write on, lest it be taken for one of another machine.
         self._seat = Seat(f"{self._catalog.url} writers", self._name)
         #: When a write of somebody else was noticed, on the clock.
         self._noticed_at = float("-inf")
@@ -67,20 +68,29 @@ class SlotKeeper(Slots):
         now_s = self._catalog.clock.fine_s()
         alone_s = self._context.clocks.monotonic() - self._noticed_at
         if now_s is None or alone_s > MEMBER_S:
-            self.leave()
+            self._forget()
             return None
-        if self._seat.take():
-            # those of this machine notice the same now, and take theirs
-            return None
+        self._seat.take()
         if (round_ := int(now_s // ROUND_S)) != self._round:
             self._round = round_
             self.last = self._found(now_s)
         return self.last
 
+    def take(self) -> None:
+        """Let those of this machine know that we write, before they see what.
+
+        And know them: who leaves soon has written as well.
+        """
+        self._seat.take()
+        self._seat.meet()
+
     def leave(self) -> None:
-        """Write at any time, until somebody is noticed again."""
-        self.last, self._round, self._seen = None, 0, {}
+        """Write no more for now: forget the others, and let them forget us."""
+        self._forget()
         self._seat.leave()
+
+    def _forget(self) -> None:
+        self.last, self._round, self._seen = None, 0, {}
 
     def _found(self, now_s: float) -> Slot | None:
         context = self._context

@@ -63,12 +63,16 @@ class Seat:
         taken = self._taken()
         return taken.index(mine), len(taken)
 
+    def meet(self) -> None:
+        """Take note of who is here now."""
+        self._meet(*self._seats)
+
     def names(self) -> set[str]:
         """Return the names of all that were met here.
 
         The own one included, and those who have left or were killed meanwhile.
         """
-        self._meet(*self._seats)
+        self.meet()
         return {self._name, *self._met}
 
     def _meet(self, *seats: LockFile) -> None:
