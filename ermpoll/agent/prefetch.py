@@ -19,7 +19,7 @@ LONGEST_BATCH_WAIT_S = 0.05
 #: What a write may take, in seconds: a longer one gains little, and others wait for it.
 WRITE_S = 0.14
 #: The same for one each of all that take turns, so that nobody's result waits long.
-ROUND_S = 0.46
+ROUND_S = 0.36
 #: Longest wait for all jobs to finish while others have their turns.
 OTHERS_S = 0.1
 #: A write of fewer rows tells nothing of what a row costs, and this many always do.
