@@ -25,6 +25,9 @@ from ermpoll.sandbox.schema import catalogs
 from ermpoll.sandbox.store.store import Store
 from tests.helpers.sandbox_client import Client, closing
 
+# 2,000 examples take as long as the machine needs for them
+pytestmark = pytest.mark.timeout(300)
+
 #: Enough to meet each rule of the grammar; the long run goes further.
 _EXAMPLES = 2000 if "long" in os.environ.get("ERMPOLL_REQUIRE", "") else 80
 _WORDS = [
