@@ -50,12 +50,8 @@ class ComparisonSection:
     def draw(self, shown: Comparison) -> None:
         """Show a comparison, unless it is there already."""
         drawn, *wanted = self._drawn
-        if drawn is not shown or wanted != [self.only, self._number]:
-            self._body.value = self.body(shown)
-            self._drawn = (shown, self.only, self._number)
-
-    def body(self, shown: Comparison) -> str:
-        """Return the page that is wanted, or the last one, as HTML."""
+        if drawn is shown and wanted == [self.only, self._number]:
+            return
         pages = comparison_pages(shown, only=self.only)
         last = len(pages) - 1
         self._number = min(self._number, last)
@@ -63,7 +59,13 @@ class ComparisonSection:
         enable(self.next, self._number < last, "this is the last page")
         for button in (self.previous, self.next):
             show(button, last > 0)
-        return comparison_body(shown, pages[self._number])
+        self._body.value = comparison_body(shown, pages[self._number])
+        self._drawn = (shown, self.only, self._number)
+
+    def body(self, shown: Comparison) -> str:
+        """Return the page that is wanted, or the last one, as HTML."""
+        pages = comparison_pages(shown, only=self.only)
+        return comparison_body(shown, pages[min(self._number, len(pages) - 1)])
 
     def _turn(self, step: int) -> None:
         self._number = max(self._number + step, 0)
