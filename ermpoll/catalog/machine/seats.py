@@ -7,6 +7,7 @@ the same rows. Like turns it is a courtesy: two with the same share only lose ti
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 
 from ermpoll.catalog.machine.lock_file import LockFile
 
@@ -45,7 +46,8 @@ class Seat:
                 self._leaves = weakref.finalize(self, seat.remove, file)
                 # the end of the process does it by itself
                 self._leaves.atexit = False
-                self._meet(seat)
+                self._meet([seat])
+                self._hand_on()
                 return True
         return False
 
@@ -65,7 +67,8 @@ class Seat:
 
     def meet(self) -> None:
         """Take note of who is here now."""
-        self._meet(*self._seats)
+        if self._meet(self._seats):
+            self._hand_on()
 
     def names(self) -> set[str]:
         """Return the names of all that were met here.
@@ -75,11 +78,15 @@ class Seat:
         self.meet()
         return {self._name, *self._met}
 
-    def _meet(self, *seats: LockFile) -> None:
-        """Take note of the names at seats, and hand them on at the own one."""
-        found = [name for seat in seats for name in seat.text().splitlines()]
-        met = self._met | dict.fromkeys(found)
-        self._met = dict.fromkeys(list(met)[-NAMES:])
+    def _meet(self, seats: Sequence[LockFile]) -> bool:
+        """Take note of the names at seats; whether there is a new one."""
+        found = {name for seat in seats for name in seat.text().splitlines()}
+        new = sorted(found - {self._name, *self._met})
+        self._met = dict.fromkeys([*self._met, *new][-NAMES:])
+        return bool(new)
+
+    def _hand_on(self) -> None:
+        """Write the own name at the own seat, and those who were met."""
         if self._mine is not None:
             number, file = self._mine
             self._seats[number].write(file, "\n".join([self._name, *self._met]))
